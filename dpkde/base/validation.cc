@@ -1,0 +1,25 @@
+#include "dpkde/base/validation.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+
+namespace dpkde {
+
+absl::Status CheckFinite(absl::string_view name, double value) {
+  if (std::isfinite(value)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, " must be finite, but is ", value));
+}
+
+absl::Status CheckPositive(absl::string_view name, double value) {
+  if (std::isfinite(value) && value > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, " must be finite and positive, but is ", value));
+}
+
+absl::Status CheckInRange(absl::string_view name, int64_t value, int64_t lowest, int64_t highest) {
+  if (lowest <= value && value <= highest) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, " must be at least ", lowest, " and at most ", highest, ", but is ", value));
+}
+
+}  // namespace dpkde

@@ -1,0 +1,77 @@
+"""What of Abseil dpkde uses, served by Debian's libabsl-dev under the canonical labels."""
+
+# The shared libraries (libabsl_*.so), alphabetically.
+ABSL_LIBRARIES = [
+    "bad_any_cast_impl",
+    "bad_optional_access",
+    "bad_variant_access",
+    "base",
+    "city",
+    "civil_time",
+    "cord",
+    "cord_internal",
+    "cordz_functions",
+    "cordz_handle",
+    "cordz_info",
+    "debugging_internal",
+    "demangle_internal",
+    "examine_stack",
+    "exponential_biased",
+    "flags_commandlineflag",
+    "flags_commandlineflag_internal",
+    "flags_config",
+    "flags_internal",
+    "flags_marshalling",
+    "flags_parse",
+    "flags_private_handle_accessor",
+    "flags_program_name",
+    "flags_reflection",
+    "flags_usage",
+    "flags_usage_internal",
+    "graphcycles_internal",
+    "hash",
+    "hashtablez_sampler",
+    "int128",
+    "log_severity",
+    "low_level_hash",
+    "malloc_internal",
+    "raw_hash_set",
+    "raw_logging_internal",
+    "spinlock_wait",
+    "stacktrace",
+    "status",
+    "statusor",
+    "str_format_internal",
+    "strerror",
+    "strings",
+    "strings_internal",
+    "symbolize",
+    "synchronization",
+    "throw_delegate",
+    "time",
+    "time_zone",
+]
+
+_TARGETS = {
+    "absl/base": ["core_headers"],
+    "absl/cleanup": ["cleanup"],
+    "absl/container": ["flat_hash_map", "flat_hash_set", "inlined_vector"],
+    "absl/flags": ["flag", "parse", "reflection", "usage"],
+    "absl/functional": ["function_ref"],
+    "absl/memory": ["memory"],
+    "absl/numeric": ["int128"],
+    "absl/status": ["status", "statusor"],
+    "absl/strings": ["str_format", "strings"],
+    "absl/synchronization": ["synchronization"],
+    "absl/time": ["time"],
+    "absl/types": ["optional", "span"],
+}
+
+def absl_package():
+    """Declares the targets of the Abseil package that the calling BUILD file stands for."""
+    for name in _TARGETS[native.package_name()]:
+        native.cc_library(
+            name = name,
+            visibility = ["//visibility:public"],
+            deps = ["//:libraries"],
+        )
