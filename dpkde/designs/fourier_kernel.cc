@@ -87,8 +87,8 @@ HWY_INLINE void WideTile(const double* HWY_RESTRICT panel, const float* const* H
 }
 
 // Sine and cosine of 2 pi t for t in [-1/2, 1/2]. Half turns are dropped exactly and become the sign; on the quarter turn
-// that is left, minimax polynomials in t^2 (fitted here: absolute error below 2e-7, float32 rounding included). Highway's
-// Sin and Cos reduce radians twice and cost about three times as much.
+// that is left, minimax polynomials in t^2 (absolute error below 2e-7, float32 rounding included). Highway's Sin and Cos,
+// which reduce radians and do so twice, make AccumulateFourier take 1.7 times as long in 2 dimensions, 1.3 in 64 (measured).
 HWY_INLINE void SinCosTurns(FloatVector t, FloatVector& sine, FloatVector& cosine) {
   const FloatTag tag;
   const IntTag int_tag;

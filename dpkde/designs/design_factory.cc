@@ -1,0 +1,58 @@
+#include "dpkde/designs/design_factory.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "dpkde/designs/fourier_design.h"
+#include "dpkde/designs/spline_grid.h"
+
+namespace dpkde {
+
+absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarity, size_t dimension,
+                                                     const absl::optional<Domain>& domain,
+                                                     const proto::DesignSpec& spec) {
+  if (spec.design_case() == proto::DesignSpec::kMonteCarlo) {
+    return MakeMonteCarloDesign(similarity, dimension, domain, spec.monte_carlo());
+  }
+  if (spec.design_case() == proto::DesignSpec::DESIGN_NOT_SET) {
+    return absl::InvalidArgumentError("design is missing or unknown");
+  }
+  if (!domain.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("the ", DesignName(spec), " design needs a domain"));
+  }
+  if (domain->dimension() != dimension) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("domain must have ", dimension, " coordinates, but has ", domain->dimension()));
+  }
+  if (spec.has_lattice()) return MakeLatticeDesign(similarity, *domain, spec.lattice());
+  return MakeSplineGridDesign(similarity, *domain, spec.spline_grid());
+}
+
+std::string DesignName(const proto::DesignSpec& spec) {
+  switch (spec.design_case()) {
+    case proto::DesignSpec::kLattice:
+      return "lattice";
+    case proto::DesignSpec::kMonteCarlo:
+      return spec.monte_carlo().orthogonal() ? "orthogonal" : "monte_carlo";
+    case proto::DesignSpec::kSplineGrid:
+      return "spline_grid";
+    default:
+      return "none";
+  }
+}
+
+std::string DescribeDesign(const proto::DesignSpec& spec) {
+  switch (spec.design_case()) {
+    case proto::DesignSpec::kLattice:
+      return absl::StrCat("lattice tolerance=", spec.lattice().tolerance());
+    case proto::DesignSpec::kMonteCarlo:
+      return absl::StrCat(DesignName(spec), " features=", spec.monte_carlo().features());
+    case proto::DesignSpec::kSplineGrid:
+      return absl::StrCat("spline_grid cells=", absl::StrJoin(spec.spline_grid().cells(), "x"),
+                          " ridge=", spec.spline_grid().ridge());
+    default:
+      return "none";
+  }
+}
+
+}  // namespace dpkde

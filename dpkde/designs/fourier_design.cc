@@ -1,0 +1,440 @@
+#include "dpkde/designs/fourier_design.h"
+
+#include <algorithm>
+#include <boost/math/constants/constants.hpp>
+#include <boost/random/cauchy_distribution.hpp>
+#include <boost/random/normal_distribution.hpp>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/sha256.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/designs/fourier_kernel.h"
+#include "dpkde/designs/public_random.h"
+
+namespace dpkde {
+namespace {
+
+static_assert(kFourierGridUnit == kGridUnit, "the kernel and the designs must agree on the grid");
+
+constexpr double kTwoPi = boost::math::constants::two_pi<double>();
+
+// Phases above this many turns (2^12 radians) are added in double precision.
+constexpr double kNarrowTurns = 4096 / kTwoPi;
+// Frequencies with phases beyond this (2^40 radians) are redrawn: their probability is below 1e-10.
+constexpr double kLargestTurns = 1099511627776.0 / kTwoPi;
+
+constexpr size_t kLargestLattice = size_t{1} << 18;
+constexpr size_t kLargestEnumeration = size_t{1} << 24;
+
+// What the factories below work out.
+struct FourierParameters {
+  size_t dimension = 0;
+  absl::optional<Domain> domain;
+  std::vector<float> turns;          // frequencies x dimension, in turns a unit
+  std::vector<double> coefficients;  // c_k
+  double count_coefficient = 0;      // c_0
+  bool random = false;
+  double sup_error = 0;          // deterministic designs
+  double dropped_square_sum = 0;  // sum of c_k^2 over the dropped ones
+  proto::DesignSpec spec;
+};
+
+class FourierFunction final : public ReleasedFunction {
+ public:
+  FourierFunction(const FrequencyPanels* panels, std::vector<float> center, bool random)
+      : panels_(panels),
+        center_(std::move(center)),
+        random_(random),
+        cos_weights_(panels->padded()),
+        sin_weights_(panels->padded()) {}
+
+  void Evaluate(MatrixView queries, absl::Span<Answer> answers) const override {
+    std::vector<float> centered(queries.rows * queries.columns);
+    for (size_t i = 0; i < centered.size(); ++i) centered[i] = queries.data[i] - center_[i % queries.columns];
+    std::vector<double> sums(queries.rows), squares(queries.rows);
+    EvaluateFourier(*panels_, {centered.data(), queries.rows, queries.columns}, cos_weights_.data(),
+                    sin_weights_.data(), sums.data(), squares.data());
+    const double m = panels_->frequencies;
+    for (size_t i = 0; i < queries.rows; ++i) {
+      Answer& answer = answers[i];
+      answer.sum = count_part_ + sums[i];
+      answer.noise_variance = noise_variance_;
+      answer.count_covariance = count_covariance_;
+      if (random_) {
+        // sums is the mean of m terms T_k = m u_k, each unbiased; their sample variance over m holds approximation and
+        // noise together.
+        answer.total_variance =
+            m < 2 ? std::numeric_limits<double>::infinity()
+                  : std::max(noise_variance_, m / (m - 1) * (squares[i] - sums[i] * sums[i] / m));
+      }
+    }
+  }
+
+ private:
+  friend class FourierDesign;
+
+  const FrequencyPanels* panels_;
+  std::vector<float> center_;
+  bool random_;
+  std::vector<double> cos_weights_;
+  std::vector<double> sin_weights_;
+  double count_part_ = 0;
+  double noise_variance_ = 0;
+  double count_covariance_ = 0;
+};
+
+class FourierDesign final : public Design {
+ public:
+  explicit FourierDesign(FourierParameters parameters) : parameters_(std::move(parameters)) {
+    const size_t d = parameters_.dimension;
+    const size_t m = parameters_.coefficients.size();
+    center_.resize(d);
+    std::vector<bool> wide(m, false);
+    if (parameters_.domain.has_value()) {
+      const Domain& domain = *parameters_.domain;
+      for (size_t i = 0; i < d; ++i) center_[i] = 0.5f * (domain.lower()[i] + domain.upper()[i]);
+      for (size_t k = 0; k < m; ++k) wide[k] = LargestPhase(domain, &parameters_.turns[k * d]) > kNarrowTurns;
+    }
+    panels_ = MakeFrequencyPanels(parameters_.turns, d, wide);
+
+    const Sensitivity pair = {static_cast<uint64_t>(std::ceil(std::sqrt(2.0) * kFourierPairNorm)),
+                              static_cast<uint64_t>(kFourierPairNorm)};
+    for (size_t k = 0; k < m; ++k) {
+      CoordinateGroup group;
+      group.first = k;
+      group.count = 2;
+      group.stride = m;
+      group.add_remove = pair;
+      group.replace = {2 * pair.l1, 2 * pair.l2};
+      group.mean_square_weight = parameters_.coefficients[k] * parameters_.coefficients[k];
+      groups_.push_back(group);
+    }
+    groups_.push_back(CountGroup(2 * m, parameters_.count_coefficient));
+  }
+
+  // Largest |<omega, x - center>| over the domain, in turns.
+  static double LargestPhase(const Domain& domain, const float* turns) {
+    double phase = 0;
+    for (size_t i = 0; i < domain.dimension(); ++i) phase += std::abs(turns[i]) * domain.width(i) / 2;
+    return phase;
+  }
+
+  size_t dimension() const override { return parameters_.dimension; }
+  size_t count_coordinate() const override { return 2 * panels_.frequencies; }
+  const proto::DesignSpec& spec() const override { return parameters_.spec; }
+  const std::vector<CoordinateGroup>& groups() const override { return groups_; }
+  bool refuses_queries_outside_domain() const override { return !parameters_.random; }
+
+  void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
+    constexpr size_t kBlockRows = 192;
+    const size_t d = dimension();
+    const size_t m = panels_.frequencies;
+    std::vector<float> block(std::min(rows.rows, kBlockRows) * d);
+    std::vector<int64_t> cos_sums(panels_.padded()), sin_sums(panels_.padded());
+    for (size_t begin = 0; begin < rows.rows; begin += kBlockRows) {
+      const MatrixView part = rows.Slice(begin, std::min(begin + kBlockRows, rows.rows));
+      for (size_t r = 0; r < part.rows; ++r) {
+        const float* x = part.row(r).data();
+        float* out = block.data() + r * d;
+        if (parameters_.domain.has_value()) {
+          parameters_.domain->Clamp(x, out);
+          x = out;
+        }
+        for (size_t i = 0; i < d; ++i) out[i] = x[i] - center_[i];
+      }
+      AccumulateFourier(panels_, {block.data(), part.rows, d}, cos_sums.data(), sin_sums.data());
+    }
+    for (size_t k = 0; k < m; ++k) {
+      sums[k] += cos_sums[panels_.column_of[k]];
+      sums[m + k] += sin_sums[panels_.column_of[k]];
+    }
+    sums[count_coordinate()] += static_cast<int64_t>(rows.rows) * kGridUnit;
+  }
+
+  std::unique_ptr<ReleasedFunction> MakeReleasedFunction(absl::Span<const int64_t> values,
+                                                         absl::Span<const double> variances) const override {
+    const size_t m = panels_.frequencies;
+    const double unit = kGridUnit;
+    auto function = std::make_unique<FourierFunction>(&panels_, center_, parameters_.random);
+    for (size_t k = 0; k < m; ++k) {
+      const double c = parameters_.coefficients[k] / unit;
+      function->cos_weights_[panels_.column_of[k]] = c * values[k];
+      function->sin_weights_[panels_.column_of[k]] = c * values[m + k];
+      function->noise_variance_ += c * c * variances[k];
+    }
+    const double c0 = parameters_.count_coefficient / unit;
+    function->count_part_ = c0 * values[count_coordinate()];
+    function->noise_variance_ += c0 * c0 * variances[m];
+    function->count_covariance_ = c0 * variances[m] / unit;
+    return function;
+  }
+
+  absl::optional<double> SupError() const override {
+    if (parameters_.random) return absl::nullopt;
+    return parameters_.sup_error;
+  }
+
+  double PredictedApproximationError(double n, double expected_similarity) const override {
+    const double m = panels_.frequencies;
+    // Monte-Carlo: Var cos(<omega, X - y>) summed over pairs of records, at most n^2 s / (2m).
+    if (parameters_.random) return n * std::sqrt(expected_similarity / (2 * m));
+    // Lattice: over queries uniform on the torus, the dropped terms have mean square sum c_k^2 |C_k|^2 / 2, |C_k| <= n.
+    return n * std::sqrt(parameters_.dropped_square_sum / 2);
+  }
+
+ private:
+  FourierParameters parameters_;
+  std::vector<float> center_;
+  FrequencyPanels panels_;
+  std::vector<CoordinateGroup> groups_;
+};
+
+// One axis of a lattice: the kernel repeated with the period, as a_0 + sum_{k >= 1} 2 a_k cos(2 pi k t / period).
+struct LatticeAxis {
+  double period = 0;
+  std::vector<double> coefficients;  // a_0 .. a_K
+  double alias_error = 0;            // sup over |t| <= width of the repeated kernel minus the kernel
+  double full_sum = 0;               // a_0 + 2 (a_1 + a_2 + ...), all of them
+};
+
+// Where the kernel's factor of one axis falls to `level`.
+double Radius(const Similarity& similarity, double level) {
+  const double log_level = -std::log(level);
+  return similarity.bandwidth() *
+         (similarity.kind() == proto::SimilaritySpec::GAUSSIAN ? std::sqrt(2 * log_level) : log_level);
+}
+
+double AxisCoefficient(const Similarity& similarity, double period, double k) {
+  const double h = similarity.bandwidth();
+  const double w = kTwoPi * k * h / period;
+  return similarity.kind() == proto::SimilaritySpec::GAUSSIAN
+             ? std::sqrt(kTwoPi) * h / period * std::exp(-w * w / 2)
+             : 2 * h / period / (1 + w * w);
+}
+
+LatticeAxis MakeLatticeAxis(const Similarity& similarity, double width, double tolerance) {
+  LatticeAxis axis;
+  // The two nearest aliases of |t| <= width are at distances of at least period - width and period; doubling the level
+  // pays for those and for all farther ones.
+  axis.period = width + Radius(similarity, tolerance / 4);
+  axis.full_sum = 1;
+  for (int j = 1;; ++j) {
+    const double nearest = similarity.EvaluateAxis(j * axis.period - width);
+    axis.alias_error += nearest + similarity.EvaluateAxis(j * axis.period);
+    axis.full_sum += 2 * similarity.EvaluateAxis(j * axis.period);
+    if (nearest < 1e-18) break;
+  }
+  double sum = 0;
+  for (size_t k = 0; k < kLargestEnumeration; ++k) {
+    const double a = AxisCoefficient(similarity, axis.period, k);
+    axis.coefficients.push_back(a);
+    sum += k == 0 ? a : 2 * a;
+    if (axis.full_sum - sum < tolerance) break;
+  }
+  return axis;
+}
+
+struct LatticePoint {
+  double coefficient;
+  std::vector<int> k;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& similarity, const Domain& domain,
+                                                          const proto::LatticeSpec& spec) {
+  const double tolerance = spec.tolerance();
+  if (!(tolerance > 0 && tolerance <= 0.5)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("lattice tolerance must be greater than 0 and at most 0.5, but is ", tolerance));
+  }
+  const size_t d = domain.dimension();
+  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension of a lattice", d, 1, 5));
+
+  // A quarter of the tolerance for aliases, a quarter for ends of the axes, half for small products.
+  std::vector<LatticeAxis> axes;
+  double full_product = 1, alias_product = 1, enumeration = 1;
+  for (size_t i = 0; i < d; ++i) {
+    axes.push_back(MakeLatticeAxis(similarity, domain.width(i), tolerance / (4 * d)));
+    full_product *= axes[i].full_sum;
+    alias_product *= 1 + axes[i].alias_error;
+    enumeration *= 2 * axes[i].coefficients.size() - 1;
+  }
+  const absl::Status too_large = absl::ResourceExhaustedError(
+      absl::StrCat("a lattice for ", similarity.name(), " needs more than ", kLargestLattice, " frequencies here"));
+  if (enumeration > kLargestEnumeration) return too_large;
+
+  // Half of the lattice: the first non-zero index is positive. Its points stand for k and -k.
+  std::vector<LatticePoint> points;
+  const double smallest = tolerance / (2 * enumeration);  // all below together add up to less than half the tolerance
+  double zero_coefficient = 0;
+  std::vector<int> k(d);
+  for (size_t i = 0; i < d; ++i) k[i] = 1 - static_cast<int>(axes[i].coefficients.size());
+  while (true) {
+    double product = 1;
+    for (size_t i = 0; i < d; ++i) product *= axes[i].coefficients[std::abs(k[i])];
+    const auto first = std::find_if(k.begin(), k.end(), [](int index) { return index != 0; });
+    if (first == k.end()) {
+      zero_coefficient = product;
+    } else if (*first > 0 && product >= smallest) {
+      points.push_back({2 * product, k});
+    }
+    size_t axis = d;
+    while (axis > 0 && k[axis - 1] == static_cast<int>(axes[axis - 1].coefficients.size()) - 1) {
+      k[axis - 1] = 1 - static_cast<int>(axes[axis - 1].coefficients.size());
+      --axis;
+    }
+    if (axis == 0) break;
+    ++k[axis - 1];
+  }
+  std::sort(points.begin(), points.end(), [](const LatticePoint& a, const LatticePoint& b) {
+    return a.coefficient != b.coefficient ? a.coefficient > b.coefficient : a.k < b.k;
+  });
+
+  FourierParameters parameters;
+  double kept = zero_coefficient;
+  size_t used = 0;
+  while (used < points.size() && full_product - kept > tolerance * 3 / 4) kept += points[used++].coefficient;
+  if (used > kLargestLattice) return too_large;
+  for (size_t j = used; j < points.size(); ++j) {
+    parameters.dropped_square_sum += points[j].coefficient * points[j].coefficient;
+  }
+  // What was never enumerated: many tiny terms, bounded by their sum times the largest of them.
+  double enumerated = kept;
+  for (size_t j = used; j < points.size(); ++j) enumerated += points[j].coefficient;
+  const double missing = std::max(0.0, full_product - enumerated);
+  parameters.dropped_square_sum += missing * std::min(missing, used > 0 ? points[used - 1].coefficient : missing);
+
+  parameters.dimension = d;
+  parameters.domain = domain;
+  parameters.count_coefficient = zero_coefficient;
+  parameters.sup_error = std::max(0.0, full_product - kept) + (alias_product - 1);
+  *parameters.spec.mutable_lattice() = spec;
+  for (size_t j = 0; j < used; ++j) {
+    parameters.coefficients.push_back(points[j].coefficient);
+    for (size_t i = 0; i < d; ++i) {
+      parameters.turns.push_back(static_cast<float>(points[j].k[i] / axes[i].period));
+    }
+  }
+  return std::unique_ptr<Design>(std::make_unique<FourierDesign>(std::move(parameters)));
+}
+
+namespace {
+
+// Rows of a random orthogonal matrix (Gram-Schmidt, twice, on normal vectors) times chi-distributed lengths: each row has
+// the distribution of a vector of d normals.
+std::vector<double> OrthogonalBlock(uint64_t seed, uint64_t block, size_t d) {
+  boost::random::mt19937_64 engine = PublicStream(seed, "orthogonal directions", block);
+  boost::random::normal_distribution<double> normal;
+  std::vector<double> rows(d * d);
+  for (double& value : rows) value = normal(engine);
+  for (size_t r = 0; r < d; ++r) {
+    double* row = &rows[r * d];
+    for (int pass = 0; pass < 2; ++pass) {
+      for (size_t s = 0; s < r; ++s) {
+        const double* earlier = &rows[s * d];
+        double dot = 0;
+        for (size_t i = 0; i < d; ++i) dot += row[i] * earlier[i];
+        for (size_t i = 0; i < d; ++i) row[i] -= dot * earlier[i];
+      }
+      double square = 0;
+      for (size_t i = 0; i < d; ++i) square += row[i] * row[i];
+      const double inverse = 1 / std::sqrt(square);
+      for (size_t i = 0; i < d; ++i) row[i] *= inverse;
+    }
+  }
+  boost::random::mt19937_64 length_engine = PublicStream(seed, "orthogonal lengths", block);
+  boost::random::normal_distribution<double> length_normal;
+  for (size_t r = 0; r < d; ++r) {
+    double square = 0;
+    for (size_t i = 0; i < d; ++i) {
+      const double z = length_normal(length_engine);
+      square += z * z;
+    }
+    const double length = std::sqrt(square);
+    for (size_t i = 0; i < d; ++i) rows[r * d + i] *= length;
+  }
+  return rows;
+}
+
+// m x d frequencies in turns, rounded to float32: the precision to which they are defined.
+std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const absl::optional<Domain>& domain,
+                                   const proto::MonteCarloSpec& spec) {
+  const size_t m = spec.features();
+  const double scale = 1 / (kTwoPi * similarity.bandwidth());
+  std::vector<float> turns(m * d);
+  if (spec.orthogonal()) {
+    for (size_t begin = 0; begin < m; begin += d) {
+      const std::vector<double> block = OrthogonalBlock(spec.public_seed(), begin / d, d);
+      const size_t end = std::min(begin + d, m);
+      for (size_t j = 0; j < (end - begin) * d; ++j) turns[begin * d + j] = static_cast<float>(scale * block[j]);
+    }
+    return turns;
+  }
+  for (size_t k = 0; k < m; ++k) {
+    float* row = &turns[k * d];
+    boost::random::mt19937_64 engine = PublicStream(spec.public_seed(), similarity.name() + " frequencies", k);
+    if (similarity.kind() == proto::SimilaritySpec::GAUSSIAN) {
+      boost::random::normal_distribution<double> normal;
+      for (size_t i = 0; i < d; ++i) row[i] = static_cast<float>(scale * normal(engine));
+    } else {
+      boost::random::cauchy_distribution<double> cauchy;
+      do {
+        for (size_t i = 0; i < d; ++i) row[i] = static_cast<float>(scale * cauchy(engine));
+      } while (!(FourierDesign::LargestPhase(*domain, row) <= kLargestTurns));
+    }
+  }
+  return turns;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,
+                                                             const absl::optional<Domain>& domain,
+                                                             const proto::MonteCarloSpec& spec) {
+  DPKDE_RETURN_IF_ERROR(CheckInRange("features", spec.features(), 1, 1 << 20));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", dimension, 1, 65536));
+  if (spec.scheme_version() != 0 && spec.scheme_version() != kPublicRandomScheme) {
+    return absl::FailedPreconditionError(absl::StrCat("frequencies are drawn by scheme ", spec.scheme_version(),
+                                                      "; this program draws by scheme ", kPublicRandomScheme));
+  }
+  if (domain.has_value() && domain->dimension() != dimension) {
+    return absl::InvalidArgumentError(absl::StrCat("domain must have ", dimension, " coordinates, but has ",
+                                                   domain->dimension()));
+  }
+  const bool gaussian = similarity.kind() == proto::SimilaritySpec::GAUSSIAN;
+  if (!gaussian && !domain.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Monte-Carlo frequencies of ", similarity.name(), " are unbounded and need a domain"));
+  }
+  if (!gaussian && spec.orthogonal()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("orthogonal frequencies need a similarity of Euclidean distance, which ", similarity.name(), " is not"));
+  }
+  FourierParameters parameters;
+  parameters.dimension = dimension;
+  parameters.domain = domain;
+  parameters.random = true;
+  parameters.turns = DrawFrequencies(similarity, dimension, domain, spec);
+  parameters.coefficients.assign(spec.features(), 1.0 / spec.features());
+
+  proto::MonteCarloSpec& complete = *parameters.spec.mutable_monte_carlo();
+  complete = spec;
+  complete.set_scheme_version(kPublicRandomScheme);
+  const Sha256Digest digest = Sha256(
+      {reinterpret_cast<const char*>(parameters.turns.data()), parameters.turns.size() * sizeof(parameters.turns[0])});
+  complete.set_fingerprint(digest.data(), digest.size());
+  if (!spec.fingerprint().empty() && spec.fingerprint() != complete.fingerprint()) {
+    return absl::FailedPreconditionError(
+        "frequencies differ from those the file was made with: its fingerprint does not match on this machine");
+  }
+  return std::unique_ptr<Design>(std::make_unique<FourierDesign>(std::move(parameters)));
+}
+
+}  // namespace dpkde

@@ -1,0 +1,51 @@
+#ifndef DPKDE_DESIGNS_FOURIER_DESIGN_H_
+#define DPKDE_DESIGNS_FOURIER_DESIGN_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/types/optional.h"
+#include "dpkde/designs/design.h"
+#include "dpkde/similarity/domain.h"
+#include "dpkde/similarity/similarity.h"
+
+namespace dpkde {
+
+// Fourier designs: f(x, y) = c_0 + sum_k c_k cos(<omega_k, x - y>), exactly (lattice, up to a stated tolerance) or in
+// expectation over random omega (Monte-Carlo). A record contributes to each k the pair (cos <omega_k, x>, sin <omega_k, x>),
+// and an answer is c_0 n + sum_k c_k [cos <omega_k, y> C_k + sin <omega_k, y> S_k].
+//
+// Layout: C_1..C_m, S_1..S_m (k in the order of the kernel's columns), n.
+//
+// Sensitivity. A pair is on the unit circle whatever x, and its integer form satisfies a^2 + b^2 <= M^2, M = 2^20 + 2, checked
+// in integers by the kernel for every record. Hence for one pair, ADD_REMOVE: L2 <= M and L1 = |a| + |b| <= sqrt(2) M; REPLACE:
+// the difference of two such vectors, L2 <= 2M and L1 <= 2 sqrt(2) M. The count: 1 unit under ADD_REMOVE, 0 under REPLACE.
+// Coefficients stay outside of what is released, so their size and sign do not matter here.
+//
+// Cost of a record: m (d multiply-adds + about 30 operations), a query the same. Memory: m (4 d + 16) bytes.
+
+// One period an axis, L_i = width of the domain + the radius where aliases fall below the tolerance; all frequencies
+// 2 pi k / L of half of the lattice with the largest coefficients, until those dropped add up to less than the tolerance.
+// For dimensions 1 to 5. Error: SupError() <= tolerance. Queries outside the domain alias and are refused.
+//
+// kInvalidArgument without a domain or for a tolerance outside (0, 0.5]; kResourceExhausted if more than 2^18 frequencies would
+// be needed (slowly decaying spectra, many dimensions, small bandwidths).
+absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& similarity, const Domain& domain,
+                                                          const proto::LatticeSpec& spec);
+
+// m random frequencies from the spectral measure of the kernel, c_k = 1/m, c_0 = 0 (Rahimi and Recht 2007): gaussian omega ~
+// N(0, I / h^2), laplacian omega_i ~ Cauchy(0, 1/h). Unbiased; the variance of a sum is at most n^2 / (2m), and about
+// n^2 s / (2m) if s is the mean similarity among the records. `orthogonal`: directions of each block of d are orthogonal
+// (Yu et al. 2016), which lowers the variance; gaussian only.
+//
+// Any dimension up to 65,536. Without a domain, records are not clamped, and coordinates beyond 2^12 bandwidths from the origin
+// lose accuracy (never privacy). laplacian needs a domain: its frequencies are unbounded.
+//
+// If spec carries a fingerprint, the frequencies must match it (kFailedPrecondition).
+absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,
+                                                             const absl::optional<Domain>& domain,
+                                                             const proto::MonteCarloSpec& spec);
+
+}  // namespace dpkde
+
+#endif  // DPKDE_DESIGNS_FOURIER_DESIGN_H_
