@@ -29,8 +29,11 @@ constexpr double kNarrowTurns = 4096 / kTwoPi;
 // Frequencies with phases beyond this (2^40 radians) are redrawn: their probability is below 1e-10.
 constexpr double kLargestTurns = 1099511627776.0 / kTwoPi;
 
+// 512 MiB of frequencies.
+constexpr int64_t kMostFrequencyValues = int64_t{1} << 27;
+
 constexpr size_t kLargestLattice = size_t{1} << 18;
-constexpr size_t kLargestEnumeration = size_t{1} << 24;
+constexpr size_t kLargestEnumeration = size_t{1} << 22;
 
 // What the factories below work out.
 struct FourierParameters {
@@ -44,6 +47,26 @@ struct FourierParameters {
   double dropped_square_sum = 0;  // sum of c_k^2 over the dropped ones
   proto::DesignSpec spec;
 };
+
+std::vector<CoordinateGroup> FourierGroups(absl::Span<const double> coefficients, double count_coefficient) {
+  const Sensitivity pair = {static_cast<uint64_t>(std::ceil(std::sqrt(2.0) * kFourierPairNorm)),
+                            static_cast<uint64_t>(kFourierPairNorm)};
+  const size_t m = coefficients.size();
+  std::vector<CoordinateGroup> groups;
+  groups.reserve(m + 1);
+  for (size_t k = 0; k < m; ++k) {
+    CoordinateGroup group;
+    group.first = k;
+    group.count = 2;
+    group.stride = m;
+    group.add_remove = pair;
+    group.replace = {2 * pair.l1, 2 * pair.l2};
+    group.mean_square_weight = coefficients[k] * coefficients[k];
+    groups.push_back(group);
+  }
+  groups.push_back(CountGroup(2 * m, count_coefficient));
+  return groups;
+}
 
 class FourierFunction final : public ReleasedFunction {
  public:
@@ -103,19 +126,7 @@ class FourierDesign final : public Design {
     }
     panels_ = MakeFrequencyPanels(parameters_.turns, d, wide);
 
-    const Sensitivity pair = {static_cast<uint64_t>(std::ceil(std::sqrt(2.0) * kFourierPairNorm)),
-                              static_cast<uint64_t>(kFourierPairNorm)};
-    for (size_t k = 0; k < m; ++k) {
-      CoordinateGroup group;
-      group.first = k;
-      group.count = 2;
-      group.stride = m;
-      group.add_remove = pair;
-      group.replace = {2 * pair.l1, 2 * pair.l2};
-      group.mean_square_weight = parameters_.coefficients[k] * parameters_.coefficients[k];
-      groups_.push_back(group);
-    }
-    groups_.push_back(CountGroup(2 * m, parameters_.count_coefficient));
+    groups_ = FourierGroups(parameters_.coefficients, parameters_.count_coefficient);
   }
 
   // Largest |<omega, x - center>| over the domain, in turns.
@@ -182,8 +193,7 @@ class FourierDesign final : public Design {
 
   double PredictedApproximationError(double n, double expected_similarity) const override {
     const double m = panels_.frequencies;
-    // Monte-Carlo: Var cos(<omega, X - y>) summed over pairs of records, at most n^2 s / (2m).
-    if (parameters_.random) return n * std::sqrt(expected_similarity / (2 * m));
+    if (parameters_.random) return MonteCarloApproximationError(n, expected_similarity, m);
     // Lattice: over queries uniform on the torus, the dropped terms have mean square sum c_k^2 |C_k|^2 / 2, |C_k| <= n.
     return n * std::sqrt(parameters_.dropped_square_sum / 2);
   }
@@ -395,11 +405,20 @@ std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const
 
 }  // namespace
 
+std::vector<CoordinateGroup> MonteCarloGroups(size_t features) {
+  return FourierGroups(std::vector<double>(features, 1.0 / features), 0);
+}
+
+double MonteCarloApproximationError(double n, double expected_similarity, double features) {
+  return n * std::sqrt(expected_similarity / (2 * features));
+}
+
 absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,
                                                              const absl::optional<Domain>& domain,
                                                              const proto::MonteCarloSpec& spec) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("features", spec.features(), 1, 1 << 20));
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", dimension, 1, 65536));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("features times dimension", spec.features() * dimension, 1, kMostFrequencyValues));
   if (spec.scheme_version() != 0 && spec.scheme_version() != kPublicRandomScheme) {
     return absl::FailedPreconditionError(absl::StrCat("frequencies are drawn by scheme ", spec.scheme_version(),
                                                       "; this program draws by scheme ", kPublicRandomScheme));

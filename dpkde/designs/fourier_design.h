@@ -2,6 +2,7 @@
 #define DPKDE_DESIGNS_FOURIER_DESIGN_H_
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
@@ -45,6 +46,12 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& simi
 absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,
                                                              const absl::optional<Domain>& domain,
                                                              const proto::MonteCarloSpec& spec);
+
+// What a Monte-Carlo design of so many features has, without drawing them: for planning. The variance of a sum is 1/m times
+// that of n cos <omega, X - y>, at most sum_{x, x'} f(x - x') / 2 = n^2 s / 2 if the two halves of 2 cos a cos b = cos(a - b) +
+// cos(a + b) are equal, and smaller otherwise.
+std::vector<CoordinateGroup> MonteCarloGroups(size_t features);
+double MonteCarloApproximationError(double n, double expected_similarity, double features);
 
 }  // namespace dpkde
 

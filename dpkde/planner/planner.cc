@@ -1,0 +1,201 @@
+#include "dpkde/planner/planner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/designs/design.h"
+#include "dpkde/designs/design_factory.h"
+#include "dpkde/designs/fourier_design.h"
+#include "dpkde/noise/mechanism.h"
+
+namespace dpkde {
+namespace {
+
+constexpr double kLatticeTolerances[] = {1e-2, 1e-3, 1e-4, 1e-5, 1e-6};
+constexpr double kCellsPerBandwidth[] = {0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0};
+constexpr double kRidges[] = {1e-6, 1e-4, 1e-3};
+constexpr uint32_t kFewestFeatures = 32;
+constexpr uint32_t kMostFeatures = 4096;
+
+class Planner {
+ public:
+  explicit Planner(const PlanInputs& inputs) : inputs_(inputs) {
+    if (inputs.mechanism.has_value()) {
+      mechanisms_ = {*inputs.mechanism};
+    } else {
+      mechanisms_ = {proto::LAPLACE};
+      if (inputs.privacy.delta().has_value()) mechanisms_.push_back(proto::GAUSSIAN);
+    }
+  }
+
+  absl::StatusOr<PlanResult> Run() {
+    DPKDE_RETURN_IF_ERROR(CheckFinite("public number of records", inputs_.public_n));
+    const double similarity = inputs_.expected_similarity.value_or(1);
+    if (!(similarity > 0 && similarity <= 1)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected similarity must be greater than 0 and at most 1, but is ", similarity));
+    }
+    if (!inputs_.expected_similarity.has_value()) {
+      result_.assumptions.push_back(
+          "expected similarity 1, the worst case: all records in one place (a public guess of the mean similarity gives "
+          "sharper predictions and often a better choice)");
+    }
+    Consider("spline_grid", &Planner::AddSplineGrids);
+    Consider("lattice", &Planner::AddLattices);
+    Consider("orthogonal", &Planner::AddOrthogonal);
+    Consider("monte_carlo", &Planner::AddMonteCarlo);
+    if (result_.candidates.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("no design is admissible: ", absl::StrJoin(result_.exclusions, "; ")));
+    }
+    Sort();
+    return std::move(result_);
+  }
+
+ private:
+  void Consider(const std::string& name, absl::Status (Planner::*add)()) {
+    if (inputs_.design.has_value() && *inputs_.design != name) return;
+    const absl::Status status = (this->*add)();
+    if (!status.ok()) result_.exclusions.push_back(absl::StrCat(name, ": ", std::string(status.message())));
+  }
+
+  // Adds the design under every mechanism.
+  absl::Status Add(const proto::DesignSpec& spec, const std::vector<CoordinateGroup>& groups,
+                   double approximation_error) {
+    for (proto::Mechanism kind : mechanisms_) {
+      DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism, Mechanism::Calibrate(kind, groups, inputs_.privacy));
+      Candidate candidate;
+      candidate.design = spec;
+      candidate.mechanism = kind;
+      for (const CoordinateGroup& group : groups) candidate.num_coordinates += group.count;
+      candidate.noise_error = std::sqrt(mechanism.PredictedVariance()) / kGridUnit;
+      candidate.approximation_error = approximation_error;
+      result_.candidates.push_back(std::move(candidate));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddDesign(const proto::DesignSpec& spec) {
+    DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<Design> design,
+                           CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec));
+    return Add(spec, design->groups(),
+               design->PredictedApproximationError(N(), inputs_.expected_similarity.value_or(1)));
+  }
+
+  absl::Status AddLattices() {
+    for (double tolerance : kLatticeTolerances) {
+      proto::DesignSpec spec;
+      spec.mutable_lattice()->set_tolerance(tolerance);
+      DPKDE_RETURN_IF_ERROR(AddDesign(spec));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddSplineGrids() {
+    if (!inputs_.domain.has_value()) return absl::InvalidArgumentError("needs a domain");
+    bool added = false;
+    absl::Status last;
+    std::vector<uint32_t> previous;
+    for (double ratio : kCellsPerBandwidth) {
+      std::vector<uint32_t> cells;
+      for (size_t i = 0; i < inputs_.dimension; ++i) {
+        const double count = std::ceil(inputs_.domain->width(i) / (ratio * inputs_.similarity.bandwidth()));
+        cells.push_back(static_cast<uint32_t>(std::min(std::max(count, 1.0), 4294967295.0)));
+      }
+      if (cells == previous) continue;
+      previous = cells;
+      for (double ridge : kRidges) {
+        proto::DesignSpec spec;
+        *spec.mutable_spline_grid()->mutable_cells() = {cells.begin(), cells.end()};
+        spec.mutable_spline_grid()->set_ridge(ridge);
+        const absl::Status status = AddDesign(spec);
+        if (!status.ok()) {
+          last = status;
+          break;
+        }
+        added = true;
+      }
+    }
+    return added ? absl::OkStatus() : last;
+  }
+
+  absl::Status AddOrthogonal() { return AddRandom(true); }
+  absl::Status AddMonteCarlo() { return AddRandom(false); }
+
+  absl::Status AddRandom(bool orthogonal) {
+    uint32_t features = inputs_.features.value_or(kFewestFeatures);
+    const uint32_t most = inputs_.features.value_or(kMostFeatures);
+    // One feature, to hear from the design whether its conditions hold.
+    proto::DesignSpec spec;
+    spec.mutable_monte_carlo()->set_features(1);
+    spec.mutable_monte_carlo()->set_orthogonal(orthogonal);
+    spec.mutable_monte_carlo()->set_public_seed(inputs_.public_seed);
+    if (!orthogonal || inputs_.dimension <= kLargestOrthogonalDimension) {
+      DPKDE_RETURN_IF_ERROR(
+          CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
+    } else {
+      return absl::InvalidArgumentError(
+          absl::StrCat("drawing it takes too long above ", kLargestOrthogonalDimension, " dimensions"));
+    }
+    for (; features <= most; features *= 2) {
+      spec.mutable_monte_carlo()->set_features(features);
+      DPKDE_RETURN_IF_ERROR(Add(spec, MonteCarloGroups(features),
+                                MonteCarloApproximationError(N(), inputs_.expected_similarity.value_or(1), features)));
+      if (features > most / 2) break;
+    }
+    return absl::OkStatus();
+  }
+
+  double N() const { return std::max(inputs_.public_n, 0.0); }
+
+  void Sort() {
+    std::vector<Candidate>& candidates = result_.candidates;
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.total_error() < b.total_error(); });
+    const double good_enough = candidates[0].total_error() * 1.01;
+    auto choice = candidates.begin();
+    for (auto it = candidates.begin(); it != candidates.end() && it->total_error() <= good_enough; ++it) {
+      if (it->num_coordinates < choice->num_coordinates) choice = it;
+    }
+    std::rotate(candidates.begin(), choice, choice + 1);
+  }
+
+  // Orthogonal directions cost O(dimension^2) a feature.
+  static constexpr size_t kLargestOrthogonalDimension = 1024;
+
+  const PlanInputs& inputs_;
+  std::vector<proto::Mechanism> mechanisms_;
+  PlanResult result_;
+};
+
+}  // namespace
+
+double Candidate::total_error() const { return std::hypot(noise_error, approximation_error); }
+
+absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) { return Planner(inputs).Run(); }
+
+proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& candidate) {
+  proto::ReleasePlan plan;
+  *plan.mutable_similarity() = inputs.similarity.spec();
+  plan.set_dimension(static_cast<uint32_t>(inputs.dimension));
+  if (inputs.domain.has_value()) *plan.mutable_domain() = inputs.domain->ToProto();
+  *plan.mutable_design() = candidate.design;
+  plan.set_mechanism(candidate.mechanism);
+  *plan.mutable_privacy() = inputs.privacy.ToProto();
+  plan.set_capacity(uint64_t{1} << 40);
+  return plan;
+}
+
+std::string MechanismName(proto::Mechanism mechanism) {
+  return absl::AsciiStrToLower(proto::Mechanism_Name(mechanism));
+}
+
+}  // namespace dpkde

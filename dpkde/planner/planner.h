@@ -1,0 +1,75 @@
+#ifndef DPKDE_PLANNER_PLANNER_H_
+#define DPKDE_PLANNER_PLANNER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/optional.h"
+#include "dpkde/privacy/privacy_spec.h"
+#include "dpkde/proto/density.pb.h"
+#include "dpkde/similarity/domain.h"
+#include "dpkde/similarity/similarity.h"
+
+namespace dpkde {
+
+// Everything that planning may look at: public values only. There is deliberately no reader and no accumulator here.
+struct PlanInputs {
+  Similarity similarity;
+  size_t dimension = 0;
+  absl::optional<Domain> domain;
+  // What the release may spend.
+  PrivacySpec privacy;
+  // A public number of records: the row count under REPLACE, a guess or a noised count under ADD_REMOVE. Never the row count
+  // of a private file: the choice would publish it.
+  double public_n = 0;
+  // A public guess of the mean of f over records and queries; nullopt: 1, the worst case, all records in one place.
+  absl::optional<double> expected_similarity = absl::nullopt;
+  // Restricts the designs to one name (DesignName); nullopt: all.
+  absl::optional<std::string> design = absl::nullopt;
+  // Restricts the noise; nullopt: all that the privacy allows.
+  absl::optional<proto::Mechanism> mechanism = absl::nullopt;
+  // Fixes the number of Monte-Carlo features; nullopt: chosen.
+  absl::optional<uint32_t> features = absl::nullopt;
+  uint64_t public_seed = 0;
+};
+
+// One admissible combination and the error to expect of it, in units of the sum.
+struct Candidate {
+  proto::DesignSpec design;
+  proto::Mechanism mechanism = proto::MECHANISM_UNSPECIFIED;
+  size_t num_coordinates = 0;
+  // Root mean square over queries uniform in the domain: of the noise, exact, and of the approximation, predicted.
+  double noise_error = 0;
+  double approximation_error = 0;
+  double total_error() const;
+};
+
+struct PlanResult {
+  // Best first. Never empty.
+  std::vector<Candidate> candidates;
+  // Why the others were left out: "lattice: needs a domain".
+  std::vector<std::string> exclusions;
+  // What was assumed for want of a hint, in words.
+  std::vector<std::string> assumptions;
+};
+
+// Predicts the error of every admissible design, noise and size, and sorts by the total: sqrt(noise^2 + approximation^2).
+// Candidates within 1 % of the best are considered equal, and the one with fewest coordinates is put first.
+//
+// Sizes considered: lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths and three ridges; 2^5 to 2^12
+// Monte-Carlo features (more only if asked for: records cost time in proportion).
+//
+// kInvalidArgument if nothing is admissible, with the reasons. No privacy effect: reads public values only.
+absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);
+
+// The plan of a candidate, ready for Accumulator::Create.
+proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& candidate);
+
+// "laplace", "gaussian".
+std::string MechanismName(proto::Mechanism mechanism);
+
+}  // namespace dpkde
+
+#endif  // DPKDE_PLANNER_PLANNER_H_

@@ -1,0 +1,178 @@
+#include "dpkde/sketch/accumulator.h"
+
+#include <google/protobuf/util/message_differencer.h>
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+
+namespace dpkde {
+namespace {
+
+// Records that a worker takes at a time.
+constexpr size_t kChunkRows = 1024;
+
+// Frees the sums without leaving them in memory.
+void Wipe(std::vector<int64_t>& sums) {
+  OPENSSL_cleanse(sums.data(), sums.size() * sizeof(sums[0]));
+  sums.clear();
+  sums.shrink_to_fit();
+}
+
+}  // namespace
+
+absl::StatusOr<Accumulator> Accumulator::Create(const proto::ReleasePlan& plan, BadRecords bad_records,
+                                                ThreadPool& pool) {
+  DPKDE_ASSIGN_OR_RETURN(PlanParts parts, BuildPlan(plan));
+  DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism,
+                         Mechanism::Calibrate(plan.mechanism(), parts.design->groups(), parts.privacy));
+  proto::ReleasePlan complete = plan;
+  *complete.mutable_design() = parts.design->spec();
+  return Accumulator(std::move(complete), std::move(parts), std::move(mechanism), bad_records, pool);
+}
+
+Accumulator::Accumulator(proto::ReleasePlan plan, PlanParts parts, Mechanism mechanism, BadRecords bad_records,
+                         ThreadPool& pool)
+    : plan_(std::move(plan)),
+      parts_(std::make_unique<PlanParts>(std::move(parts))),
+      mechanism_(std::move(mechanism)),
+      bad_records_(bad_records),
+      pool_(&pool),
+      worker_sums_(pool.threads()) {}
+
+Accumulator::~Accumulator() {
+  for (std::vector<int64_t>& sums : worker_sums_) Wipe(sums);
+}
+
+absl::Status Accumulator::CheckOpen() const {
+  if (open_ && parts_ != nullptr) return absl::OkStatus();
+  return absl::FailedPreconditionError("the accumulator has been released or merged; one accumulator gives one release");
+}
+
+absl::Status Accumulator::CheckCapacity(uint64_t more) const {
+  if (more <= plan_.capacity() && count_ <= plan_.capacity() - more) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the accumulator would exceed its capacity of ", plan_.capacity(), " records"));
+}
+
+absl::Status Accumulator::CheckFinite(MatrixView records) const {
+  for (size_t r = 0; r < records.rows; ++r) {
+    for (size_t c = 0; c < records.columns; ++c) {
+      if (std::isfinite(records.row(r)[c])) continue;
+      return absl::InvalidArgumentError(absl::StrCat("row ", count_ + r, ", column ", c,
+                                                     " (counting from 0): must be finite, but is ", records.row(r)[c]));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Accumulator::Add(MatrixView records) {
+  DPKDE_RETURN_IF_ERROR(CheckOpen());
+  if (records.columns != plan_.dimension()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("records must have ", plan_.dimension(), " columns, but have ", records.columns));
+  }
+  DPKDE_RETURN_IF_ERROR(CheckCapacity(records.rows));
+  if (bad_records_ == BadRecords::kFail) DPKDE_RETURN_IF_ERROR(CheckFinite(records));
+  pool_->ParallelFor(records.rows, kChunkRows, [&](size_t begin, size_t end, int worker) {
+    AddChunk(records.Slice(begin, end), worker_sums_[worker]);
+  });
+  count_ += records.rows;
+  return absl::OkStatus();
+}
+
+void Accumulator::AddChunk(MatrixView records, std::vector<int64_t>& sums) const {
+  sums.resize(parts_->design->num_coordinates());
+  const auto is_bad = [&](size_t r) {
+    return std::any_of(records.row(r).begin(), records.row(r).end(), [](float value) { return !std::isfinite(value); });
+  };
+  std::vector<float> replaced;
+  if (bad_records_ == BadRecords::kReplace) {
+    for (size_t r = 0; r < records.rows; ++r) {
+      if (!is_bad(r)) continue;
+      if (replaced.empty()) replaced.assign(records.data, records.data + records.rows * records.columns);
+      for (size_t c = 0; c < records.columns; ++c) {
+        const absl::optional<Domain>& domain = parts_->domain;
+        replaced[r * records.columns + c] =
+            domain.has_value() ? 0.5f * (domain->lower()[c] + domain->upper()[c]) : 0.0f;
+      }
+    }
+  }
+  parts_->design->Accumulate({replaced.empty() ? records.data : replaced.data(), records.rows, records.columns},
+                             absl::MakeSpan(sums));
+}
+
+absl::Status Accumulator::Merge(Accumulator&& other) {
+  DPKDE_RETURN_IF_ERROR(CheckOpen());
+  DPKDE_RETURN_IF_ERROR(other.CheckOpen());
+  if (&other == this) return absl::InvalidArgumentError("an accumulator cannot be merged with itself");
+  google::protobuf::util::MessageDifferencer differencer;
+  std::string differences;
+  differencer.ReportDifferencesToString(&differences);
+  if (!differencer.Compare(plan_, other.plan_)) {
+    return absl::InvalidArgumentError(absl::StrCat("accumulators of different plans cannot be merged: ",
+                                                   std::string(absl::StripAsciiWhitespace(differences))));
+  }
+  DPKDE_RETURN_IF_ERROR(CheckCapacity(other.count_));
+  std::vector<int64_t> total = other.Total();
+  std::vector<int64_t>& sums = worker_sums_[0];
+  sums.resize(total.size());
+  for (size_t j = 0; j < sums.size(); ++j) sums[j] += total[j];
+  Wipe(total);
+  for (std::vector<int64_t>& part : other.worker_sums_) Wipe(part);
+  count_ += other.count_;
+  other.count_ = 0;
+  other.open_ = false;
+  return absl::OkStatus();
+}
+
+std::vector<int64_t> Accumulator::Total() const {
+  std::vector<int64_t> total(parts_->design->num_coordinates());
+  for (const std::vector<int64_t>& sums : worker_sums_) {
+    for (size_t j = 0; j < sums.size(); ++j) total[j] += sums[j];
+  }
+  return total;
+}
+
+absl::StatusOr<Release> Accumulator::Privatize(BitSource& source) && {
+  DPKDE_RETURN_IF_ERROR(CheckOpen());
+  open_ = false;
+  std::vector<int64_t> values = Total();
+  for (std::vector<int64_t>& sums : worker_sums_) Wipe(sums);
+  mechanism_.AddNoise(absl::MakeSpan(values), source);
+
+  proto::Release message;
+  *message.mutable_plan() = plan_;
+  *message.mutable_certificate() = MakeCertificate(plan_, *parts_->design, mechanism_);
+  message.mutable_scales()->mutable_scale()->Add(mechanism_.scales().begin(), mechanism_.scales().end());
+  message.mutable_values()->Add(values.begin(), values.end());
+  return Release(std::move(message), parts_->similarity, parts_->domain, std::move(parts_->design),
+                 std::move(mechanism_));
+}
+
+absl::StatusOr<proto::PlanningCount> ReleasePlanningCount(uint64_t count, double epsilon, BitSource& source) {
+  DPKDE_RETURN_IF_ERROR(CheckPositive("epsilon of the planning count", epsilon));
+  CoordinateGroup group;
+  group.first = 0;
+  group.count = 1;
+  group.add_remove = {1, 1};
+  group.mean_square_weight = 1;
+  DPKDE_ASSIGN_OR_RETURN(const PrivacySpec privacy, PrivacySpec::Pure(epsilon, Neighboring::kAddRemove));
+  DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism, Mechanism::Calibrate(proto::LAPLACE, {group}, privacy));
+  int64_t value = static_cast<int64_t>(std::min<uint64_t>(count, std::numeric_limits<int64_t>::max()));
+  mechanism.AddNoise(absl::MakeSpan(&value, 1), source);
+  proto::PlanningCount released;
+  released.set_epsilon(mechanism.guarantee().epsilon);
+  released.set_value(value);
+  return released;
+}
+
+}  // namespace dpkde

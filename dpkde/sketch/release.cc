@@ -1,0 +1,162 @@
+#include "dpkde/sketch/release.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/designs/design_factory.h"
+#include "dpkde/io/envelope.h"
+#include "dpkde/sketch/release_parts.h"
+
+namespace dpkde {
+namespace {
+
+constexpr char kEnvelopeKind[] = "release";
+
+// 97.5 % quantile of the normal law. Noise in an answer is a sum of many independent terms; a single Laplace term would be
+// covered with 93.7 %.
+constexpr double kNormalQuantile = 1.959964;
+
+}  // namespace
+
+Release::Release(proto::Release message, Similarity similarity, absl::optional<Domain> domain,
+                 std::unique_ptr<Design> design, Mechanism mechanism)
+    : message_(std::move(message)),
+      similarity_(std::move(similarity)),
+      domain_(std::move(domain)),
+      design_(std::move(design)),
+      mechanism_(std::move(mechanism)),
+      function_(design_->MakeReleasedFunction({message_.values().data(), static_cast<size_t>(message_.values_size())},
+                                              mechanism_.variances())) {}
+
+absl::StatusOr<Release> Release::FromProto(proto::Release message) {
+  const proto::ReleasePlan& plan = message.plan();
+  // Before anything of that size is made.
+  if (plan.design().has_monte_carlo() &&
+      message.values_size() != 2 * static_cast<int64_t>(plan.design().monte_carlo().features()) + 1) {
+    return absl::InvalidArgumentError("values do not fit the design");
+  }
+  DPKDE_ASSIGN_OR_RETURN(PlanParts parts, BuildPlan(plan));
+  if (static_cast<size_t>(message.values_size()) != parts.design->num_coordinates()) {
+    return absl::InvalidArgumentError("values do not fit the design");
+  }
+  DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::FromScales(plan.mechanism(), parts.design->groups(),
+                                                                    message.scales().scale(), parts.privacy));
+  const proto::Certificate computed = MakeCertificate(plan, *parts.design, mechanism);
+  const proto::Certificate& stated = message.certificate();
+  if (stated.epsilon_spent() < computed.epsilon_spent() * (1 - 1e-12) ||
+      stated.delta_spent() < computed.delta_spent() * (1 - 1e-12) || stated.neighboring() != computed.neighboring()) {
+    return absl::InvalidArgumentError("the certificate states more privacy than the noise gives");
+  }
+  return Release(std::move(message), std::move(parts.similarity), std::move(parts.domain), std::move(parts.design),
+                 std::move(mechanism));
+}
+
+absl::StatusOr<Release> Release::Deserialize(absl::string_view bytes) {
+  DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kEnvelopeKind, kVersion, bytes));
+  proto::Release message;
+  if (!message.ParseFromArray(envelope.payload.data(), static_cast<int>(envelope.payload.size()))) {
+    return absl::DataLossError("is damaged: its content is not a release");
+  }
+  absl::StatusOr<Release> release = FromProto(std::move(message));
+  if (release.ok() || release.status().code() == absl::StatusCode::kFailedPrecondition) return release;
+  return absl::DataLossError(absl::StrCat("is not a valid release: ", std::string(release.status().message())));
+}
+
+std::string Release::Serialize() const { return SealEnvelope(kEnvelopeKind, kVersion, message_.SerializeAsString()); }
+
+Release::Count Release::count() const {
+  const double unit = kGridUnit;
+  return {message_.values(static_cast<int>(design_->count_coordinate())) / unit,
+          std::sqrt(mechanism_.variances().back()) / unit};
+}
+
+absl::Status Release::CheckQueries(MatrixView queries) const {
+  if (queries.columns != dimension()) {
+    return absl::InvalidArgumentError(absl::StrCat("queries must have ", dimension(), " columns, as the release has, but have ",
+                                                   queries.columns));
+  }
+  for (size_t r = 0; r < queries.rows; ++r) {
+    for (size_t c = 0; c < queries.columns; ++c) {
+      if (std::isfinite(queries.row(r)[c])) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("row ", r, ", column ", c, " (counting from 0): must be finite, but is ", queries.row(r)[c]));
+    }
+    if (design_->refuses_queries_outside_domain() && !domain_->Contains(queries.row(r))) {
+      return absl::InvalidArgumentError(absl::StrCat("row ", r, " (counting from 0): is outside the domain ",
+                                                     domain_->DebugString(), ", where a ", DesignName(design_->spec()),
+                                                     " has no answer"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<DensityEstimate>> Release::Estimate(MatrixView queries, ThreadPool& pool) const {
+  DPKDE_RETURN_IF_ERROR(CheckQueries(queries));
+  std::vector<DensityEstimate> estimates(queries.rows);
+  pool.ParallelFor(queries.rows, 96, [&](size_t begin, size_t end, int) {
+    std::vector<Answer> answers(end - begin);
+    function_->Evaluate(queries.Slice(begin, end), absl::MakeSpan(answers));
+    for (size_t i = begin; i < end; ++i) Finish(answers[i - begin], estimates[i]);
+  });
+  return estimates;
+}
+
+void Release::Finish(const Answer& answer, DensityEstimate& estimate) const {
+  const Count n = count();
+  estimate.sum = answer.sum;
+  estimate.std_error = std::sqrt(answer.noise_variance);
+  const double total = answer.total_variance.has_value() ? std::sqrt(*answer.total_variance) : estimate.std_error;
+  estimate.ci95_low = answer.sum - kNormalQuantile * total;
+  estimate.ci95_high = answer.sum + kNormalQuantile * total;
+  if (design_->SupError().has_value()) estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0);
+  if (n.value > 2) {
+    const double mean = answer.sum / n.value;
+    estimate.mean = mean;
+    if (n.value > 5 * n.std_error) {
+      const double variance = answer.total_variance.value_or(answer.noise_variance) -
+                              2 * mean * answer.count_covariance + mean * mean * n.std_error * n.std_error;
+      estimate.mean_std_error = std::sqrt(std::max(variance, 0.0)) / n.value;
+    }
+  }
+}
+
+std::string Release::DebugString() const {
+  const proto::Certificate& c = certificate();
+  const bool add_remove = c.neighboring() == proto::ADD_REMOVE;
+  std::string text;
+  const auto line = [&](absl::string_view name, const auto&... parts) {
+    absl::StrAppend(&text, name, std::string(name.size() < 18 ? 18 - name.size() : 1, ' '), parts..., "\n");
+  };
+  line("similarity", similarity_.name(), " bandwidth=", similarity_.bandwidth());
+  line("dimension", dimension());
+  line("domain", domain_.has_value() ? domain_->DebugString() + ", records outside are clamped" : "unbounded");
+  line("design", DescribeDesign(design_->spec()), ", ", design_->num_coordinates(), " values");
+  line("epsilon", c.epsilon_spent());
+  if (c.delta_spent() > 0) {
+    line("delta", c.delta_spent(), " (", c.sampler_delta(), " of it for the discrete sampler)");
+    line("mu", c.mu());
+  } else {
+    line("delta", "0 (pure)");
+  }
+  line("neighbors", add_remove ? "add_remove: one record more or less; the number of records is private"
+                               : "replace: one record changed; the number of records is public");
+  line("unit of privacy", c.unit_of_privacy());
+  line("noise", c.sampler());
+  line("sensitivity", "L1 ", c.l1_sensitivity(), ", L2 ", c.l2_sensitivity(), ", in units of 2^-", c.grid_bits());
+  if (plan().has_planning_count()) {
+    line("planning count", plan().planning_count().value(), " at epsilon ", plan().planning_count().epsilon(),
+         ", included above");
+  }
+  const Count n = count();
+  line("records", n.value, add_remove ? absl::StrCat(" +- ", n.std_error, " (noised)") : " (public)");
+  line("asserted public", absl::StrJoin(plan().asserted_public(), "; "));
+  line("written by", "dpkde ", c.program_version(), ", format ", kVersion);
+  return text;
+}
+
+}  // namespace dpkde

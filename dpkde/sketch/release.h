@@ -1,0 +1,105 @@
+#ifndef DPKDE_SKETCH_RELEASE_H_
+#define DPKDE_SKETCH_RELEASE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
+#include "absl/types/span.h"
+#include "dpkde/base/matrix_view.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/designs/design.h"
+#include "dpkde/noise/mechanism.h"
+#include "dpkde/proto/density.pb.h"
+#include "dpkde/similarity/domain.h"
+#include "dpkde/similarity/similarity.h"
+
+namespace dpkde {
+
+// The answer to one query y: an estimate of S(y) = sum over records x of f(clamp(x), y). All but `mean` are of the sum.
+struct DensityEstimate {
+  double sum = 0;
+  // Standard deviation of the noise in `sum`, exactly known; approximation error not included.
+  double std_error = 0;
+  // Interval that holds S(y) with probability 95 %: over the noise (lattice, grid: add bias_bound on both sides for
+  // certainty about the approximation), or over noise and random frequencies (Monte-Carlo).
+  double ci95_low = 0;
+  double ci95_high = 0;
+  // Deterministic designs: |E sum - S(y)| is at most this, whatever the data, up to the noise of the count (y in the domain).
+  // nullopt for random designs, whose approximation error is in the interval.
+  absl::optional<double> bias_bound;
+  // S(y) / n, from the noised count; nullopt when the noised count is at most 2.
+  absl::optional<double> mean;
+  // By the delta method; nullopt when the noised count is below 5 of its standard errors.
+  absl::optional<double> mean_std_error;
+};
+
+// A noised vector, public from the moment it exists, and the answers that follow from it.
+//
+//   DPKDE_ASSIGN_OR_RETURN(std::string bytes, ReadFile(path, kLargestRelease));
+//   DPKDE_ASSIGN_OR_RETURN(Release release, Release::Deserialize(bytes));
+//   DPKDE_ASSIGN_OR_RETURN(std::vector<DensityEstimate> estimates, release.Estimate(queries, pool));
+//
+// Made by Accumulator::Privatize or from a file; there is no other way, and none back. Everything it offers is
+// post-processing: any number of queries costs no privacy, and equal queries get equal answers for ever.
+//
+// Immutable; thread-safe. Movable.
+class Release {
+ public:
+  // Loading is building: the bytes go through the same checks as a new release, and the noise scales must guarantee what
+  // the certificate states. kDataLoss for damaged or foreign bytes, kFailedPrecondition for another version or for frequencies
+  // that this machine draws otherwise. The cost is that of making the design again.
+  static absl::StatusOr<Release> Deserialize(absl::string_view bytes);
+
+  // Equal releases give equal bytes. Holds nothing but proto::Release.
+  std::string Serialize() const;
+
+  // One estimate a query row; q x dimension(), finite. kInvalidArgument, naming row and column, for another dimension, a value
+  // that is not finite, or a query outside the domain where the design cannot extend (lattice). Threads do not change
+  // the results. Cost: see the designs.
+  absl::StatusOr<std::vector<DensityEstimate>> Estimate(MatrixView queries, ThreadPool& pool) const;
+
+  // The number of records: exact under REPLACE (then std_error is 0), noised under ADD_REMOVE.
+  struct Count {
+    double value;
+    double std_error;
+  };
+  Count count() const;
+
+  size_t dimension() const { return design_->dimension(); }
+  const Similarity& similarity() const { return similarity_; }
+  const absl::optional<Domain>& domain() const { return domain_; }
+  const proto::ReleasePlan& plan() const { return message_.plan(); }
+  const proto::Certificate& certificate() const { return message_.certificate(); }
+  const Mechanism& mechanism() const { return mechanism_; }
+
+  // The certificate and the plan in words, for a terminal.
+  std::string DebugString() const;
+
+  static constexpr uint32_t kVersion = 1;
+
+ private:
+  friend class Accumulator;
+
+  static absl::StatusOr<Release> FromProto(proto::Release message);
+
+  Release(proto::Release message, Similarity similarity, absl::optional<Domain> domain, std::unique_ptr<Design> design,
+          Mechanism mechanism);
+
+  absl::Status CheckQueries(MatrixView queries) const;
+  void Finish(const Answer& answer, DensityEstimate& estimate) const;
+
+  proto::Release message_;
+  Similarity similarity_;
+  absl::optional<Domain> domain_;
+  std::unique_ptr<Design> design_;
+  Mechanism mechanism_;
+  std::unique_ptr<ReleasedFunction> function_;
+};
+
+}  // namespace dpkde
+
+#endif  // DPKDE_SKETCH_RELEASE_H_

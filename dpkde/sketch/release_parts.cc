@@ -1,0 +1,61 @@
+#include "dpkde/sketch/release_parts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/base/version.h"
+#include "dpkde/designs/design_factory.h"
+
+namespace dpkde {
+
+absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan) {
+  DPKDE_ASSIGN_OR_RETURN(Similarity similarity, Similarity::Create(plan.similarity()));
+  absl::optional<Domain> domain;
+  if (plan.has_domain()) {
+    DPKDE_ASSIGN_OR_RETURN(domain, Domain::FromProto(plan.domain()));
+  }
+  DPKDE_ASSIGN_OR_RETURN(PrivacySpec privacy, PrivacySpec::FromProto(plan.privacy()));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", plan.dimension(), 1, 65536));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("capacity", plan.capacity(), 1, int64_t{1} << 40));
+  if (plan.has_planning_count()) {
+    DPKDE_RETURN_IF_ERROR(CheckPositive("epsilon of the planning count", plan.planning_count().epsilon()));
+  }
+  DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<Design> design,
+                         CreateDesign(similarity, plan.dimension(), domain, plan.design()));
+  return PlanParts{std::move(similarity), std::move(domain), privacy, std::move(design)};
+}
+
+proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const Design& design, const Mechanism& mechanism) {
+  const NoiseGuarantee& guarantee = mechanism.guarantee();
+  proto::Certificate certificate;
+  double epsilon = guarantee.epsilon;
+  if (plan.has_planning_count()) {
+    epsilon = std::nextafter(epsilon + plan.planning_count().epsilon(), std::numeric_limits<double>::infinity());
+  }
+  certificate.set_epsilon_spent(epsilon);
+  certificate.set_delta_spent(guarantee.delta);
+  certificate.set_sampler_delta(guarantee.sampler_delta);
+  certificate.set_neighboring(plan.privacy().neighboring());
+  certificate.set_unit_of_privacy("one row of the input; a person who owns k rows is protected at k times epsilon");
+  certificate.set_sampler(mechanism.SamplerName());
+  uint64_t l1 = 0;
+  double l2_square = 0;
+  for (const CoordinateGroup& group : design.groups()) {
+    const Sensitivity& sensitivity = plan.privacy().neighboring() == proto::ADD_REMOVE ? group.add_remove : group.replace;
+    l1 += sensitivity.l1;
+    l2_square += static_cast<double>(sensitivity.l2) * sensitivity.l2;
+  }
+  certificate.set_l1_sensitivity(l1);
+  certificate.set_l2_sensitivity(std::nextafter(std::sqrt(l2_square), std::numeric_limits<double>::infinity()));
+  certificate.set_grid_bits(kGridBits);
+  certificate.set_mu(guarantee.mu);
+  certificate.set_program_version(kDpkdeVersion);
+  return certificate;
+}
+
+}  // namespace dpkde

@@ -1,0 +1,33 @@
+#ifndef DPKDE_SKETCH_RELEASE_PARTS_H_
+#define DPKDE_SKETCH_RELEASE_PARTS_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/types/optional.h"
+#include "dpkde/designs/design.h"
+#include "dpkde/noise/mechanism.h"
+#include "dpkde/privacy/privacy_spec.h"
+#include "dpkde/proto/density.pb.h"
+#include "dpkde/similarity/domain.h"
+#include "dpkde/similarity/similarity.h"
+
+namespace dpkde {
+
+// A plan turned into the objects it describes, validated. Shared by what builds a release and what loads one.
+struct PlanParts {
+  Similarity similarity;
+  absl::optional<Domain> domain;
+  PrivacySpec privacy;
+  std::unique_ptr<Design> design;
+};
+
+// kInvalidArgument, naming the field, for a plan that is incomplete or out of range.
+absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan);
+
+// The certificate of a release by this plan and mechanism: what was consumed, rounded up.
+proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const Design& design, const Mechanism& mechanism);
+
+}  // namespace dpkde
+
+#endif  // DPKDE_SKETCH_RELEASE_PARTS_H_

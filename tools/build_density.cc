@@ -1,0 +1,453 @@
+#include "dpkde/tools/build_density.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/types/optional.h"
+#include "dpkde/base/sha256.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/designs/design.h"
+#include "dpkde/designs/design_factory.h"
+#include "dpkde/io/file.h"
+#include "dpkde/io/vector_reader.h"
+#include "dpkde/noise/bit_source.h"
+#include "dpkde/noise/mechanism.h"
+#include "dpkde/planner/planner.h"
+#include "dpkde/sketch/accumulator.h"
+#include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/shared_flags.h"
+
+ABSL_FLAG(std::string, input, "", "File of private records, one vector a row: .npy .fvecs .bvecs .fbin .u8bin .csv ...");
+ABSL_FLAG(std::string, similarity, "", "gaussian: exp(-|x-y|_2^2 / 2h^2); laplacian: exp(-|x-y|_1 / h).");
+ABSL_FLAG(absl::optional<double>, bandwidth, absl::nullopt, "h above, in the unit of the coordinates; > 0. Public.");
+ABSL_FLAG(absl::optional<double>, epsilon, absl::nullopt, "Privacy parameter, > 0. Required; there is no default.");
+ABSL_FLAG(absl::optional<double>, delta, absl::nullopt,
+          "In (0, 1): allows Gaussian noise. Left out: pure epsilon-differential privacy.");
+ABSL_FLAG(std::string, neighboring, "",
+          "add_remove: hides whether a record is there, and how many there are; replace: hides what a record is, the number "
+          "of records is public. Required; there is no default.");
+ABSL_FLAG(std::string, domain_min, "",
+          "Lower bounds of the box in which records live: a,b,... or one for all coordinates. Chosen without looking at the "
+          "data; records outside are clamped.");
+ABSL_FLAG(std::string, domain_max, "", "Upper bounds of the box.");
+ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, monte_carlo or orthogonal.");
+ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace or gaussian (needs --delta).");
+ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
+ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
+ABSL_FLAG(absl::optional<double>, expected_n, absl::nullopt,
+          "Public guess of the number of records, for planning. Left out under add_remove: 1 % of epsilon pays for a noised "
+          "count. Not taken under replace, where the number is public.");
+ABSL_FLAG(absl::optional<double>, expected_similarity, absl::nullopt,
+          "Public guess of the mean similarity of records and queries, in (0, 1], for planning. Left out: 1, the worst case.");
+ABSL_FLAG(std::string, bad_records, "fail",
+          "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's centre.");
+ABSL_FLAG(bool, dry_run, false, "Print the predicted error of every candidate and the choice; reads no record, writes nothing.");
+ABSL_FLAG(absl::optional<uint32_t>, dim, absl::nullopt, "With --dry_run and without --input: the number of columns.");
+ABSL_FLAG(std::string, summary_out, "", "File for a summary in JSON.");
+
+namespace dpkde {
+namespace {
+
+// The part of epsilon that a count for planning costs.
+constexpr double kPlanningShare = 0.01;
+
+// Floats a batch, whatever the dimension.
+constexpr size_t kBatchFloats = size_t{1} << 20;
+
+absl::Status PrivacyError(const std::string& message) {
+  return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kPrivacy);
+}
+
+// The message of a flag's value that the library refuses.
+absl::Status FlagError(const absl::Status& status) { return WithExitCode(status, ExitCode::kUsage); }
+
+// Damage of a user's data is a matter of data.
+absl::Status DataError(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
+}
+
+struct Settings {
+  absl::optional<Similarity> similarity;
+  absl::optional<PrivacySpec> privacy;
+  std::vector<double> domain_min, domain_max;  // empty: none
+  absl::optional<std::string> design;
+  absl::optional<proto::Mechanism> mechanism;
+  Accumulator::BadRecords bad_records = Accumulator::BadRecords::kFail;
+};
+
+absl::Status ParseBounds(const std::string& flag, const std::string& text, std::vector<double>& bounds) {
+  for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+    double value;
+    if (!absl::SimpleAtod(part, &value) || !std::isfinite(value)) {
+      return UsageError(absl::StrCat("--", flag, " must be finite numbers with commas between, but is '", text, "'"));
+    }
+    bounds.push_back(value);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckChoice(const std::string& flag, const std::string& value, const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), value) != known.end()) return absl::OkStatus();
+  return UsageError(absl::StrCat("--", flag, " must be one of ", absl::StrJoin(known, ", "), ", but is '", value, "'"));
+}
+
+absl::Status ParsePrivacy(Settings& settings) {
+  const absl::optional<double> epsilon = absl::GetFlag(FLAGS_epsilon);
+  const absl::optional<double> delta = absl::GetFlag(FLAGS_delta);
+  const std::string neighboring = absl::GetFlag(FLAGS_neighboring);
+  if (!epsilon.has_value()) {
+    return PrivacyError("--epsilon is missing: it is the promise made to the people in the data, so there is no default");
+  }
+  if (neighboring.empty()) {
+    return PrivacyError(
+        "--neighboring is missing: add_remove hides how many records there are, replace makes their number public; there is "
+        "no default");
+  }
+  if (neighboring != "add_remove" && neighboring != "replace") {
+    return PrivacyError(absl::StrCat("--neighboring must be add_remove or replace, but is '", neighboring, "'"));
+  }
+  const Neighboring relation = neighboring == "add_remove" ? Neighboring::kAddRemove : Neighboring::kReplace;
+  const absl::StatusOr<PrivacySpec> privacy = delta.has_value() ? PrivacySpec::Approximate(*epsilon, *delta, relation)
+                                                                : PrivacySpec::Pure(*epsilon, relation);
+  if (!privacy.ok()) return WithExitCode(privacy.status(), ExitCode::kPrivacy);
+  settings.privacy = *privacy;
+  if (settings.mechanism == proto::GAUSSIAN && !delta.has_value()) {
+    return PrivacyError("--delta is missing: gaussian noise cannot be purely epsilon-private");
+  }
+  return absl::OkStatus();
+}
+
+// Everything that can be checked before a data file is opened: first what is a matter of usage, then of privacy.
+absl::StatusOr<Settings> ParseFlags() {
+  Settings settings;
+  const bool dry_run = absl::GetFlag(FLAGS_dry_run);
+  if (absl::GetFlag(FLAGS_similarity).empty()) return UsageError("--similarity is missing");
+  const auto kind = SimilarityKindFromName(absl::GetFlag(FLAGS_similarity));
+  if (!kind.ok()) return FlagError(kind.status());
+  if (!absl::GetFlag(FLAGS_bandwidth).has_value()) return UsageError("--bandwidth is missing");
+  proto::SimilaritySpec spec;
+  spec.set_kind(*kind);
+  spec.set_bandwidth(*absl::GetFlag(FLAGS_bandwidth));
+  const absl::StatusOr<Similarity> similarity = Similarity::Create(spec);
+  if (!similarity.ok()) return FlagError(similarity.status());
+  settings.similarity = *similarity;
+
+  DPKDE_RETURN_IF_ERROR(ParseBounds("domain_min", absl::GetFlag(FLAGS_domain_min), settings.domain_min));
+  DPKDE_RETURN_IF_ERROR(ParseBounds("domain_max", absl::GetFlag(FLAGS_domain_max), settings.domain_max));
+  if (settings.domain_min.empty() != settings.domain_max.empty()) {
+    return UsageError("--domain_min and --domain_max must be given together");
+  }
+
+  const std::string design = absl::GetFlag(FLAGS_design);
+  DPKDE_RETURN_IF_ERROR(CheckChoice("design", design, {"auto", "spline_grid", "lattice", "monte_carlo", "orthogonal"}));
+  if (design != "auto") settings.design = design;
+  const std::string mechanism = absl::GetFlag(FLAGS_mechanism);
+  DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "gaussian"}));
+  if (mechanism != "auto") settings.mechanism = mechanism == "laplace" ? proto::LAPLACE : proto::GAUSSIAN;
+  if (absl::GetFlag(FLAGS_features).has_value()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--features", *absl::GetFlag(FLAGS_features), 1, 1 << 20)));
+    if (design != "monte_carlo" && design != "orthogonal") {
+      return UsageError("--features needs --design=monte_carlo or --design=orthogonal");
+    }
+  }
+  const std::string bad_records = absl::GetFlag(FLAGS_bad_records);
+  DPKDE_RETURN_IF_ERROR(CheckChoice("bad_records", bad_records, {"fail", "replace"}));
+  if (bad_records == "replace") settings.bad_records = Accumulator::BadRecords::kReplace;
+  if (const auto n = absl::GetFlag(FLAGS_expected_n); n.has_value()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--expected_n", *n)));
+    if (absl::GetFlag(FLAGS_neighboring) == "replace" && !dry_run) {
+      return UsageError("--expected_n is not taken under replace, where the number of records is public");
+    }
+  }
+  if (const auto s = absl::GetFlag(FLAGS_expected_similarity); s.has_value() && !(*s > 0 && *s <= 1)) {
+    return UsageError(absl::StrCat("--expected_similarity must be greater than 0 and at most 1, but is ", *s));
+  }
+  if (absl::GetFlag(FLAGS_input).empty() && !(dry_run && absl::GetFlag(FLAGS_dim).has_value())) {
+    return UsageError(dry_run ? "--input (or --dim) is missing" : "--input is missing");
+  }
+  if (const auto dim = absl::GetFlag(FLAGS_dim); dim.has_value()) {
+    if (!dry_run || !absl::GetFlag(FLAGS_input).empty()) return UsageError("--dim goes with --dry_run and without --input");
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--dim", *dim, 1, 65536)));
+  }
+  if (!dry_run) {
+    const std::string output = absl::GetFlag(FLAGS_output);
+    if (output.empty()) return UsageError("--output is missing");
+    struct stat info;
+    if (lstat(output.c_str(), &info) == 0 && !absl::GetFlag(FLAGS_overwrite)) {
+      return UsageError(absl::StrCat(output, ": exists; --overwrite replaces it"));
+    }
+  }
+  DPKDE_RETURN_IF_ERROR(ParsePrivacy(settings));
+  return settings;
+}
+
+absl::StatusOr<absl::optional<Domain>> MakeDomain(const Settings& settings, size_t dimension) {
+  if (settings.domain_min.empty()) return absl::optional<Domain>();
+  std::vector<double> bounds[2] = {settings.domain_min, settings.domain_max};
+  for (std::vector<double>& side : bounds) {
+    if (side.size() == 1) side.assign(dimension, side[0]);
+    if (side.size() != dimension) {
+      return UsageError(absl::StrCat("--domain_min and --domain_max must have one value or ", dimension, ", but one has ",
+                                     side.size()));
+    }
+  }
+  absl::StatusOr<Domain> domain = Domain::Box(bounds[0], bounds[1]);
+  if (!domain.ok()) return FlagError(domain.status());
+  return absl::optional<Domain>(*std::move(domain));
+}
+
+// Says how far a pass over a private file is, on stderr: a line rewritten in place on a terminal, none elsewhere.
+class Progress {
+ public:
+  Progress() : show_(!absl::GetFlag(FLAGS_quiet) && isatty(STDERR_FILENO)) {}
+  ~Progress() {
+    if (shown_) std::fputs("\r\033[K", stderr);
+  }
+  void Update(uint64_t rows) {
+    if (!show_ || absl::Now() - last_ < absl::Milliseconds(200)) return;
+    last_ = absl::Now();
+    shown_ = true;
+    std::fprintf(stderr, "\r%llu rows", static_cast<unsigned long long>(rows));
+  }
+
+ private:
+  const bool show_;
+  bool shown_ = false;
+  absl::Time last_ = absl::InfinitePast();
+};
+
+// Calls visit(rows) for the batches of the file from its beginning.
+template <typename Visit>
+absl::Status ForEachBatch(VectorReader& reader, const Visit& visit) {
+  DPKDE_RETURN_IF_ERROR(reader.Rewind());
+  const size_t batch_rows = std::max<size_t>(1, kBatchFloats / reader.dimension());
+  std::vector<float> batch(batch_rows * reader.dimension());
+  Progress progress;
+  uint64_t done = 0;
+  while (true) {
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(batch_rows, batch.data()));
+    if (rows == 0) return absl::OkStatus();
+    DPKDE_RETURN_IF_ERROR(visit(MatrixView{batch.data(), rows, reader.dimension()}));
+    done += rows;
+    progress.Update(done);
+  }
+}
+
+absl::StatusOr<uint64_t> CountRows(VectorReader& reader) {
+  if (reader.row_count().has_value()) return *reader.row_count();
+  uint64_t count = 0;
+  DPKDE_RETURN_IF_ERROR(ForEachBatch(reader, [&](MatrixView rows) {
+    count += rows.rows;
+    return absl::OkStatus();
+  }));
+  return count;
+}
+
+// The table of --dry_run for one n.
+absl::Status PrintPlan(PlanInputs inputs, double n) {
+  inputs.public_n = n;
+  const absl::StatusOr<PlanResult> plan = Plan(inputs);
+  if (!plan.ok()) return FlagError(plan.status());
+  absl::PrintF("n = %.10g\n%-40s %-9s %12s %12s %12s %12s\n", n, "design", "noise", "values", "noise_rmse",
+               "approx_rmse", "total_rmse");
+  for (const Candidate& candidate : plan->candidates) {
+    absl::PrintF("%-40s %-9s %12d %12.5g %12.5g %12.5g%s\n", DescribeDesign(candidate.design),
+                 MechanismName(candidate.mechanism), candidate.num_coordinates, candidate.noise_error,
+                 candidate.approximation_error, candidate.total_error(),
+                 &candidate == &plan->candidates[0] ? "  <- chosen" : "");
+  }
+  for (const std::string& exclusion : plan->exclusions) absl::PrintF("left out: %s\n", exclusion);
+  for (const std::string& assumption : plan->assumptions) absl::PrintF("assumed: %s\n", assumption);
+
+  const Candidate& choice = plan->candidates[0];
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<Design> design,
+                         CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, choice.design));
+  DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism,
+                         Mechanism::Calibrate(choice.mechanism, design->groups(), inputs.privacy));
+  const auto scales = std::minmax_element(mechanism.scales().begin(), mechanism.scales().end());
+  absl::PrintF("chosen: %s, %s noise; scales %.6g to %.6g records; spends epsilon = %.10g, delta = %.10g\n",
+               DescribeDesign(choice.design), MechanismName(choice.mechanism),
+               static_cast<double>(*scales.first) / kGridUnit, static_cast<double>(*scales.second) / kGridUnit,
+               mechanism.guarantee().epsilon, mechanism.guarantee().delta);
+  const Sensitivity& first = SensitivityOf(design->groups()[0], inputs.privacy.neighboring());
+  absl::PrintF("sensitivity of each of %d groups: L1 %.8g, L2 %.8g; of the count: %d\n\n", design->groups().size() - 1,
+               static_cast<double>(first.l1) / kGridUnit, static_cast<double>(first.l2) / kGridUnit,
+               inputs.privacy.neighboring() == Neighboring::kAddRemove ? 1 : 0);
+  return absl::OkStatus();
+}
+
+absl::Status DryRun(const PlanInputs& inputs, const absl::optional<uint64_t>& public_rows) {
+  std::vector<double> sizes = {1e3, 1e5, 1e7};
+  if (absl::GetFlag(FLAGS_expected_n).has_value()) {
+    sizes = {*absl::GetFlag(FLAGS_expected_n)};
+  } else if (public_rows.has_value()) {
+    sizes = {static_cast<double>(*public_rows)};
+  }
+  for (double n : sizes) DPKDE_RETURN_IF_ERROR(PrintPlan(inputs, n));
+  return absl::OkStatus();
+}
+
+std::vector<std::string> AssertedPublic(const PlanInputs& inputs) {
+  std::vector<std::string> asserted = {"similarity", "bandwidth"};
+  if (inputs.domain.has_value()) asserted.push_back("domain");
+  if (absl::GetFlag(FLAGS_expected_n).has_value()) asserted.push_back("expected number of records");
+  if (inputs.expected_similarity.has_value()) asserted.push_back("expected similarity");
+  if (inputs.design.has_value()) asserted.push_back("design");
+  if (inputs.features.has_value()) asserted.push_back("features");
+  return asserted;
+}
+
+long PeakMemoryKilobytes() {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
+}
+
+// Checks that the file holds the release that was meant to be there.
+absl::Status Verify(const std::string& path, const std::string& bytes) {
+  DPKDE_ASSIGN_OR_RETURN(const std::string stored, ReadFile(path, bytes.size()));
+  if (stored != bytes) return absl::UnavailableError(absl::StrCat(path, ": reads back other than was written"));
+  return Release::Deserialize(stored).status();
+}
+
+absl::Status Run(const std::vector<std::string>&) {
+  const absl::Time start = absl::Now();
+  DPKDE_ASSIGN_OR_RETURN(const Settings settings, ParseFlags());
+  const bool dry_run = absl::GetFlag(FLAGS_dry_run);
+  const bool add_remove = settings.privacy->neighboring() == Neighboring::kAddRemove;
+
+  // The input's header: dimension, and under REPLACE the public number of rows.
+  std::unique_ptr<VectorReader> reader;
+  if (!absl::GetFlag(FLAGS_input).empty()) {
+    VectorReaderOptions options;
+    options.format = absl::GetFlag(FLAGS_input_format);
+    if (settings.bad_records == Accumulator::BadRecords::kReplace) {
+      options.malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
+    }
+    absl::StatusOr<std::unique_ptr<VectorReader>> opened = VectorReader::Open(absl::GetFlag(FLAGS_input), options);
+    if (!opened.ok()) return DataError(opened.status());
+    reader = *std::move(opened);
+  }
+  const size_t dimension = reader != nullptr ? reader->dimension() : *absl::GetFlag(FLAGS_dim);
+  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, MakeDomain(settings, dimension));
+
+  // Under ADD_REMOVE without a public guess, a noised count comes first.
+  const bool needs_count = add_remove && !absl::GetFlag(FLAGS_expected_n).has_value();
+  PlanInputs inputs{*settings.similarity, dimension, std::move(domain),
+                    needs_count ? settings.privacy->WithEpsilonShare(1 - kPlanningShare) : *settings.privacy};
+  inputs.expected_similarity = absl::GetFlag(FLAGS_expected_similarity);
+  inputs.design = settings.design;
+  inputs.mechanism = settings.mechanism;
+  inputs.features = absl::GetFlag(FLAGS_features);
+  inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
+  if (dry_run) {
+    absl::optional<uint64_t> public_rows;
+    if (!add_remove && reader != nullptr) public_rows = reader->row_count();
+    return DryRun(inputs, public_rows);
+  }
+
+  // Refuse what cannot be planned before the data are read.
+  inputs.public_n = 1;
+  if (const auto plan = Plan(inputs); !plan.ok()) return FlagError(plan.status());
+  const std::string output = absl::GetFlag(FLAGS_output);
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer,
+                         AtomicFileWriter::Create(output, absl::GetFlag(FLAGS_overwrite)));
+
+  SystemBitSource noise;
+  absl::optional<proto::PlanningCount> planning_count;
+  if (needs_count) {
+    const absl::StatusOr<uint64_t> count = CountRows(*reader);
+    if (!count.ok()) return DataError(count.status());
+    DPKDE_ASSIGN_OR_RETURN(planning_count,
+                           ReleasePlanningCount(*count, settings.privacy->epsilon() * kPlanningShare, noise));
+    inputs.public_n = std::max<double>(planning_count->value(), 1);
+  } else if (add_remove) {
+    inputs.public_n = *absl::GetFlag(FLAGS_expected_n);
+  } else {
+    const absl::StatusOr<uint64_t> count = CountRows(*reader);
+    if (!count.ok()) return DataError(count.status());
+    inputs.public_n = *count;
+  }
+  DPKDE_ASSIGN_OR_RETURN(const PlanResult planned, Plan(inputs));
+  const Candidate& choice = planned.candidates[0];
+  proto::ReleasePlan plan = MakeReleasePlan(inputs, choice);
+  if (planning_count.has_value()) *plan.mutable_planning_count() = *planning_count;
+  for (const std::string& what : AssertedPublic(inputs)) plan.add_asserted_public(what);
+
+  ThreadPool pool(absl::GetFlag(FLAGS_threads));
+  DPKDE_ASSIGN_OR_RETURN(Accumulator accumulator, Accumulator::Create(plan, settings.bad_records, pool));
+  const absl::Time read_start = absl::Now();
+  uint64_t rows_read = 0;
+  const absl::Status added = ForEachBatch(*reader, [&](MatrixView rows) {
+    rows_read += rows.rows;
+    return accumulator.Add(rows);
+  });
+  if (!added.ok()) return DataError(added);
+  const double read_seconds = absl::ToDoubleSeconds(absl::Now() - read_start);
+
+  DPKDE_ASSIGN_OR_RETURN(const Release release, std::move(accumulator).Privatize(noise));
+  const std::string bytes = release.Serialize();
+  DPKDE_RETURN_IF_ERROR(writer->Append(bytes));
+  DPKDE_RETURN_IF_ERROR(writer->Commit());
+  DPKDE_RETURN_IF_ERROR(Verify(output, bytes));
+
+  const proto::Certificate& certificate = release.certificate();
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  if (!absl::GetFlag(FLAGS_quiet)) {
+    for (const std::string& assumption : planned.assumptions) absl::FPrintF(stderr, "assumed: %s\n", assumption);
+    absl::FPrintF(stderr,
+                  "%s: %s, %s noise, %d values; predicted rmse %.4g (noise %.4g, approximation %.4g); epsilon = %.10g, "
+                  "delta = %.4g, %s\n",
+                  output, DescribeDesign(release.plan().design()), MechanismName(choice.mechanism),
+                  choice.num_coordinates, choice.total_error(), choice.noise_error, choice.approximation_error,
+                  certificate.epsilon_spent(), certificate.delta_spent(),
+                  NeighboringName(settings.privacy->neighboring()));
+    absl::FPrintF(stderr, "%d rows in %.2f s (%.4g rows a second), %.2f s in all, peak memory %d MB\n", rows_read,
+                  read_seconds, rows_read / std::max(read_seconds, 1e-9), seconds, PeakMemoryKilobytes() / 1024);
+  }
+  const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
+  if (summary_out.empty()) return absl::OkStatus();
+  return WriteFileAtomically(
+      summary_out,
+      absl::StrFormat("{\"output\":\"%s\",\"bytes\":%d,\"sha256\":\"%s\",\"design\":\"%s\",\"mechanism\":\"%s\",\"values\":%d,"
+                      "\"epsilon_spent\":%.17g,\"delta_spent\":%.17g,\"predicted_rmse\":%.10g,\"predicted_noise_rmse\":%.10g,"
+                      "\"predicted_approximation_rmse\":%.10g,%s\"seconds\":%.3f,\"peak_memory_bytes\":%d}\n",
+                      absl::CEscape(output), bytes.size(), HexString(Sha256(bytes)), DesignName(release.plan().design()),
+                      MechanismName(choice.mechanism), choice.num_coordinates, certificate.epsilon_spent(),
+                      certificate.delta_spent(), choice.total_error(), choice.noise_error, choice.approximation_error,
+                      add_remove ? "" : absl::StrFormat("\"rows\":%d,", rows_read), seconds,
+                      int64_t{PeakMemoryKilobytes()} * 1024),
+      absl::GetFlag(FLAGS_overwrite));
+}
+
+}  // namespace
+
+Subcommand BuildDensitySubcommand() {
+  return {"density",
+          "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
+          "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace ... --output=F",
+          {"input", "input_format", "similarity", "bandwidth", "epsilon", "delta", "neighboring", "domain_min",
+           "domain_max", "design", "mechanism", "features", "public_seed", "expected_n", "expected_similarity",
+           "bad_records", "dry_run", "dim", "threads", "quiet", "overwrite", "summary_out", "output"},
+          {},
+          Run};
+}
+
+}  // namespace dpkde

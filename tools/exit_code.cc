@@ -1,0 +1,46 @@
+#include "dpkde/tools/exit_code.h"
+
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace dpkde {
+namespace {
+
+constexpr char kPayload[] = "dpkde/exit_code";
+
+}  // namespace
+
+absl::Status WithExitCode(absl::Status status, ExitCode code) {
+  if (!status.ok()) status.SetPayload(kPayload, absl::Cord(absl::StrCat(static_cast<int>(code))));
+  return status;
+}
+
+ExitCode ExitCodeOf(const absl::Status& status) {
+  if (status.ok()) return ExitCode::kOk;
+  if (const auto payload = status.GetPayload(kPayload)) {
+    int code = 0;
+    if (absl::SimpleAtoi(std::string(*payload), &code)) return static_cast<ExitCode>(code);
+  }
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnavailable:
+      return ExitCode::kIo;
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kFailedPrecondition:
+      return ExitCode::kDamaged;
+    case absl::StatusCode::kAlreadyExists:
+      return ExitCode::kUsage;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kResourceExhausted:
+      return ExitCode::kData;
+    default:
+      return ExitCode::kInternal;
+  }
+}
+
+}  // namespace dpkde

@@ -1,0 +1,16 @@
+#ifndef DPKDE_TOOLS_LOAD_RELEASE_H_
+#define DPKDE_TOOLS_LOAD_RELEASE_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "dpkde/sketch/release.h"
+
+namespace dpkde {
+
+// The release in the file at `path`; errors begin with the path.
+absl::StatusOr<Release> LoadRelease(const std::string& path);
+
+}  // namespace dpkde
+
+#endif  // DPKDE_TOOLS_LOAD_RELEASE_H_

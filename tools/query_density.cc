@@ -1,0 +1,147 @@
+#include "dpkde/tools/query_density.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <limits>
+#include <memory>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/io/npy_writer.h"
+#include "dpkde/io/vector_reader.h"
+#include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/load_release.h"
+#include "dpkde/tools/shared_flags.h"
+
+ABSL_FLAG(std::string, queries, "",
+          "File of query vectors, one a row, with the columns of the release; - reads .csv from standard input.");
+
+namespace dpkde {
+namespace {
+
+constexpr size_t kBatchRows = 4096;
+
+std::string OrNull(const absl::optional<double>& value) {
+  return value.has_value() ? absl::StrFormat("%.10g", *value) : "null";
+}
+
+std::string JsonLine(uint64_t query, const DensityEstimate& e) {
+  return absl::StrFormat(
+      "{\"query\":%d,\"sum\":%.10g,\"std_error\":%.10g,\"ci95\":[%.10g,%.10g],\"bias_bound\":%s,\"mean\":%s,"
+      "\"mean_std_error\":%s}\n",
+      query, e.sum, e.std_error, e.ci95_low, e.ci95_high, OrNull(e.bias_bound), OrNull(e.mean),
+      OrNull(e.mean_std_error));
+}
+
+std::string TsvLine(uint64_t query, const DensityEstimate& e) {
+  return absl::StrFormat("%d\t%.10g\t%.10g\t%.10g\t%.10g\t%s\t%s\t%s\n", query, e.sum, e.std_error, e.ci95_low,
+                         e.ci95_high, OrNull(e.bias_bound), OrNull(e.mean), OrNull(e.mean_std_error));
+}
+
+constexpr char kTsvHeader[] = "query\tsum\tstd_error\tci95_low\tci95_high\tbias_bound\tmean\tmean_std_error\n";
+constexpr size_t kNpyColumns = 7;
+
+void AppendNpyRow(const DensityEstimate& e, std::vector<double>& values) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  values.insert(values.end(), {e.sum, e.std_error, e.ci95_low, e.ci95_high, e.bias_bound.value_or(nan),
+                               e.mean.value_or(nan), e.mean_std_error.value_or(nan)});
+}
+
+// Standard input as a file that can be opened by path: an anonymous file in memory.
+absl::StatusOr<std::string> CopyStandardInput() {
+  const int file = memfd_create("queries", MFD_CLOEXEC);
+  if (file < 0) return absl::UnavailableError("standard input: cannot be copied into memory");
+  char buffer[65536];
+  ssize_t size;
+  while ((size = read(STDIN_FILENO, buffer, sizeof(buffer))) > 0) {
+    if (write(file, buffer, size) != size) return absl::UnavailableError("standard input: cannot be copied into memory");
+  }
+  if (size < 0) return absl::UnavailableError("standard input: cannot be read");
+  return absl::StrCat("/proc/self/fd/", file);
+}
+
+absl::Status Write(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size()) return absl::OkStatus();
+  return absl::UnavailableError("standard output: cannot be written");
+}
+
+absl::Status Answer(const Release& release, const std::string& path, const std::string& format,
+                    const std::string& input_format, ThreadPool& pool) {
+  VectorReaderOptions options;
+  options.format = input_format;
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader, VectorReader::Open(path, options));
+  if (reader->dimension() != release.dimension()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": queries must have ", release.dimension(),
+                                                   " columns, as the release has, but have ", reader->dimension()));
+  }
+  std::vector<float> batch(kBatchRows * reader->dimension());
+  std::vector<double> npy;
+  uint64_t done = 0;
+  if (format == "tsv") DPKDE_RETURN_IF_ERROR(Write(kTsvHeader));
+  while (true) {
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader->ReadRows(kBatchRows, batch.data()));
+    if (rows == 0) break;
+    absl::StatusOr<std::vector<DensityEstimate>> estimates =
+        release.Estimate({batch.data(), rows, reader->dimension()}, pool);
+    if (!estimates.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": in the rows from ", done, ": ",
+                                                     std::string(estimates.status().message())));
+    }
+    std::string text;
+    for (size_t i = 0; i < rows; ++i) {
+      const DensityEstimate& estimate = (*estimates)[i];
+      if (format == "npy") {
+        AppendNpyRow(estimate, npy);
+      } else {
+        text += format == "tsv" ? TsvLine(done + i, estimate) : JsonLine(done + i, estimate);
+      }
+    }
+    DPKDE_RETURN_IF_ERROR(Write(text));
+    done += rows;
+  }
+  return format == "npy" ? Write(EncodeNpy(npy.data(), done, kNpyColumns)) : absl::OkStatus();
+}
+
+absl::Status Run(const std::vector<std::string>&) {
+  std::string format = absl::GetFlag(FLAGS_output_format);
+  if (format.empty()) format = "jsonl";
+  if (format != "jsonl" && format != "tsv" && format != "npy") {
+    return UsageError(absl::StrCat("--output_format must be jsonl, tsv or npy, but is '", format, "'"));
+  }
+  if (absl::GetFlag(FLAGS_release).empty()) return UsageError("--release is missing");
+  const std::string queries = absl::GetFlag(FLAGS_queries);
+  if (queries.empty()) return UsageError("--queries is missing");
+  DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(absl::GetFlag(FLAGS_release)));
+  ThreadPool pool(absl::GetFlag(FLAGS_threads));
+  if (queries != "-") {
+    const absl::Status status = Answer(release, queries, format, absl::GetFlag(FLAGS_input_format), pool);
+    // Damage of a user's file is a matter of data; damage of ours was reported by LoadRelease.
+    return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
+  }
+  DPKDE_ASSIGN_OR_RETURN(const std::string path, CopyStandardInput());
+  const std::string input_format = absl::GetFlag(FLAGS_input_format);
+  const absl::Status status = Answer(release, path, format, input_format.empty() ? "csv" : input_format, pool);
+  if (status.ok()) return status;
+  const absl::Status named(status.code(),
+                           absl::StrReplaceAll(std::string(status.message()), {{path, "standard input"}}));
+  return named.code() == absl::StatusCode::kDataLoss ? WithExitCode(named, ExitCode::kData) : named;
+}
+
+}  // namespace
+
+Subcommand QueryDensitySubcommand() {
+  return {"density",
+          "Prints the estimated sum of similarities between each query and the private records.",
+          "--release=F --queries=F|- [--output_format=jsonl|tsv|npy]",
+          {"release", "queries", "output_format", "input_format", "threads", "quiet"},
+          {},
+          Run};
+}
+
+}  // namespace dpkde

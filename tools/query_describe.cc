@@ -1,0 +1,51 @@
+#include "dpkde/tools/query_describe.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <cstdio>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/tools/load_release.h"
+#include "dpkde/tools/shared_flags.h"
+
+namespace dpkde {
+namespace {
+
+absl::Status Run(const std::vector<std::string>& operands) {
+  const std::string format = absl::GetFlag(FLAGS_output_format);
+  if (!format.empty() && format != "text" && format != "json") {
+    return UsageError(absl::StrCat("--output_format must be text or json, but is '", format, "'"));
+  }
+  DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(operands[0]));
+  if (format == "json") {
+    proto::Release message;
+    *message.mutable_plan() = release.plan();
+    *message.mutable_certificate() = release.certificate();
+    google::protobuf::util::JsonPrintOptions options;
+    options.add_whitespace = true;
+    options.preserve_proto_field_names = true;
+    std::string json;
+    if (!google::protobuf::util::MessageToJsonString(message, &json, options).ok()) {
+      return absl::InternalError("the certificate cannot be printed as JSON");
+    }
+    std::fputs(json.c_str(), stdout);
+  } else {
+    std::fputs(release.DebugString().c_str(), stdout);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Subcommand QueryDescribeSubcommand() {
+  return {"describe",
+          "Prints the certificate of a release: what was guaranteed, how, and on whose word.",
+          "FILE [--output_format=text|json]",
+          {"output_format"},
+          {"FILE"},
+          Run};
+}
+
+}  // namespace dpkde

@@ -1,0 +1,13 @@
+#include "dpkde/tools/shared_flags.h"
+
+#include "absl/flags/flag.h"
+
+ABSL_FLAG(std::string, output, "", "File to write. Appears complete or not at all.");
+ABSL_FLAG(std::string, output_format, "", "density: jsonl (default), tsv, npy; describe: text (default), json.");
+ABSL_FLAG(std::string, input_format, "",
+          "Format of the vectors if their file's ending does not tell: npy, fvecs, bvecs, ivecs, fbin, u8bin, i8bin, "
+          "ibin, csv, tsv.");
+ABSL_FLAG(bool, overwrite, false, "Replace an existing output.");
+ABSL_FLAG(bool, quiet, false, "No progress and no summary on stderr.");
+ABSL_FLAG(int, threads, 0, "Threads; 0 means one for each CPU. Does not change results.");
+ABSL_FLAG(std::string, release, "", "A release written by dpkde_build density.");

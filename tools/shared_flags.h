@@ -1,0 +1,17 @@
+#ifndef DPKDE_TOOLS_SHARED_FLAGS_H_
+#define DPKDE_TOOLS_SHARED_FLAGS_H_
+
+#include <string>
+
+#include "absl/flags/declare.h"
+
+// Flags that more than one subcommand takes. The others stand in the file of their subcommand.
+ABSL_DECLARE_FLAG(std::string, output);
+ABSL_DECLARE_FLAG(std::string, output_format);
+ABSL_DECLARE_FLAG(std::string, input_format);
+ABSL_DECLARE_FLAG(bool, overwrite);
+ABSL_DECLARE_FLAG(bool, quiet);
+ABSL_DECLARE_FLAG(int, threads);
+ABSL_DECLARE_FLAG(std::string, release);
+
+#endif  // DPKDE_TOOLS_SHARED_FLAGS_H_

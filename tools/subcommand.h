@@ -1,0 +1,36 @@
+#ifndef DPKDE_TOOLS_SUBCOMMAND_H_
+#define DPKDE_TOOLS_SUBCOMMAND_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+
+namespace dpkde {
+
+// One subcommand of a tool.
+struct Subcommand {
+  std::string name;
+  std::string summary;  // one line
+  std::string usage;    // after "tool name": "--input=F --epsilon=E ... --output=F"
+  // The flags it takes, without dashes; any other is refused, though another subcommand may know it.
+  std::vector<std::string> flags;
+  // Names of the operands, all required: {"FILE"}.
+  std::vector<std::string> operands;
+  std::function<absl::Status(const std::vector<std::string>& operands)> run;
+};
+
+// The main function of a tool: finds the subcommand, checks the flags against what it takes, parses them, runs it, and
+// turns its status into a line on stderr and an exit code. Handles --help and --version (stdout, exit 0). Ignores SIGPIPE and
+// SIGXFSZ, so that a closed pipe and a file-size limit are errors that can be reported.
+int RunTool(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands, int argc,
+            char** argv);
+
+// An error about the command line itself (exit code 1).
+absl::Status UsageError(const std::string& message);
+
+}  // namespace dpkde
+
+#endif  // DPKDE_TOOLS_SUBCOMMAND_H_
