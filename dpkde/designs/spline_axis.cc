@@ -16,6 +16,27 @@ std::array<double, 4> CubicBSpline(double u) {
   return {v * v * v / 6, (3 * u * u * u - 6 * u * u + 4) / 6, (3 * v * v * v - 6 * v * v + 4) / 6, u * u * u / 6};
 }
 
+// Integrates over a part of a cell: sum over nodes of f(u) times `weighted_splines`.
+struct QuadratureNode {
+  double u;
+  std::array<double, 4> weighted_splines;
+};
+using CellQuadrature = std::array<QuadratureNode, 8>;
+
+CellQuadrature MakeCellQuadrature(double from, double to) {
+  const double middle = (from + to) / 2, half = (to - from) / 2;
+  CellQuadrature nodes;
+  for (size_t k = 0; k < 4; ++k) {
+    for (size_t side = 0; side < 2; ++side) {
+      QuadratureNode& node = nodes[2 * k + side];
+      node.u = middle + (side == 0 ? -half : half) * Quadrature::abscissa()[k];
+      node.weighted_splines = CubicBSpline(node.u);
+      for (double& value : node.weighted_splines) value *= half * Quadrature::weights()[k];
+    }
+  }
+  return nodes;
+}
+
 }  // namespace
 
 SplineAxis::SplineAxis(const Similarity& similarity, double width, size_t cells, double ridge)
@@ -45,7 +66,8 @@ SplineAxis::SplineAxis(const Similarity& similarity, double width, size_t cells,
       const size_t i = j - b;
       double value = factor_[4 * j + b];
       for (size_t e = b + 1; e <= 3 && e <= j; ++e) value -= factor_[4 * j + e] * factor_[4 * i + (e - b)];
-      factor_[4 * j + b] = b == 0 ? std::sqrt(value) : value / factor_[4 * i];
+      // The diagonal is stored as its inverse: what the substitutions multiply with.
+      factor_[4 * j + b] = b == 0 ? 1 / std::sqrt(value) : value * factor_[4 * i];
     }
   }
 }
@@ -60,41 +82,36 @@ size_t SplineAxis::Weights(double x, std::array<double, 4>& weights) const {
 void SplineAxis::Fit(double y, double* psi) const {
   const size_t n = functions();
   std::fill(psi, psi + n, 0.0);
-  // Right-hand side: integral of f(x - y) B_j(x), cell by cell within reach; the cell of y is cut there (a cusp).
+  // Right-hand side: integral of f(x - y) B_j(x), cell by cell within reach.
   const double first = std::floor((y - reach_) / cell_), last = std::floor((y + reach_) / cell_);
   if (last < 0 || first >= static_cast<double>(cells_)) return;
-  const auto add = [&](size_t cell, double from, double to) {
-    const double middle = (from + to) / 2, half = (to - from) / 2;
-    const auto& nodes = Quadrature::abscissa();
-    const auto& weights = Quadrature::weights();
-    for (size_t k = 0; k < nodes.size(); ++k) {
-      for (double sign : {-1.0, 1.0}) {
-        const double u = middle + sign * half * nodes[k];
-        const double f = similarity_.EvaluateAxis((cell + u) * cell_ - y) * weights[k] * half * cell_;
-        const std::array<double, 4> b = CubicBSpline(u);
-        for (int s = 0; s < 4; ++s) psi[cell + s] += f * b[s];
-      }
+  const auto add = [&](size_t cell, const CellQuadrature& quadrature) {
+    for (const QuadratureNode& node : quadrature) {
+      const double f = similarity_.EvaluateAxis((cell + node.u) * cell_ - y) * cell_;
+      for (int s = 0; s < 4; ++s) psi[cell + s] += f * node.weighted_splines[s];
     }
   };
   const size_t begin = static_cast<size_t>(std::max(first, 0.0));
   const size_t end = static_cast<size_t>(std::min(last + 1, static_cast<double>(cells_)));
+  static const CellQuadrature whole_cell = MakeCellQuadrature(0, 1);
   for (size_t cell = begin; cell < end; ++cell) {
     const double u = y / cell_ - cell;
     if (u > 0 && u < 1) {
-      add(cell, 0, u);
-      add(cell, u, 1);
+      // The kernel may have a cusp at y.
+      add(cell, MakeCellQuadrature(0, u));
+      add(cell, MakeCellQuadrature(u, 1));
     } else {
-      add(cell, 0, 1);
+      add(cell, whole_cell);
     }
   }
-  // Forward and backward substitution.
-  for (size_t j = 0; j < n; ++j) {
+  // Forward and backward substitution; everything before the first cell in reach is zero on the way forward.
+  for (size_t j = begin; j < n; ++j) {
     for (size_t b = 1; b <= 3 && b <= j; ++b) psi[j] -= factor_[4 * j + b] * psi[j - b];
-    psi[j] /= factor_[4 * j];
+    psi[j] *= factor_[4 * j];
   }
   for (size_t j = n; j-- > 0;) {
     for (size_t b = 1; b <= 3 && j + b < n; ++b) psi[j] -= factor_[4 * (j + b) + b] * psi[j + b];
-    psi[j] /= factor_[4 * j];
+    psi[j] *= factor_[4 * j];
   }
 }
 

@@ -44,7 +44,7 @@ class SplineAxis {
   size_t cells_;
   double cell_;
   double reach_;  // f is negligible beyond
-  // Cholesky factor of the banded normal matrix, lower: factor_[4 * j + b] = L(j, j - b).
+  // Cholesky factor of the banded normal matrix, lower: factor_[4 * j + b] = L(j, j - b), the diagonal inverted.
   std::vector<double> factor_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -47,36 +48,44 @@ class SplineGridFunction final : public ReleasedFunction {
 
   void Evaluate(MatrixView queries, absl::Span<Answer> answers) const override {
     const size_t d = axes_->size();
-    std::vector<double> psi;
+    std::vector<double> psi, row;
     std::vector<TrimmedFit> fits(d);
+    std::vector<double> squares(d);
     for (size_t q = 0; q < queries.rows; ++q) {
       double weight = 1;
       for (size_t i = 0; i < d; ++i) {
+        // Queries on a raster share coordinates with the one before.
+        if (q > 0 && queries.row(q)[i] == queries.row(q - 1)[i]) {
+          weight *= squares[i];
+          continue;
+        }
         const SplineAxis& axis = (*axes_)[i];
         psi.resize(axis.functions());
         axis.Fit(static_cast<double>(queries.row(q)[i]) - domain_->lower()[i], psi.data());
         fits[i] = Trim(psi);
         double square = 0;
         for (double value : fits[i].psi) square += value * value;
+        squares[i] = square;
         weight *= square;
       }
-      answers[q].sum = Contract(fits, 0, 0);
+      row.assign(fits[d - 1].psi.size(), 0.0);
+      AddRows(fits, 0, 0, 1, row);
+      answers[q].sum = std::inner_product(row.begin(), row.end(), fits[d - 1].psi.begin(), 0.0);
       answers[q].noise_variance = variance_ * weight;
     }
   }
 
  private:
-  // Sum over the functions of axes axis.. of their coefficients' product times the value at `offset`.
-  double Contract(const std::vector<TrimmedFit>& fits, size_t axis, size_t offset) const {
+  // Adds to `row`, over the last axis, the values at `offset` summed over the axes axis .. d - 2 with their coefficients.
+  void AddRows(const std::vector<TrimmedFit>& fits, size_t axis, size_t offset, double coefficient,
+               std::vector<double>& row) const {
     const TrimmedFit& fit = fits[axis];
     const size_t begin = offset * (*axes_)[axis].functions() + fit.first;
-    double sum = 0;
     if (axis + 1 == fits.size()) {
-      for (size_t j = 0; j < fit.psi.size(); ++j) sum += fit.psi[j] * values_[begin + j];
-    } else {
-      for (size_t j = 0; j < fit.psi.size(); ++j) sum += fit.psi[j] * Contract(fits, axis + 1, begin + j);
+      for (size_t j = 0; j < row.size(); ++j) row[j] += coefficient * values_[begin + j];
+      return;
     }
-    return sum;
+    for (size_t j = 0; j < fit.psi.size(); ++j) AddRows(fits, axis + 1, begin + j, coefficient * fit.psi[j], row);
   }
 
   const std::vector<SplineAxis>* axes_;

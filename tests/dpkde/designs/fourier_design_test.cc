@@ -1,0 +1,151 @@
+#include "dpkde/designs/fourier_design.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "absl/strings/escaping.h"
+#include "tests/testing/specs.h"
+#include "tests/testing/vectors.h"
+
+namespace dpkde {
+namespace {
+
+// <phi(x), psi(y)> for one record, without noise.
+double Feature(const Design& design, MatrixView x, MatrixView y) {
+  std::vector<int64_t> sums(design.num_coordinates());
+  design.Accumulate(x, absl::MakeSpan(sums));
+  const std::vector<double> variances(design.groups().size());
+  Answer answer;
+  design.MakeReleasedFunction(sums, variances)->Evaluate(y, absl::MakeSpan(&answer, 1));
+  return answer.sum;
+}
+
+TEST(LatticeTest, ApproximatesWithinItsSupError) {
+  const struct {
+    Similarity similarity;
+    size_t dimension;
+    double width, tolerance;
+  } cases[] = {
+      {Gaussian(1), 1, 20, 1e-2}, {Gaussian(1), 1, 20, 1e-6},   {Gaussian(30), 1, 20, 1e-4}, {Gaussian(1), 2, 10, 1e-3},
+      {Gaussian(2), 3, 6, 1e-3},  {Laplacian(1), 1, 10, 1e-2}, {Laplacian(3), 1, 10, 1e-3},
+  };
+  for (const auto& test : cases) {
+    const Domain domain = Cube(test.dimension, -test.width / 2, test.width / 2);
+    proto::LatticeSpec spec;
+    spec.set_tolerance(test.tolerance);
+    const auto design = MakeLatticeDesign(test.similarity, domain, spec);
+    ASSERT_TRUE(design.ok()) << design.status();
+    const double sup = *(*design)->SupError();
+    EXPECT_LE(sup, test.tolerance);
+    const Points points = UniformPoints(400, test.dimension, -test.width / 2, test.width / 2, 1);
+    // Corners see the largest aliases.
+    Points corners;
+    corners.columns = test.dimension;
+    corners.values.assign(test.dimension, static_cast<float>(-test.width / 2));
+    corners.values.insert(corners.values.end(), test.dimension, static_cast<float>(test.width / 2));
+    double worst = 0;
+    const auto check = [&](MatrixView x, MatrixView y) {
+      worst = std::max(worst, std::abs(Feature(**design, x, y) - test.similarity.Evaluate(x.row(0), y.row(0))));
+    };
+    for (size_t i = 0; i + 1 < 400; i += 2) check(points.view().Slice(i, i + 1), points.view().Slice(i + 1, i + 2));
+    check(corners.view().Slice(0, 1), corners.view().Slice(1, 2));
+    check(corners.view().Slice(0, 1), corners.view().Slice(0, 1));
+    // Rounding to 2^-20 and float32 phases add a little to what the mathematics promise.
+    EXPECT_LE(worst, sup + 3e-5) << test.similarity.name() << " " << test.dimension << " " << test.tolerance;
+  }
+}
+
+TEST(LatticeTest, RefusesWhatItCannotDo) {
+  proto::LatticeSpec spec;
+  EXPECT_FALSE(MakeLatticeDesign(Gaussian(1), Cube(1, 0, 1), spec).ok());
+  spec.set_tolerance(std::nan(""));
+  EXPECT_FALSE(MakeLatticeDesign(Gaussian(1), Cube(1, 0, 1), spec).ok());
+  spec.set_tolerance(1e-3);
+  EXPECT_EQ(MakeLatticeDesign(Gaussian(1), Cube(6, 0, 1), spec).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MakeLatticeDesign(Gaussian(0.001), Cube(3, 0, 1), spec).status().code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST(MonteCarloTest, IsUnbiasedOverSeeds) {
+  const Points x = UniformPoints(1, 3, -1, 1, 5), y = UniformPoints(1, 3, -1, 1, 6);
+  for (const bool orthogonal : {false, true}) {
+    for (const Similarity& similarity : {Gaussian(0.8), Laplacian(0.8)}) {
+      if (orthogonal && similarity.kind() != proto::SimilaritySpec::GAUSSIAN) continue;
+      double sum = 0, squares = 0;
+      constexpr int kSeeds = 400;
+      for (int seed = 0; seed < kSeeds; ++seed) {
+        const auto design = MakeMonteCarloDesign(similarity, 3, Cube(3, -1, 1),
+                                                 MonteCarloDesign(64, orthogonal, seed).monte_carlo());
+        const double value = Feature(**design, x.view(), y.view());
+        sum += value;
+        squares += value * value;
+      }
+      const double mean = sum / kSeeds;
+      const double error = std::sqrt((squares / kSeeds - mean * mean) / kSeeds);
+      EXPECT_NEAR(mean, similarity.Evaluate(x.view().row(0), y.view().row(0)), 5 * error);
+      // The spread is at most that of a cosine, 1 / sqrt(2 m), and the test has power: a bias of 0.03 would show.
+      EXPECT_LE(5 * error, 0.03);
+    }
+  }
+}
+
+TEST(MonteCarloTest, OrthogonalFrequenciesHaveLessVariance) {
+  const Points x = UniformPoints(1, 8, -0.3, 0.3, 5), y = UniformPoints(1, 8, -0.3, 0.3, 6);
+  double variance[2] = {0, 0};
+  for (int orthogonal = 0; orthogonal < 2; ++orthogonal) {
+    for (int seed = 0; seed < 300; ++seed) {
+      const auto design = MakeMonteCarloDesign(Gaussian(1), 8, absl::nullopt,
+                                               MonteCarloDesign(64, orthogonal == 1, seed).monte_carlo());
+      const double error = Feature(**design, x.view(), y.view()) - Gaussian(1).Evaluate(x.view().row(0), y.view().row(0));
+      variance[orthogonal] += error * error;
+    }
+  }
+  EXPECT_LT(variance[1], 0.7 * variance[0]);
+}
+
+// Golden fingerprints: the frequencies that a seed stands for must not change between versions, compilers or machines.
+TEST(MonteCarloTest, FrequenciesOfASeedAreFixedForEver) {
+  const auto fingerprint = [](const Similarity& similarity, bool orthogonal) {
+    const auto design =
+        MakeMonteCarloDesign(similarity, 5, Cube(5, -1, 1), MonteCarloDesign(37, orthogonal, 20240501).monte_carlo());
+    return absl::BytesToHexString((*design)->spec().monte_carlo().fingerprint());
+  };
+  EXPECT_EQ(fingerprint(Gaussian(1.5), false), "004a0fadbde73f5fcfd8d2bbaf843273e5fd0d5497e96f5f48cab34134f4f4a0");
+  EXPECT_EQ(fingerprint(Gaussian(1.5), true), "5084e05c267282cca18b5380150011d2fb77cdaec22febb4f5cf48837f7ffbe9");
+  EXPECT_EQ(fingerprint(Laplacian(1.5), false), "5b179953ca9642acd11ba6acd319869fc7fd09e5df0d0b9a4e42004d2906c463");
+}
+
+TEST(MonteCarloTest, RefusesOtherFrequenciesAndOtherSchemes) {
+  proto::MonteCarloSpec spec = MonteCarloDesign(8).monte_carlo();
+  const auto design = MakeMonteCarloDesign(Gaussian(1), 2, absl::nullopt, spec);
+  proto::MonteCarloSpec complete = (*design)->spec().monte_carlo();
+  EXPECT_TRUE(MakeMonteCarloDesign(Gaussian(1), 2, absl::nullopt, complete).ok());
+  complete.set_public_seed(2);
+  EXPECT_EQ(MakeMonteCarloDesign(Gaussian(1), 2, absl::nullopt, complete).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  spec.set_scheme_version(2);
+  EXPECT_EQ(MakeMonteCarloDesign(Gaussian(1), 2, absl::nullopt, spec).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(MonteCarloTest, RefusesWhatItCannotDo) {
+  EXPECT_FALSE(MakeMonteCarloDesign(Gaussian(1), 2, absl::nullopt, MonteCarloDesign(0).monte_carlo()).ok());
+  EXPECT_FALSE(MakeMonteCarloDesign(Gaussian(1), 0, absl::nullopt, MonteCarloDesign(1).monte_carlo()).ok());
+  EXPECT_FALSE(MakeMonteCarloDesign(Gaussian(1), 65536, absl::nullopt, MonteCarloDesign(1 << 20).monte_carlo()).ok());
+  EXPECT_FALSE(MakeMonteCarloDesign(Gaussian(1), 3, Cube(2, 0, 1), MonteCarloDesign(1).monte_carlo()).ok());
+  EXPECT_FALSE(MakeMonteCarloDesign(Laplacian(1), 2, absl::nullopt, MonteCarloDesign(1).monte_carlo()).ok());
+  EXPECT_FALSE(MakeMonteCarloDesign(Laplacian(1), 2, Cube(2, 0, 1), MonteCarloDesign(1, true).monte_carlo()).ok());
+}
+
+// Cauchy frequencies have no bound; phases of thousands of turns must still be right.
+TEST(MonteCarloTest, WideFrequenciesKeepTheirPrecision) {
+  const Similarity similarity = Laplacian(0.001);
+  const auto design = MakeMonteCarloDesign(similarity, 1, Cube(1, -100, 100), MonteCarloDesign(4096).monte_carlo());
+  const float x = 12.3456f, near = 12.3459f;
+  EXPECT_NEAR(Feature(**design, {&x, 1, 1}, {&near, 1, 1}), similarity.EvaluateAxis(double{x} - near), 5 / std::sqrt(8192.0));
+}
+
+}  // namespace
+}  // namespace dpkde

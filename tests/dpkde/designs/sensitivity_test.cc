@@ -1,0 +1,144 @@
+// What one record adds never exceeds the declared sensitivity, for any record; and comes near it, so that no noise is wasted.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <string>
+
+#include "dpkde/designs/design_factory.h"
+#include "tests/testing/specs.h"
+#include "tests/testing/vectors.h"
+
+namespace dpkde {
+namespace {
+
+struct Case {
+  std::string name;
+  Similarity similarity;
+  absl::optional<Domain> domain;
+  size_t dimension;
+  proto::DesignSpec design;
+};
+
+std::vector<Case> Cases() {
+  return {
+      {"lattice_1d", Gaussian(1), Cube(1, -3, 3), 1, LatticeDesign(1e-4)},
+      {"lattice_2d", Gaussian(1), Cube(2, -3, 3), 2, LatticeDesign(1e-3)},
+      {"lattice_laplacian", Laplacian(1), Cube(1, -3, 3), 1, LatticeDesign(1e-2)},
+      {"monte_carlo_2d", Gaussian(1), absl::nullopt, 2, MonteCarloDesign(64)},
+      {"monte_carlo_100d", Gaussian(5), Cube(100, -3, 3), 100, MonteCarloDesign(130)},
+      {"monte_carlo_laplacian", Laplacian(0.01), Cube(2, -3, 3), 2, MonteCarloDesign(64)},
+      {"orthogonal_16d", Gaussian(2), Cube(16, -3, 3), 16, MonteCarloDesign(64, true)},
+      {"spline_grid_1d", Gaussian(1), Cube(1, -3, 3), 1, SplineGridDesign({7})},
+      {"spline_grid_2d", Gaussian(1), Cube(2, -3, 3), 2, SplineGridDesign({7, 6})},
+      {"spline_grid_3d", Laplacian(1), Cube(3, -3, 3), 3, SplineGridDesign({4, 3, 2})},
+      {"spline_grid_4d", Gaussian(2), Cube(4, -3, 3), 4, SplineGridDesign({2, 2, 2, 2})},
+  };
+}
+
+// 10^4 random records, some far outside the domain, and the corners of float32 in every coordinate.
+Points Records(size_t dimension) {
+  Points records = UniformPoints(9000, dimension, -3, 3, 1);
+  const Points outside = UniformPoints(1000, dimension, -1e4, 1e4, 2);
+  records.values.insert(records.values.end(), outside.values.begin(), outside.values.end());
+  const float inf = std::numeric_limits<float>::infinity();
+  const float corners[] = {0.0f, -0.0f, 3, -3, std::nextafter(3.0f, 4.0f), std::nextafter(-3.0f, -4.0f), 1e-45f, -1e-40f,
+                           1.5f, 0.857142857f, 1e30f, -1e30f, 3.4e38f, inf, -inf, std::nanf("")};
+  for (float a : corners) {
+    records.values.insert(records.values.end(), dimension, a);
+    // The same in one coordinate only.
+    records.values.insert(records.values.end(), dimension, 0.25f);
+    records.values.back() = a;
+  }
+  return records;
+}
+
+struct Norms {
+  double l1 = 0, l2 = 0;
+};
+
+Norms GroupNorms(const CoordinateGroup& group, const std::vector<int64_t>& vector, const std::vector<int64_t>* minus) {
+  Norms norms;
+  for (size_t j = 0; j < group.count; ++j) {
+    const size_t at = group.first + j * group.stride;
+    const double value = static_cast<double>(vector[at] - (minus == nullptr ? 0 : (*minus)[at]));
+    norms.l1 += std::abs(value);
+    norms.l2 += value * value;
+  }
+  norms.l2 = std::sqrt(norms.l2);
+  return norms;
+}
+
+class SensitivityTest : public testing::TestWithParam<Case> {};
+
+TEST_P(SensitivityTest, NoRecordExceedsItAndSomeComeNear) {
+  const Case& test = GetParam();
+  const auto design = CreateDesign(test.similarity, test.dimension, test.domain, test.design);
+  ASSERT_TRUE(design.ok()) << design.status();
+  const Points records = Records(test.dimension);
+  double add_l1 = 0, add_l2 = 0, replace_l1 = 0, replace_l2 = 0;  // largest ratios to what is declared
+  std::vector<int64_t> previous;
+  for (size_t r = 0; r < records.rows(); ++r) {
+    std::vector<int64_t> q((*design)->num_coordinates());
+    (*design)->Accumulate(records.view().Slice(r, r + 1), absl::MakeSpan(q));
+    for (const CoordinateGroup& group : (*design)->groups()) {
+      const Norms added = GroupNorms(group, q, nullptr);
+      ASSERT_LE(added.l1, group.add_remove.l1) << "record " << r;
+      ASSERT_LE(added.l2, group.add_remove.l2) << "record " << r;
+      const bool is_count = group.first == (*design)->count_coordinate();
+      if (!is_count) {
+        add_l1 = std::max(add_l1, added.l1 / group.add_remove.l1);
+        add_l2 = std::max(add_l2, added.l2 / group.add_remove.l2);
+      }
+      if (previous.empty()) continue;
+      const Norms replaced = GroupNorms(group, q, &previous);
+      ASSERT_LE(replaced.l1, group.replace.l1) << "record " << r;
+      ASSERT_LE(replaced.l2, group.replace.l2) << "record " << r;
+      if (!is_count) {
+        replace_l1 = std::max(replace_l1, replaced.l1 / group.replace.l1);
+        replace_l2 = std::max(replace_l2, replaced.l2 / group.replace.l2);
+      }
+    }
+    previous = q;
+  }
+  EXPECT_GE(add_l1, 0.9);
+  EXPECT_GE(add_l2, 0.9);
+  std::printf("%-24s of the declared sensitivity: add_remove L1 %.4f L2 %.4f, replace L1 %.4f L2 %.4f\n",
+              test.name.c_str(), add_l1, add_l2, replace_l1, replace_l2);
+}
+
+// Groups cover every coordinate once, so that no coordinate is without noise or counted twice.
+TEST_P(SensitivityTest, GroupsPartitionTheVector) {
+  const Case& test = GetParam();
+  const auto design = CreateDesign(test.similarity, test.dimension, test.domain, test.design);
+  std::vector<int> covered((*design)->num_coordinates());
+  for (const CoordinateGroup& group : (*design)->groups()) {
+    for (size_t j = 0; j < group.count; ++j) ++covered.at(group.first + j * group.stride);
+  }
+  for (int times : covered) EXPECT_EQ(times, 1);
+}
+
+// acc(X + x) - acc(X) = q(x), exactly.
+TEST_P(SensitivityTest, ARecordAddsItsOwnVectorWhateverTheOthers) {
+  const Case& test = GetParam();
+  const auto design = CreateDesign(test.similarity, test.dimension, test.domain, test.design);
+  const Points records = UniformPoints(1000, test.dimension, -4, 4, 7);
+  std::vector<int64_t> running((*design)->num_coordinates());
+  for (size_t r = 0; r < records.rows(); ++r) {
+    // A batch that ends with record r, and the same batch without it.
+    const size_t begin = r - std::min<size_t>(r, r % 61);
+    std::vector<int64_t> with(running.size()), without(running.size()), alone(running.size());
+    (*design)->Accumulate(records.view().Slice(begin, r + 1), absl::MakeSpan(with));
+    (*design)->Accumulate(records.view().Slice(begin, r), absl::MakeSpan(without));
+    (*design)->Accumulate(records.view().Slice(r, r + 1), absl::MakeSpan(alone));
+    for (size_t j = 0; j < with.size(); ++j) ASSERT_EQ(with[j] - without[j], alone[j]);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Designs, SensitivityTest, testing::ValuesIn(Cases()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace dpkde

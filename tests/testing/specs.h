@@ -1,0 +1,65 @@
+#ifndef TESTS_TESTING_SPECS_H_
+#define TESTS_TESTING_SPECS_H_
+
+#include <vector>
+
+#include "dpkde/privacy/privacy_spec.h"
+#include "dpkde/proto/density.pb.h"
+#include "dpkde/similarity/domain.h"
+#include "dpkde/similarity/similarity.h"
+
+// Short forms of what tests say often; they abort on parameters that the library refuses.
+
+namespace dpkde {
+
+inline Similarity Gaussian(double bandwidth) {
+  proto::SimilaritySpec spec;
+  spec.set_kind(proto::SimilaritySpec::GAUSSIAN);
+  spec.set_bandwidth(bandwidth);
+  return *Similarity::Create(spec);
+}
+
+inline Similarity Laplacian(double bandwidth) {
+  proto::SimilaritySpec spec;
+  spec.set_kind(proto::SimilaritySpec::LAPLACIAN);
+  spec.set_bandwidth(bandwidth);
+  return *Similarity::Create(spec);
+}
+
+inline Domain Cube(size_t dimension, double low, double high) {
+  return *Domain::Box(std::vector<double>(dimension, low), std::vector<double>(dimension, high));
+}
+
+// The box of the zip codes in the tests and the quickstart: chosen from a map of the world, not from the data.
+inline Domain ZipCodeDomain() { return *Domain::Box({-180, 15}, {-60, 72}); }
+
+inline proto::DesignSpec LatticeDesign(double tolerance) {
+  proto::DesignSpec spec;
+  spec.mutable_lattice()->set_tolerance(tolerance);
+  return spec;
+}
+
+inline proto::DesignSpec MonteCarloDesign(uint32_t features, bool orthogonal = false, uint64_t seed = 1) {
+  proto::DesignSpec spec;
+  spec.mutable_monte_carlo()->set_features(features);
+  spec.mutable_monte_carlo()->set_orthogonal(orthogonal);
+  spec.mutable_monte_carlo()->set_public_seed(seed);
+  return spec;
+}
+
+inline proto::DesignSpec SplineGridDesign(std::vector<uint32_t> cells, double ridge = 1e-6) {
+  proto::DesignSpec spec;
+  *spec.mutable_spline_grid()->mutable_cells() = {cells.begin(), cells.end()};
+  spec.mutable_spline_grid()->set_ridge(ridge);
+  return spec;
+}
+
+inline PrivacySpec PureAddRemove(double epsilon) { return *PrivacySpec::Pure(epsilon, Neighboring::kAddRemove); }
+
+inline PrivacySpec ApproximateAddRemove(double epsilon, double delta) {
+  return *PrivacySpec::Approximate(epsilon, delta, Neighboring::kAddRemove);
+}
+
+}  // namespace dpkde
+
+#endif  // TESTS_TESTING_SPECS_H_
