@@ -31,7 +31,11 @@ void ThreadPool::ParallelFor(size_t count, size_t grain, absl::FunctionRef<void(
   absl::MutexLock loop_lock(&loop_mutex_);
   grain = std::max<size_t>(grain, 1);
   if (workers_.empty() || count <= grain) {
-    for (size_t begin = 0; begin < count; begin += grain) body(begin, std::min(begin + grain, count), 0);
+    for (size_t begin = 0; begin < count;) {
+      const size_t end = begin + std::min(grain, count - begin);
+      body(begin, end, 0);
+      begin = end;
+    }
     return;
   }
   Loop loop{count, grain, body};
@@ -47,7 +51,7 @@ void ThreadPool::RunChunks(Loop* loop, int worker) {
   ++loop->running;
   while (loop->next < loop->count) {
     const size_t begin = loop->next;
-    const size_t end = std::min(begin + loop->grain, loop->count);
+    const size_t end = begin + std::min(loop->grain, loop->count - begin);
     loop->next = end;
     mutex_.Unlock();
     loop->body(begin, end, worker);

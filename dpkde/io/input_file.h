@@ -1,0 +1,55 @@
+#ifndef DPKDE_IO_INPUT_FILE_H_
+#define DPKDE_IO_INPUT_FILE_H_
+
+#include <time.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace dpkde {
+
+// The operating system's words for `error_number`. Thread-safe, unlike strerror().
+std::string ErrnoText(int error_number);
+
+// A regular file that is open for reading. Every error begins with its path.
+class InputFile {
+ public:
+  // kNotFound if there is nothing at `path`; kUnavailable if it is a folder, a pipe or a device, or cannot be opened.
+  static absl::StatusOr<std::unique_ptr<InputFile>> Open(const std::string& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  const std::string& path() const { return path_; }
+
+  // As of Open().
+  uint64_t size() const { return size_; }
+
+  // Reads exactly the bytes [offset, offset + size). The caller has compared them with size(): that fewer arrive is
+  // kDataLoss.
+  absl::Status ReadAt(uint64_t offset, size_t size, void* out) const;
+
+  // kUnavailable if somebody has written to the file since Open().
+  absl::Status CheckUnchanged() const;
+
+  // An error about this file: "<path>: <phrase>".
+  absl::Status Error(absl::StatusCode code, absl::string_view phrase) const;
+
+ private:
+  InputFile(const std::string& path, int descriptor) : path_(path), descriptor_(descriptor) {}
+
+  const std::string path_;
+  const int descriptor_;
+  uint64_t size_ = 0;
+  timespec modified_ = {};
+};
+
+}  // namespace dpkde
+
+#endif  // DPKDE_IO_INPUT_FILE_H_

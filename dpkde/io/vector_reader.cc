@@ -1,0 +1,68 @@
+#include "dpkde/io/vector_reader.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/io/dense_reader.h"
+#include "dpkde/io/input_file.h"
+#include "dpkde/io/text_reader.h"
+
+namespace dpkde {
+namespace {
+
+using Opener = absl::StatusOr<std::unique_ptr<VectorReader>> (*)(std::unique_ptr<InputFile>,
+                                                                 const VectorReaderOptions&);
+
+struct Format {
+  const char* name;
+  Opener open;
+};
+
+constexpr Format kFormats[] = {
+    {"npy", OpenNpy},
+    {"fvecs", OpenVecs<ElementType::kFloat32>},
+    {"bvecs", OpenVecs<ElementType::kUint8>},
+    {"ivecs", OpenVecs<ElementType::kInt32>},
+    {"fbin", OpenBin<ElementType::kFloat32>},
+    {"u8bin", OpenBin<ElementType::kUint8>},
+    {"i8bin", OpenBin<ElementType::kInt8>},
+    {"ibin", OpenBin<ElementType::kInt32>},
+    {"csv", OpenText<','>},
+    {"tsv", OpenText<'\t'>},
+};
+
+std::string FormatNames() {
+  std::string names;
+  for (const Format& format : kFormats) absl::StrAppend(&names, names.empty() ? "" : ", ", format.name);
+  return names;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VectorReader>> VectorReader::Open(const std::string& path,
+                                                                 const VectorReaderOptions& options) {
+  DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<InputFile> file, InputFile::Open(path));
+  if (options.expected_dimension.has_value()) {
+    const size_t expected = *options.expected_dimension;
+    if (expected < 1 || expected > kMaxDimension) {
+      return file->Error(absl::StatusCode::kInvalidArgument,
+                         CheckInRange("the expected dimension", expected, 1, kMaxDimension).message());
+    }
+  }
+  const std::string lower_path = absl::AsciiStrToLower(path);
+  for (const Format& format : kFormats) {
+    const bool chosen = options.format.empty() ? absl::EndsWith(lower_path, absl::StrCat(".", format.name))
+                                               : options.format == format.name;
+    if (chosen) return format.open(std::move(file), options);
+  }
+  if (options.format.empty()) {
+    return file->Error(absl::StatusCode::kInvalidArgument,
+                       absl::StrCat("has an ending that is none of ", FormatNames(), "; name its format"));
+  }
+  return file->Error(absl::StatusCode::kInvalidArgument,
+                     absl::StrCat("the format \"", options.format, "\" is none of ", FormatNames()));
+}
+
+}  // namespace dpkde

@@ -1,0 +1,250 @@
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
+#include "dpkde/io/vector_reader.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/dpkde/io/test_files.h"
+
+namespace dpkde {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::IsNan;
+using MalformedRows = VectorReaderOptions::MalformedRows;
+using TextHeader = VectorReaderOptions::TextHeader;
+
+VectorReaderOptions AsNan() {
+  VectorReaderOptions options;
+  options.malformed_rows = MalformedRows::kAsNan;
+  return options;
+}
+
+VectorReaderOptions With(TextHeader header, absl::optional<size_t> dimension = absl::nullopt) {
+  VectorReaderOptions options;
+  options.text_header = header;
+  options.expected_dimension = dimension;
+  return options;
+}
+
+std::vector<float> Read(absl::string_view name, absl::string_view text, const VectorReaderOptions& options = {}) {
+  const auto values = ReadAll(MakeFile(name, text), options);
+  EXPECT_TRUE(values.ok()) << values.status();
+  return values.value_or(std::vector<float>());
+}
+
+std::vector<float> ReadCsv(absl::string_view text, const VectorReaderOptions& options = {}) {
+  return Read("a.csv", text, options);
+}
+
+void ExpectError(absl::string_view name, absl::string_view text, absl::string_view phrase,
+                 const VectorReaderOptions& options = {}) {
+  const std::string path = MakeFile(name, text);
+  EXPECT_EQ(ReadAll(path, options).status(), absl::InvalidArgumentError(absl::StrCat(path, ": ", phrase)));
+}
+
+TEST(TextVectorReaderTest, ReadsRowsWithoutCountingThem) {
+  const auto reader = VectorReader::Open(MakeFile("a.csv", "1,2,3\n4,5,6\n"));
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->dimension(), 3);
+  EXPECT_EQ((*reader)->row_count(), absl::nullopt);
+  for (const size_t block_rows : {1, 2, 100}) {
+    EXPECT_THAT(*ReadAll(reader->get(), block_rows), ElementsAre(1, 2, 3, 4, 5, 6));
+    EXPECT_EQ((*reader)->Rewind(), absl::OkStatus());
+  }
+}
+
+TEST(TextVectorReaderTest, AcceptsTheUsualVariants) {
+  EXPECT_THAT(ReadCsv("1,2\r\n3,4\r\n"), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(ReadCsv("1,2\n3,4"), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(ReadCsv("1,2\r\n3,4\r"), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(ReadCsv("\n \t\n1,2\n\r\n  \r\n3,4\n\n\n"), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(ReadCsv("  1 ,\t2\t\n \t 3,4  \n"), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(ReadCsv("\"1\",\" 2 \"\n \"3\" ,4\n"), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(ReadCsv("\xef\xbb\xbf"
+                      "1,2\n"),
+              ElementsAre(1, 2));
+  EXPECT_THAT(ReadCsv("\xef\xbb\xbf"
+                      "a,b\n1,2\n"),
+              ElementsAre(1, 2));
+  EXPECT_THAT(ReadCsv("7"), ElementsAre(7));
+  EXPECT_THAT(ReadCsv("7\n8\n"), ElementsAre(7, 8));
+  EXPECT_THAT(Read("a.tsv", "1\t2\n3 \t 4\n \"5\"\t6\n"), ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(Read("a.TSV", "a,b\tc\n3\t4\n"), ElementsAre(3, 4));
+}
+
+TEST(TextVectorReaderTest, ReadsNumbersToTheNearestFloat) {
+  EXPECT_THAT(ReadCsv("1e3,-2.5E-1,+4,.5,5.,-0,1e+2\n"), ElementsAre(1000, -0.25, 4, 0.5, 5, 0, 100));
+  EXPECT_TRUE(std::signbit(ReadCsv("-0\n")[0]));
+  // The ties between two floats, and one just above a tie, which a detour by double would round down to the tie.
+  EXPECT_THAT(ReadCsv("1.000000059604644775390625,1.000000178813934326171875\n"), ElementsAre(1.0f, 1 + 0x1p-22f));
+  EXPECT_THAT(ReadCsv("1.00000005960464477539062500001\n"), ElementsAre(1 + 0x1p-23f));
+  EXPECT_THAT(ReadCsv("3.4028235e38,-3.4028235677973365e38,1e-45,1e-60\n"),
+              ElementsAre(std::numeric_limits<float>::max(), -std::numeric_limits<float>::max(),
+                          std::numeric_limits<float>::denorm_min(), 0));
+  EXPECT_THAT(ReadCsv("0." + std::string(1000, '0') + "1,1" + std::string(30, '0') + "\n"), ElementsAre(0, 1e30f));
+}
+
+TEST(TextVectorReaderTest, DetectsHeaders) {
+  EXPECT_THAT(ReadCsv("x,y\n1,2\n"), ElementsAre(1, 2));
+  EXPECT_THAT(ReadCsv("0,1,label\n1,2,3\n"), ElementsAre(1, 2, 3));
+  EXPECT_THAT(ReadCsv(",x\n1,2\n"), ElementsAre(1, 2));
+  EXPECT_THAT(ReadCsv("\n\nx,y\n\n1,2\n"), ElementsAre(1, 2));
+  EXPECT_THAT(ReadCsv("\"width, in \"\"mm\"\"\",y\n1,2\n"), ElementsAre(1, 2));
+  EXPECT_THAT(ReadCsv("# x,y\n1,2\n"), ElementsAre(1, 2));
+  EXPECT_THAT(ReadCsv("1,2\n3,4\n"), ElementsAre(1, 2, 3, 4)) << "no header";
+}
+
+TEST(TextVectorReaderTest, TakesTheCallersWordForTheHeader) {
+  EXPECT_THAT(ReadCsv("1,2\n3,4\n", With(TextHeader::kPresent)), ElementsAre(3, 4));
+  EXPECT_THAT(ReadCsv("1,2\n3,4\n", With(TextHeader::kAbsent)), ElementsAre(1, 2, 3, 4));
+  ExpectError("a.csv", "x,2\n3,4\n", "row 0, column 0 (counting from 0; line 1 of the file): is not a number",
+              With(TextHeader::kAbsent));
+}
+
+TEST(TextVectorReaderTest, EmptyFilesNeedADimension) {
+  for (const char* text : {"", "\n", "\r\n \n", "\xef\xbb\xbf"}) {
+    ExpectError("a.csv", text, "is empty, so its number of columns is unknown");
+    const auto reader = VectorReader::Open(MakeFile("a.csv", text), With(TextHeader::kDetect, 3));
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    EXPECT_EQ((*reader)->dimension(), 3);
+    EXPECT_THAT(*ReadAll(reader->get()), IsEmpty());
+    EXPECT_EQ((*reader)->Rewind(), absl::OkStatus());
+    EXPECT_THAT(*ReadAll(reader->get()), IsEmpty());
+  }
+  const auto reader = VectorReader::Open(MakeFile("a.csv", "x,y\n"));
+  EXPECT_EQ((*reader)->dimension(), 2);
+  EXPECT_THAT(*ReadAll(reader->get()), IsEmpty());
+}
+
+TEST(TextVectorReaderTest, NamesRowColumnAndLine) {
+  const auto at = [](int row, int column, int line, absl::string_view problem) {
+    return absl::StrCat("row ", row, ", column ", column, " (counting from 0; line ", line, " of the file): ", problem);
+  };
+  ExpectError("a.csv", "x,y\n\n1,2\n3,nan\n", at(1, 1, 4, "is nan"));
+  ExpectError("a.csv", "1,2\r\n-NaN,4\r\n", at(1, 0, 2, "is nan"));
+  ExpectError("a.csv", "1,2\nInf,4\n", at(1, 0, 2, "is inf"));
+  ExpectError("a.csv", "1,2\n3,-infinity\n", at(1, 1, 2, "is -inf"));
+  ExpectError("a.csv", "nan,2\n", at(0, 0, 1, "is nan"));
+  ExpectError("a.csv", "1,2\n3,secret\n", at(1, 1, 2, "is not a number"));
+  ExpectError("a.csv", "1,2\n,4\n", at(1, 0, 2, "is empty"));
+  ExpectError("a.csv", "1,,3\n", at(0, 1, 1, "is empty"));
+  ExpectError("a.csv", "1,\"\"\n", at(0, 1, 1, "is empty"));
+  ExpectError("a.csv", ",\n", at(0, 0, 1, "is empty"));
+  for (const char* cell : {"1e39", "-1e39", "+3.4028236e38", ".4e39", "1e999999999999"}) {
+    ExpectError("a.csv", absl::StrCat("1,2\n3,", cell, "\n"), at(1, 1, 2, "does not fit into float32"));
+  }
+  for (const char* cell : {"1 2", "1_000", "0x10", "-0X1p3", "0x", "1e", "--1", "+-1", "1.2.3", "\"1,5\"", "\"1\"2",
+                           "1\"2\"", "'1'", "1;2", "\"\"\"1\"\"\"", "-"}) {
+    SCOPED_TRACE(cell);
+    ExpectError("a.csv", absl::StrCat("1,2\n3,", cell, "\n"), at(1, 1, 2, "is not a number"));
+  }
+  ExpectError("a.csv", absl::StrCat("1,2\n3,4", absl::string_view("\0", 1), "\n"), at(1, 1, 2, "is not a number"));
+  ExpectError("a.tsv", "1\t2\n3\t4,5\n", at(1, 1, 2, "is not a number"));
+}
+
+TEST(TextVectorReaderTest, NamesRowsOfAnotherLength) {
+  const auto at = [](int row, int line, absl::string_view problem) {
+    return absl::StrCat("row ", row, " (counting from 0; line ", line, " of the file): ", problem);
+  };
+  ExpectError("a.csv", "1,2\n3\n", at(1, 2, "has 1 cells instead of 2"));
+  ExpectError("a.csv", "1,2\n3,4,\n", at(1, 2, "has 3 cells instead of 2"));
+  ExpectError("a.csv", "x,y\n1,2,bad\n", at(0, 2, "has 3 cells instead of 2"));
+  ExpectError("a.csv", "1,2\nbad\n", at(1, 2, "has 1 cells instead of 2"));
+  ExpectError("a.csv", "1,2\n3,\"4\n5,6\n", at(1, 2, "ends inside quotes"));
+  ExpectError("a.tsv", "1\t2\n\t\t\n", at(1, 2, "has 3 cells instead of 2"));
+  // A row of another length than the caller's is a malformed row; a header of another length is the wrong file.
+  ExpectError("a.csv", "1,2,3\n", at(0, 1, "has 3 cells instead of 2"), With(TextHeader::kDetect, 2));
+  ExpectError("a.csv", "x,y,z\n", "has 3 columns instead of 2", With(TextHeader::kDetect, 2));
+  ExpectError("a.csv", "1,2,3\n", "has 3 columns instead of 2", With(TextHeader::kPresent, 2));
+}
+
+TEST(TextVectorReaderTest, FailsAgainUntilRewound) {
+  const std::string path = MakeFile("a.csv", "x\n1\nbad\n3\n");
+  const auto reader = VectorReader::Open(path);
+  const absl::Status refusal = absl::InvalidArgumentError(
+      absl::StrCat(path, ": row 1, column 0 (counting from 0; line 3 of the file): is not a number"));
+  float value = 0;
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(*(*reader)->ReadRows(1, &value), 1);
+    EXPECT_EQ(value, 1);
+    EXPECT_EQ((*reader)->ReadRows(1, &value).status(), refusal);
+    EXPECT_EQ((*reader)->ReadRows(1, &value).status(), refusal);
+    EXPECT_EQ((*reader)->Rewind(), absl::OkStatus());
+  }
+  // Also after a block whose first rows are good.
+  float block[3];
+  EXPECT_EQ((*reader)->ReadRows(3, block).status(), refusal);
+  EXPECT_EQ((*reader)->ReadRows(1, block).status(), refusal);
+}
+
+TEST(TextVectorReaderTest, GivesNanForMalformedRows) {
+  const auto nan = IsNan();
+  EXPECT_THAT(
+      ReadCsv("x,y\n1,2\nnan,4\n5\n6,7,8\n9,bad\n10,\n1e40,11\n12,\"13\n14,-inf\n15,16\n", AsNan()),
+      ElementsAre(1, 2, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan, 15, 16));
+  // Whatever the first row is, it is one row.
+  VectorReaderOptions strict = With(TextHeader::kAbsent, 2);
+  strict.malformed_rows = MalformedRows::kAsNan;
+  for (const char* row : {"a,b", "1", "1,2,3", "\"1,2", ",", "nan,nan"}) {
+    EXPECT_THAT(ReadCsv(absl::StrCat(row, "\n3,4\n"), strict), ElementsAre(nan, nan, 3, 4)) << row;
+  }
+  const std::string long_row(VectorReader::kMaxLineBytes + 1, '1');
+  EXPECT_THAT(ReadCsv(absl::StrCat(long_row, "\n3,4\n"), strict), ElementsAre(nan, nan, 3, 4));
+}
+
+TEST(TextVectorReaderTest, LimitsTheLengthOfLines) {
+  const std::string limit = absl::StrCat("is longer than ", VectorReader::kMaxLineBytes, " bytes");
+  const std::string fits(VectorReader::kMaxLineBytes - 3, ' ');
+  const std::string too_long(2 * VectorReader::kMaxLineBytes + 5, ' ');
+  EXPECT_THAT(ReadCsv(absl::StrCat("1\n2", fits, "\n3\n")), ElementsAre(1, 2, 3));
+  EXPECT_THAT(ReadCsv(absl::StrCat("1\n2", fits)), ElementsAre(1, 2));
+  ExpectError("a.csv", absl::StrCat(too_long, "1\n2\n"), absl::StrCat("line 1 ", limit));
+  ExpectError("a.csv", absl::StrCat("\n", too_long), absl::StrCat("line 2 ", limit));
+  const std::string in_row = absl::StrCat("row 1 (counting from 0; line 2 of the file): ", limit);
+  ExpectError("a.csv", absl::StrCat("1\n2", too_long, "\n3\n"), in_row);
+  ExpectError("a.csv", absl::StrCat("1\n2", too_long), in_row);
+  EXPECT_THAT(ReadCsv(absl::StrCat("1\n2", too_long, "\n3\n"), AsNan()), ElementsAre(1, IsNan(), 3));
+  EXPECT_THAT(ReadCsv(absl::StrCat("1\n2", too_long), AsNan()), ElementsAre(1, IsNan()));
+}
+
+TEST(TextVectorReaderTest, LimitsTheNumberOfColumns) {
+  std::string widest = "1";
+  for (size_t i = 1; i < VectorReader::kMaxDimension; ++i) absl::StrAppend(&widest, ",1");
+  EXPECT_EQ(ReadCsv(absl::StrCat(widest, "\n", widest, "\n")), std::vector<float>(2 * VectorReader::kMaxDimension, 1));
+  ExpectError("a.csv", absl::StrCat(widest, ",1\n"), "has 65537 columns; at most 65536 are accepted");
+}
+
+TEST(TextVectorReaderTest, RefusesFirstLinesItCannotSplit) {
+  ExpectError("a.csv", "x,\"y\n1,2\n", "line 1 ends inside quotes");
+  ExpectError("a.csv", "\n1,\"2\n", "line 2 ends inside quotes");
+  ExpectError("a.csv",
+              absl::string_view("\xff\xfe"
+                                "1\0,\0",
+                                6),
+              "is UTF-16 text; save it as UTF-8");
+  ExpectError("a.csv", absl::string_view("\xfe\xff\0001", 4), "is UTF-16 text; save it as UTF-8");
+}
+
+TEST(TextVectorReaderTest, ReadsLinesAcrossItsBuffer) {
+  // More than one buffer, with lines of every length up to several hundred.
+  std::string text;
+  std::vector<float> expected;
+  for (int row = 0; row < 5000; ++row) {
+    absl::StrAppend(&text, row, ",", std::string(row % 301, ' '), -row, row % 3 == 0 ? "\r\n" : "\n",
+                    row % 7 == 0 ? "\n" : "");
+    expected.push_back(row);
+    expected.push_back(-row);
+  }
+  const std::string path = MakeFile("a.csv", text);
+  for (const size_t block_rows : {1, 100, 10000}) EXPECT_EQ(*ReadAll(path, {}, block_rows), expected);
+}
+
+}  // namespace
+}  // namespace dpkde
