@@ -410,7 +410,7 @@ std::vector<CoordinateGroup> MonteCarloGroups(size_t features) {
 }
 
 double MonteCarloApproximationError(double n, double expected_similarity, double features) {
-  return n * std::sqrt(expected_similarity / (2 * features));
+  return n * std::sqrt(std::min(0.5, expected_similarity) / features);
 }
 
 absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,

@@ -35,8 +35,8 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& simi
                                                           const proto::LatticeSpec& spec);
 
 // m random frequencies from the spectral measure of the kernel, c_k = 1/m, c_0 = 0 (Rahimi and Recht 2007): gaussian omega ~
-// N(0, I / h^2), laplacian omega_i ~ Cauchy(0, 1/h). Unbiased; the variance of a sum is at most n^2 / (2m), and about
-// n^2 s / (2m) if s is the mean similarity among the records. `orthogonal`: directions of each block of d are orthogonal
+// N(0, I / h^2), laplacian omega_i ~ Cauchy(0, 1/h). Unbiased; the variance of a sum is at most n^2 / (2m), and at most
+// n^2 s / m if s is the mean similarity among the records. `orthogonal`: directions of each block of d are orthogonal
 // (Yu et al. 2016), which lowers the variance; gaussian only.
 //
 // Any dimension up to 65,536. Without a domain, records are not clamped, and coordinates beyond 2^12 bandwidths from the origin
@@ -47,9 +47,10 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
                                                              const absl::optional<Domain>& domain,
                                                              const proto::MonteCarloSpec& spec);
 
-// What a Monte-Carlo design of so many features has, without drawing them: for planning. The variance of a sum is 1/m times
-// that of n cos <omega, X - y>, at most sum_{x, x'} f(x - x') / 2 = n^2 s / 2 if the two halves of 2 cos a cos b = cos(a - b) +
-// cos(a + b) are equal, and smaller otherwise.
+// What a Monte-Carlo design of so many features has, without drawing them: for planning. With z = sum_x e^(i <omega, x - y>), a
+// sum is the mean of m values Re z, and E (Re z)^2 = (E |z|^2 + E Re z^2) / 2 <= E |z|^2 = sum_{x, x'} f(x - x') = n^2 s, s the
+// mean similarity of pairs of records; and sd(Re z) <= n sup sd(cos) <= n / sqrt(2). So the error is at most
+// n sqrt(min(s, 1/2) / m), for any data.
 std::vector<CoordinateGroup> MonteCarloGroups(size_t features);
 double MonteCarloApproximationError(double n, double expected_similarity, double features);
 

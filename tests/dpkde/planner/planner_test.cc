@@ -1,0 +1,115 @@
+#include "dpkde/planner/planner.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "dpkde/designs/design_factory.h"
+#include "tests/testing/specs.h"
+
+namespace dpkde {
+namespace {
+
+PlanInputs ZipCodeInputs(PrivacySpec privacy) {
+  PlanInputs inputs{Gaussian(1), 2, ZipCodeDomain(), privacy};
+  inputs.public_n = 42000;
+  inputs.expected_similarity = 0.01;
+  return inputs;
+}
+
+TEST(PlannerTest, ChoosesTheSplineGridForALocalKernelInThePlane) {
+  const auto plan = Plan(ZipCodeInputs(PureAddRemove(1)));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(DesignName(plan->candidates[0].design), "spline_grid");
+  EXPECT_LT(plan->candidates[0].total_error(), 5);
+}
+
+TEST(PlannerTest, ChoosesFrequenciesInManyDimensions) {
+  PlanInputs inputs{Gaussian(4), 16, Cube(16, 0, 15), PureAddRemove(1)};
+  inputs.public_n = 20000;
+  const auto plan = Plan(inputs);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(DesignName(plan->candidates[0].design), "orthogonal");
+  EXPECT_EQ(plan->exclusions.size(), 2u);  // grid, lattice
+}
+
+TEST(PlannerTest, SortsByTotalErrorUpToOnePercent) {
+  const auto plan = Plan(ZipCodeInputs(ApproximateAddRemove(1, 1e-6)));
+  for (size_t i = 2; i < plan->candidates.size(); ++i) {
+    EXPECT_LE(plan->candidates[i - 1].total_error(), plan->candidates[i].total_error());
+  }
+  EXPECT_LE(plan->candidates[0].total_error(), 1.01 * plan->candidates[1].total_error());
+  for (const Candidate& candidate : plan->candidates) {
+    EXPECT_DOUBLE_EQ(candidate.total_error(), std::hypot(candidate.noise_error, candidate.approximation_error));
+  }
+}
+
+TEST(PlannerTest, RestrictionsHold) {
+  PlanInputs inputs = ZipCodeInputs(ApproximateAddRemove(1, 1e-6));
+  inputs.design = "lattice";
+  inputs.mechanism = proto::GAUSSIAN;
+  auto plan = Plan(inputs);
+  for (const Candidate& candidate : plan->candidates) {
+    EXPECT_EQ(DesignName(candidate.design), "lattice");
+    EXPECT_TRUE(candidate.mechanism == proto::GAUSSIAN);
+  }
+  inputs.design = "monte_carlo";
+  inputs.features = 777;
+  plan = Plan(inputs);
+  ASSERT_EQ(plan->candidates.size(), 1u);
+  EXPECT_EQ(plan->candidates[0].design.monte_carlo().features(), 777u);
+  EXPECT_EQ(plan->candidates[0].num_coordinates, 2 * 777u + 1);
+}
+
+TEST(PlannerTest, SaysWhyNothingIsAdmissible) {
+  PlanInputs inputs{Laplacian(1), 3, absl::nullopt, PureAddRemove(1)};
+  inputs.public_n = 1000;
+  const auto status = Plan(inputs).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  for (const char* reason : {"spline_grid: needs a domain", "lattice: the lattice design needs a domain", "monte_carlo:"}) {
+    EXPECT_NE(std::string(status.message()).find(reason), std::string::npos) << status;
+  }
+}
+
+TEST(PlannerTest, SaysWhatItAssumed) {
+  PlanInputs inputs = ZipCodeInputs(PureAddRemove(1));
+  EXPECT_TRUE(Plan(inputs)->assumptions.empty());
+  inputs.expected_similarity = absl::nullopt;
+  const auto plan = Plan(inputs);
+  ASSERT_EQ(plan->assumptions.size(), 1u);
+  // The worst case asks for finer cells.
+  EXPECT_GT(plan->candidates[0].design.spline_grid().cells(0), Plan(ZipCodeInputs(PureAddRemove(1)))->candidates[0].design.spline_grid().cells(0));
+}
+
+TEST(PlannerTest, MoreDataMeansFinerApproximation) {
+  PlanInputs inputs = ZipCodeInputs(PureAddRemove(1));
+  inputs.design = "spline_grid";
+  size_t previous = 0;
+  for (double n : {1e2, 1e4, 1e6, 1e8}) {
+    inputs.public_n = n;
+    const size_t values = Plan(inputs)->candidates[0].num_coordinates;
+    EXPECT_GE(values, previous);
+    previous = values;
+  }
+}
+
+TEST(PlannerTest, RefusesHintsThatAreNone) {
+  PlanInputs inputs = ZipCodeInputs(PureAddRemove(1));
+  for (double bad : {0.0, -1.0, 1.5, std::nan("")}) {
+    inputs.expected_similarity = bad;
+    EXPECT_FALSE(Plan(inputs).ok());
+  }
+  inputs = ZipCodeInputs(PureAddRemove(1));
+  inputs.public_n = std::nan("");
+  EXPECT_FALSE(Plan(inputs).ok());
+}
+
+// Equal public inputs give byte-equal plans: there is nothing else for them to depend on.
+TEST(PlannerTest, IsAFunctionOfItsInputs) {
+  const PlanInputs inputs = ZipCodeInputs(PureAddRemove(1));
+  const std::string once = MakeReleasePlan(inputs, Plan(inputs)->candidates[0]).SerializeAsString();
+  EXPECT_EQ(once, MakeReleasePlan(inputs, Plan(inputs)->candidates[0]).SerializeAsString());
+}
+
+}  // namespace
+}  // namespace dpkde
