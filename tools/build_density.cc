@@ -1,7 +1,6 @@
 #include "dpkde/tools/build_density.h"
 
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,11 +11,9 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
@@ -33,35 +30,50 @@
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/input_options.h"
+#include "dpkde/tools/output_path.h"
 #include "dpkde/tools/shared_flags.h"
 
-ABSL_FLAG(std::string, input, "", "File of private records, one vector a row: .npy .fvecs .bvecs .fbin .u8bin .csv ...");
-ABSL_FLAG(std::string, similarity, "", "gaussian: exp(-|x-y|_2^2 / 2h^2); laplacian: exp(-|x-y|_1 / h).");
+ABSL_FLAG(std::string, input, "",
+          "File of private records, one vector a row: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin .csv .tsv.");
+ABSL_FLAG(std::string, similarity, "",
+          "gaussian: exp(-|x-y|_2^2 / (2 h^2)); laplacian: exp(-|x-y|_1 / h), which needs a domain.");
 ABSL_FLAG(absl::optional<double>, bandwidth, absl::nullopt, "h above, in the unit of the coordinates; > 0. Public.");
 ABSL_FLAG(absl::optional<double>, epsilon, absl::nullopt, "Privacy parameter, > 0. Required; there is no default.");
 ABSL_FLAG(absl::optional<double>, delta, absl::nullopt,
           "In (0, 1): allows Gaussian noise. Left out: pure epsilon-differential privacy.");
-ABSL_FLAG(std::string, neighboring, "",
-          "add_remove: hides whether a record is there, and how many there are; replace: hides what a record is, the number "
-          "of records is public. Required; there is no default.");
-ABSL_FLAG(std::string, domain_min, "",
-          "Lower bounds of the box in which records live: a,b,... or one for all coordinates. Chosen without looking at the "
-          "data; records outside are clamped.");
+ABSL_FLAG(
+    std::string, neighboring, "",
+    "add_remove: hides whether a record is there, and how many there are; replace: hides what a record is, the number "
+    "of records is public. Required; there is no default.");
+ABSL_FLAG(
+    std::string, domain_min, "",
+    "Lower bounds of the box in which records live: a,b,... or one for all coordinates. Chosen without looking at the "
+    "data; records outside are clamped.");
 ABSL_FLAG(std::string, domain_max, "", "Upper bounds of the box.");
 ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, monte_carlo or orthogonal.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace or gaussian (needs --delta).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
-ABSL_FLAG(absl::optional<double>, expected_n, absl::nullopt,
-          "Public guess of the number of records, for planning. Left out under add_remove: 1 % of epsilon pays for a noised "
-          "count. Not taken under replace, where the number is public.");
+ABSL_FLAG(
+    absl::optional<double>, expected_n, absl::nullopt,
+    "Public guess of the number of records, for planning. Left out under add_remove: 1 % of epsilon pays for a noised "
+    "count. Not taken under replace, where the number is public.");
 ABSL_FLAG(absl::optional<double>, expected_similarity, absl::nullopt,
-          "Public guess of the mean similarity of records and queries, in (0, 1], for planning. Left out: 1, the worst case.");
+          "Public guess of the mean similarity of records and queries, in (0, 1], for planning. Left out: 1, the worst "
+          "case.");
 ABSL_FLAG(std::string, bad_records, "fail",
-          "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's centre.");
-ABSL_FLAG(bool, dry_run, false, "Print the predicted error of every candidate and the choice; reads no record, writes nothing.");
-ABSL_FLAG(absl::optional<uint32_t>, dim, absl::nullopt, "With --dry_run and without --input: the number of columns.");
-ABSL_FLAG(std::string, summary_out, "", "File for a summary in JSON.");
+          "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
+          "centre (the "
+          "origin without a domain). Text then needs --csv_header=present or absent.");
+ABSL_FLAG(bool, dry_run, false,
+          "Print the predicted error of every candidate and the choice; reads no record, writes nothing.");
+ABSL_FLAG(absl::optional<uint32_t>, dim, absl::nullopt,
+          "Number of columns. Needed by --dry_run without --input, and by --bad_records=replace where neither a header "
+          "nor the "
+          "domain tells it; otherwise checked.");
+ABSL_FLAG(std::string, summary_out, "",
+          "File for a summary in JSON; holds no number of records unless that is public.");
 
 namespace dpkde {
 namespace {
@@ -76,8 +88,10 @@ absl::Status PrivacyError(const std::string& message) {
   return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kPrivacy);
 }
 
-// The message of a flag's value that the library refuses.
-absl::Status FlagError(const absl::Status& status) { return WithExitCode(status, ExitCode::kUsage); }
+// What the library says about the value of a flag.
+absl::Status FlagError(const absl::Status& status, absl::string_view before = "") {
+  return status.ok() ? status : UsageError(absl::StrCat(before, std::string(status.message())));
+}
 
 // Damage of a user's data is a matter of data.
 absl::Status DataError(const absl::Status& status) {
@@ -88,13 +102,16 @@ struct Settings {
   absl::optional<Similarity> similarity;
   absl::optional<PrivacySpec> privacy;
   std::vector<double> domain_min, domain_max;  // empty: none
+  absl::optional<size_t> dimension;            // nullopt: the flags do not tell, so the input does
   absl::optional<std::string> design;
   absl::optional<proto::Mechanism> mechanism;
+  VectorReaderOptions reader_options;
   Accumulator::BadRecords bad_records = Accumulator::BadRecords::kFail;
 };
 
 absl::Status ParseBounds(const std::string& flag, const std::string& text, std::vector<double>& bounds) {
-  for (absl::string_view part : absl::StrSplit(text, ',', absl::SkipEmpty())) {
+  if (text.empty()) return absl::OkStatus();
+  for (absl::string_view part : absl::StrSplit(text, ',')) {
     double value;
     if (!absl::SimpleAtod(part, &value) || !std::isfinite(value)) {
       return UsageError(absl::StrCat("--", flag, " must be finite numbers with commas between, but is '", text, "'"));
@@ -104,9 +121,53 @@ absl::Status ParseBounds(const std::string& flag, const std::string& text, std::
   return absl::OkStatus();
 }
 
-absl::Status CheckChoice(const std::string& flag, const std::string& value, const std::vector<std::string>& known) {
-  if (std::find(known.begin(), known.end(), value) != known.end()) return absl::OkStatus();
-  return UsageError(absl::StrCat("--", flag, " must be one of ", absl::StrJoin(known, ", "), ", but is '", value, "'"));
+absl::StatusOr<absl::optional<Domain>> MakeDomain(const Settings& settings, size_t dimension) {
+  if (settings.domain_min.empty()) return absl::optional<Domain>();
+  std::vector<double> lower = settings.domain_min, upper = settings.domain_max;
+  const std::pair<const char*, std::vector<double>*> sides[] = {{"--domain_min", &lower}, {"--domain_max", &upper}};
+  for (const auto& [flag, side] : sides) {
+    if (side->size() == 1) side->assign(dimension, (*side)[0]);
+    if (side->size() != dimension) {
+      return UsageError(absl::StrCat(flag, " must have one value for all columns or one for each of the ", dimension,
+                                     " columns, but has ", side->size(), " values"));
+    }
+  }
+  absl::StatusOr<Domain> domain = Domain::Box(std::move(lower), std::move(upper));
+  if (!domain.ok()) return FlagError(domain.status(), "--domain_min, --domain_max: ");
+  return absl::optional<Domain>(*std::move(domain));
+}
+
+// Under ADD_REMOVE without a public guess, a noised count comes first.
+bool NeedsCount(const PrivacySpec& privacy) {
+  return privacy.neighboring() == Neighboring::kAddRemove && !absl::GetFlag(FLAGS_expected_n).has_value();
+}
+
+// What planning may look at, but for the number of records.
+absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimension, const PrivacySpec& privacy) {
+  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, MakeDomain(settings, dimension));
+  PlanInputs inputs{*settings.similarity, dimension, std::move(domain),
+                    NeedsCount(privacy) ? privacy.WithEpsilonShare(1 - kPlanningShare) : privacy};
+  inputs.expected_similarity = absl::GetFlag(FLAGS_expected_similarity);
+  inputs.design = settings.design;
+  inputs.mechanism = settings.mechanism;
+  inputs.features = absl::GetFlag(FLAGS_features);
+  inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
+  inputs.public_n = 1;
+  return inputs;
+}
+
+// Whether similarity, domain, design and dimension go together, under a budget that restricts nothing.
+absl::Status CheckDesign(const Settings& settings, size_t dimension) {
+  DPKDE_ASSIGN_OR_RETURN(const PrivacySpec ample, PrivacySpec::Approximate(1, 1e-3, Neighboring::kReplace));
+  DPKDE_ASSIGN_OR_RETURN(const PlanInputs inputs, MakePlanInputs(settings, dimension, ample));
+  return FlagError(Plan(inputs).status(), inputs.domain.has_value() ? "" : "without --domain_min and --domain_max, ");
+}
+
+// Whether the budget can be met, if CheckDesign has found nothing.
+absl::Status CheckBudget(const Settings& settings, size_t dimension) {
+  DPKDE_ASSIGN_OR_RETURN(const PlanInputs inputs, MakePlanInputs(settings, dimension, *settings.privacy));
+  const absl::Status status = Plan(inputs).status();
+  return status.ok() ? status : PrivacyError(absl::StrCat("--epsilon, --delta: ", std::string(status.message())));
 }
 
 absl::Status ParsePrivacy(Settings& settings) {
@@ -114,23 +175,43 @@ absl::Status ParsePrivacy(Settings& settings) {
   const absl::optional<double> delta = absl::GetFlag(FLAGS_delta);
   const std::string neighboring = absl::GetFlag(FLAGS_neighboring);
   if (!epsilon.has_value()) {
-    return PrivacyError("--epsilon is missing: it is the promise made to the people in the data, so there is no default");
+    return PrivacyError(
+        "--epsilon is missing: it is the promise made to the people in the data, so there is no default");
   }
   if (neighboring.empty()) {
     return PrivacyError(
-        "--neighboring is missing: add_remove hides how many records there are, replace makes their number public; there is "
+        "--neighboring is missing: add_remove hides how many records there are, replace makes their number public; "
+        "there is "
         "no default");
   }
   if (neighboring != "add_remove" && neighboring != "replace") {
     return PrivacyError(absl::StrCat("--neighboring must be add_remove or replace, but is '", neighboring, "'"));
   }
   const Neighboring relation = neighboring == "add_remove" ? Neighboring::kAddRemove : Neighboring::kReplace;
-  const absl::StatusOr<PrivacySpec> privacy = delta.has_value() ? PrivacySpec::Approximate(*epsilon, *delta, relation)
-                                                                : PrivacySpec::Pure(*epsilon, relation);
-  if (!privacy.ok()) return WithExitCode(privacy.status(), ExitCode::kPrivacy);
+  const absl::StatusOr<PrivacySpec> privacy =
+      delta.has_value() ? PrivacySpec::Approximate(*epsilon, *delta, relation) : PrivacySpec::Pure(*epsilon, relation);
+  if (!privacy.ok()) return PrivacyError(absl::StrCat("--", std::string(privacy.status().message())));
   settings.privacy = *privacy;
   if (settings.mechanism == proto::GAUSSIAN && !delta.has_value()) {
     return PrivacyError("--delta is missing: gaussian noise cannot be purely epsilon-private");
+  }
+  return absl::OkStatus();
+}
+
+// Under --bad_records=replace a single malformed record must change no more than its own contribution.
+absl::Status CheckTextReplacement(const Settings& settings) {
+  using TextHeader = VectorReaderOptions::TextHeader;
+  if (settings.reader_options.text_header == TextHeader::kDetect) {
+    return UsageError(
+        "--bad_records=replace needs --csv_header=present or --csv_header=absent: a malformed first record must not "
+        "decide "
+        "whether the first line is a header");
+  }
+  if (settings.reader_options.text_header == TextHeader::kAbsent && !settings.dimension.has_value()) {
+    return UsageError(
+        "--bad_records=replace with --csv_header=absent needs --dim: a malformed first record must not decide the "
+        "number of "
+        "columns");
   }
   return absl::OkStatus();
 }
@@ -146,6 +227,7 @@ absl::StatusOr<Settings> ParseFlags() {
   proto::SimilaritySpec spec;
   spec.set_kind(*kind);
   spec.set_bandwidth(*absl::GetFlag(FLAGS_bandwidth));
+  DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--bandwidth", spec.bandwidth())));
   const absl::StatusOr<Similarity> similarity = Similarity::Create(spec);
   if (!similarity.ok()) return FlagError(similarity.status());
   settings.similarity = *similarity;
@@ -180,58 +262,99 @@ absl::StatusOr<Settings> ParseFlags() {
   if (const auto s = absl::GetFlag(FLAGS_expected_similarity); s.has_value() && !(*s > 0 && *s <= 1)) {
     return UsageError(absl::StrCat("--expected_similarity must be greater than 0 and at most 1, but is ", *s));
   }
-  if (absl::GetFlag(FLAGS_input).empty() && !(dry_run && absl::GetFlag(FLAGS_dim).has_value())) {
+  DPKDE_ASSIGN_OR_RETURN(settings.reader_options, ParseInputOptions());
+  const std::string input = absl::GetFlag(FLAGS_input);
+  const absl::optional<uint32_t> dim = absl::GetFlag(FLAGS_dim);
+  if (dim.has_value()) DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--dim", *dim, 1, VectorReader::kMaxDimension)));
+  if (input.empty() && !(dry_run && dim.has_value())) {
     return UsageError(dry_run ? "--input (or --dim) is missing" : "--input is missing");
   }
-  if (const auto dim = absl::GetFlag(FLAGS_dim); dim.has_value()) {
-    if (!dry_run || !absl::GetFlag(FLAGS_input).empty()) return UsageError("--dim goes with --dry_run and without --input");
-    DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--dim", *dim, 1, 65536)));
+  const size_t bounds = std::max(settings.domain_min.size(), settings.domain_max.size());
+  if (dim.has_value()) {
+    settings.dimension = *dim;
+  } else if (bounds > 1) {
+    settings.dimension = bounds;
+  }
+  if (settings.bad_records == Accumulator::BadRecords::kReplace) {
+    settings.reader_options.malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
+    if (IsTextInput(input, settings.reader_options)) DPKDE_RETURN_IF_ERROR(CheckTextReplacement(settings));
   }
   if (!dry_run) {
     const std::string output = absl::GetFlag(FLAGS_output);
-    if (output.empty()) return UsageError("--output is missing");
-    struct stat info;
-    if (lstat(output.c_str(), &info) == 0 && !absl::GetFlag(FLAGS_overwrite)) {
-      return UsageError(absl::StrCat(output, ": exists; --overwrite replaces it"));
+    const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
+    DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, input));
+    if (!summary_out.empty()) {
+      DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, input));
+      if (IsSameFile(output, summary_out)) return UsageError("--output and --summary_out are the same file");
     }
   }
+  // What a single column does not admit, no number of columns does.
+  const size_t dimension = settings.dimension.value_or(1);
+  DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
   DPKDE_RETURN_IF_ERROR(ParsePrivacy(settings));
+  DPKDE_RETURN_IF_ERROR(CheckBudget(settings, dimension));
   return settings;
 }
 
-absl::StatusOr<absl::optional<Domain>> MakeDomain(const Settings& settings, size_t dimension) {
-  if (settings.domain_min.empty()) return absl::optional<Domain>();
-  std::vector<double> bounds[2] = {settings.domain_min, settings.domain_max};
-  for (std::vector<double>& side : bounds) {
-    if (side.size() == 1) side.assign(dimension, side[0]);
-    if (side.size() != dimension) {
-      return UsageError(absl::StrCat("--domain_min and --domain_max must have one value or ", dimension, ", but one has ",
-                                     side.size()));
-    }
+// Opens the input and looks at its header: columns, and under REPLACE the public number of rows.
+absl::StatusOr<std::unique_ptr<VectorReader>> OpenInput(const Settings& settings) {
+  const std::string path = absl::GetFlag(FLAGS_input);
+  VectorReaderOptions declared = settings.reader_options;
+  declared.expected_dimension = settings.dimension;
+  // Where bad records are replaced, the first of them must not decide the number of columns. Otherwise the file's own
+  // number says better what is wrong, and only an empty file needs to be told.
+  const bool replaces = settings.bad_records == Accumulator::BadRecords::kReplace;
+  absl::StatusOr<std::unique_ptr<VectorReader>> reader =
+      VectorReader::Open(path, replaces ? declared : settings.reader_options);
+  if (!reader.ok()) {
+    auto other = VectorReader::Open(path, replaces ? settings.reader_options : declared);
+    if (other.ok()) reader = std::move(other);
   }
-  absl::StatusOr<Domain> domain = Domain::Box(bounds[0], bounds[1]);
-  if (!domain.ok()) return FlagError(domain.status());
-  return absl::optional<Domain>(*std::move(domain));
+  if (!reader.ok()) return DataError(reader.status());
+  const absl::optional<uint32_t> dim = absl::GetFlag(FLAGS_dim);
+  if (dim.has_value() && *dim != (*reader)->dimension()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": has ", (*reader)->dimension(), " columns, but --dim is ", *dim));
+  }
+  return reader;
 }
 
-// Says how far a pass over a private file is, on stderr: a line rewritten in place on a terminal, none elsewhere.
+// Row counts of private files are for the curator's terminal, not for the log of a batch job.
+bool MayShowRows(Neighboring neighboring) { return neighboring == Neighboring::kReplace || isatty(STDERR_FILENO); }
+
+// Says on stderr how far a pass over the input is: a bar on a terminal, else a line every ten seconds.
 class Progress {
  public:
-  Progress() : show_(!absl::GetFlag(FLAGS_quiet) && isatty(STDERR_FILENO)) {}
+  explicit Progress(absl::optional<uint64_t> total) : total_(total) {}
   ~Progress() {
-    if (shown_) std::fputs("\r\033[K", stderr);
+    if (shown_ && terminal_) std::fputs("\r\033[K", stderr);
   }
   void Update(uint64_t rows) {
-    if (!show_ || absl::Now() - last_ < absl::Milliseconds(200)) return;
-    last_ = absl::Now();
+    const absl::Time now = absl::Now();
+    if (quiet_ || now - last_ < (terminal_ ? absl::Milliseconds(200) : absl::Seconds(10))) return;
+    last_ = now;
     shown_ = true;
-    std::fprintf(stderr, "\r%llu rows", static_cast<unsigned long long>(rows));
+    const std::string seconds = absl::StrFormat("%.0f s", absl::ToDoubleSeconds(now - start_));
+    const double share = total_.has_value() ? static_cast<double>(rows) / std::max<uint64_t>(*total_, 1) : 0;
+    const std::string percent = total_.has_value() ? absl::StrFormat("%3.0f %%, ", 100 * share) : "";
+    if (!terminal_) {
+      absl::FPrintF(stderr, "reading: %s%s\n", percent, seconds);
+      return;
+    }
+    constexpr int kWidth = 30;
+    const int done = static_cast<int>(share * kWidth);
+    const std::string bar =
+        total_.has_value() ? absl::StrCat("[", std::string(done, '#'), std::string(kWidth - done, '.'), "] ") : "";
+    absl::FPrintF(stderr, "\r%s%s%d rows, %s", bar, percent, rows, seconds);
   }
 
  private:
-  const bool show_;
+  const absl::optional<uint64_t> total_;
+  const bool quiet_ = absl::GetFlag(FLAGS_quiet);
+  const bool terminal_ = isatty(STDERR_FILENO);
+  const absl::Time start_ = absl::Now();
+  absl::Time last_ = start_;
   bool shown_ = false;
-  absl::Time last_ = absl::InfinitePast();
 };
 
 // Calls visit(rows) for the batches of the file from its beginning.
@@ -240,7 +363,7 @@ absl::Status ForEachBatch(VectorReader& reader, const Visit& visit) {
   DPKDE_RETURN_IF_ERROR(reader.Rewind());
   const size_t batch_rows = std::max<size_t>(1, kBatchFloats / reader.dimension());
   std::vector<float> batch(batch_rows * reader.dimension());
-  Progress progress;
+  Progress progress(reader.row_count());
   uint64_t done = 0;
   while (true) {
     DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(batch_rows, batch.data()));
@@ -264,20 +387,19 @@ absl::StatusOr<uint64_t> CountRows(VectorReader& reader) {
 // The table of --dry_run for one n.
 absl::Status PrintPlan(PlanInputs inputs, double n) {
   inputs.public_n = n;
-  const absl::StatusOr<PlanResult> plan = Plan(inputs);
-  if (!plan.ok()) return FlagError(plan.status());
+  DPKDE_ASSIGN_OR_RETURN(const PlanResult plan, Plan(inputs));
   absl::PrintF("n = %.10g\n%-40s %-9s %12s %12s %12s %12s\n", n, "design", "noise", "values", "noise_rmse",
                "approx_rmse", "total_rmse");
-  for (const Candidate& candidate : plan->candidates) {
+  for (const Candidate& candidate : plan.candidates) {
     absl::PrintF("%-40s %-9s %12d %12.5g %12.5g %12.5g%s\n", DescribeDesign(candidate.design),
                  MechanismName(candidate.mechanism), candidate.num_coordinates, candidate.noise_error,
                  candidate.approximation_error, candidate.total_error(),
-                 &candidate == &plan->candidates[0] ? "  <- chosen" : "");
+                 &candidate == &plan.candidates[0] ? "  <- chosen" : "");
   }
-  for (const std::string& exclusion : plan->exclusions) absl::PrintF("left out: %s\n", exclusion);
-  for (const std::string& assumption : plan->assumptions) absl::PrintF("assumed: %s\n", assumption);
+  for (const std::string& exclusion : plan.exclusions) absl::PrintF("left out: %s\n", exclusion);
+  for (const std::string& assumption : plan.assumptions) absl::PrintF("assumed: %s\n", assumption);
 
-  const Candidate& choice = plan->candidates[0];
+  const Candidate& choice = plan.candidates[0];
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<Design> design,
                          CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, choice.design));
   DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism,
@@ -320,6 +442,20 @@ long PeakMemoryKilobytes() {
   return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
 }
 
+std::string JsonString(absl::string_view text) {
+  std::string json = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      json += {'\\', c};
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      absl::StrAppendFormat(&json, "\\u%04x", c);
+    } else {
+      json += c;
+    }
+  }
+  return json + "\"";
+}
+
 // Checks that the file holds the release that was meant to be there.
 absl::Status Verify(const std::string& path, const std::string& bytes) {
   DPKDE_ASSIGN_OR_RETURN(const std::string stored, ReadFile(path, bytes.size()));
@@ -333,46 +469,33 @@ absl::Status Run(const std::vector<std::string>&) {
   const bool dry_run = absl::GetFlag(FLAGS_dry_run);
   const bool add_remove = settings.privacy->neighboring() == Neighboring::kAddRemove;
 
-  // The input's header: dimension, and under REPLACE the public number of rows.
   std::unique_ptr<VectorReader> reader;
   if (!absl::GetFlag(FLAGS_input).empty()) {
-    VectorReaderOptions options;
-    options.format = absl::GetFlag(FLAGS_input_format);
-    if (settings.bad_records == Accumulator::BadRecords::kReplace) {
-      options.malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
-    }
-    absl::StatusOr<std::unique_ptr<VectorReader>> opened = VectorReader::Open(absl::GetFlag(FLAGS_input), options);
-    if (!opened.ok()) return DataError(opened.status());
-    reader = *std::move(opened);
+    DPKDE_ASSIGN_OR_RETURN(reader, OpenInput(settings));
   }
-  const size_t dimension = reader != nullptr ? reader->dimension() : *absl::GetFlag(FLAGS_dim);
-  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, MakeDomain(settings, dimension));
-
-  // Under ADD_REMOVE without a public guess, a noised count comes first.
-  const bool needs_count = add_remove && !absl::GetFlag(FLAGS_expected_n).has_value();
-  PlanInputs inputs{*settings.similarity, dimension, std::move(domain),
-                    needs_count ? settings.privacy->WithEpsilonShare(1 - kPlanningShare) : *settings.privacy};
-  inputs.expected_similarity = absl::GetFlag(FLAGS_expected_similarity);
-  inputs.design = settings.design;
-  inputs.mechanism = settings.mechanism;
-  inputs.features = absl::GetFlag(FLAGS_features);
-  inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
+  const size_t dimension = reader != nullptr ? reader->dimension() : *settings.dimension;
+  DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
+  DPKDE_RETURN_IF_ERROR(CheckBudget(settings, dimension));
+  DPKDE_ASSIGN_OR_RETURN(PlanInputs inputs, MakePlanInputs(settings, dimension, *settings.privacy));
   if (dry_run) {
     absl::optional<uint64_t> public_rows;
     if (!add_remove && reader != nullptr) public_rows = reader->row_count();
     return DryRun(inputs, public_rows);
   }
 
-  // Refuse what cannot be planned before the data are read.
-  inputs.public_n = 1;
-  if (const auto plan = Plan(inputs); !plan.ok()) return FlagError(plan.status());
+  // Both before the data are read: what cannot be written must not cost a pass over them, nor privacy.
+  const bool overwrite = absl::GetFlag(FLAGS_overwrite);
   const std::string output = absl::GetFlag(FLAGS_output);
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer,
-                         AtomicFileWriter::Create(output, absl::GetFlag(FLAGS_overwrite)));
+  const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer, AtomicFileWriter::Create(output, overwrite));
+  std::unique_ptr<AtomicFileWriter> summary_writer;
+  if (!summary_out.empty()) {
+    DPKDE_ASSIGN_OR_RETURN(summary_writer, AtomicFileWriter::Create(summary_out, overwrite));
+  }
 
   SystemBitSource noise;
   absl::optional<proto::PlanningCount> planning_count;
-  if (needs_count) {
+  if (NeedsCount(*settings.privacy)) {
     const absl::StatusOr<uint64_t> count = CountRows(*reader);
     if (!count.ok()) return DataError(count.status());
     DPKDE_ASSIGN_OR_RETURN(planning_count,
@@ -419,35 +542,37 @@ absl::Status Run(const std::vector<std::string>&) {
                   choice.num_coordinates, choice.total_error(), choice.noise_error, choice.approximation_error,
                   certificate.epsilon_spent(), certificate.delta_spent(),
                   NeighboringName(settings.privacy->neighboring()));
-    absl::FPrintF(stderr, "%d rows in %.2f s (%.4g rows a second), %.2f s in all, peak memory %d MB\n", rows_read,
-                  read_seconds, rows_read / std::max(read_seconds, 1e-9), seconds, PeakMemoryKilobytes() / 1024);
+    if (MayShowRows(settings.privacy->neighboring())) {
+      absl::FPrintF(stderr, "%d rows read in %.2f s (%.4g rows a second)\n", rows_read, read_seconds,
+                    rows_read / std::max(read_seconds, 1e-9));
+    }
+    absl::FPrintF(stderr, "%.2f s in all, peak memory %d MB\n", seconds, PeakMemoryKilobytes() / 1024);
   }
-  const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
-  if (summary_out.empty()) return absl::OkStatus();
-  return WriteFileAtomically(
-      summary_out,
-      absl::StrFormat("{\"output\":\"%s\",\"bytes\":%d,\"sha256\":\"%s\",\"design\":\"%s\",\"mechanism\":\"%s\",\"values\":%d,"
-                      "\"epsilon_spent\":%.17g,\"delta_spent\":%.17g,\"predicted_rmse\":%.10g,\"predicted_noise_rmse\":%.10g,"
-                      "\"predicted_approximation_rmse\":%.10g,%s\"seconds\":%.3f,\"peak_memory_bytes\":%d}\n",
-                      absl::CEscape(output), bytes.size(), HexString(Sha256(bytes)), DesignName(release.plan().design()),
-                      MechanismName(choice.mechanism), choice.num_coordinates, certificate.epsilon_spent(),
-                      certificate.delta_spent(), choice.total_error(), choice.noise_error, choice.approximation_error,
-                      add_remove ? "" : absl::StrFormat("\"rows\":%d,", rows_read), seconds,
-                      int64_t{PeakMemoryKilobytes()} * 1024),
-      absl::GetFlag(FLAGS_overwrite));
+  if (summary_writer == nullptr) return absl::OkStatus();
+  DPKDE_RETURN_IF_ERROR(summary_writer->Append(absl::StrFormat(
+      "{\"output\":%s,\"bytes\":%d,\"sha256\":\"%s\",\"design\":\"%s\",\"mechanism\":\"%s\",\"values\":%d,"
+      "\"epsilon_spent\":%.17g,\"delta_spent\":%.17g,\"predicted_rmse\":%.10g,\"predicted_noise_rmse\":%.10g,"
+      "\"predicted_approximation_rmse\":%.10g,%s\"seconds\":%.3f,\"peak_memory_bytes\":%d}\n",
+      JsonString(output), bytes.size(), HexString(Sha256(bytes)), DesignName(release.plan().design()),
+      MechanismName(choice.mechanism), choice.num_coordinates, certificate.epsilon_spent(), certificate.delta_spent(),
+      choice.total_error(), choice.noise_error, choice.approximation_error,
+      add_remove ? "" : absl::StrFormat("\"rows\":%d,", rows_read), seconds, int64_t{PeakMemoryKilobytes()} * 1024)));
+  return summary_writer->Commit();
 }
 
 }  // namespace
 
 Subcommand BuildDensitySubcommand() {
-  return {"density",
-          "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
-          "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace ... --output=F",
-          {"input", "input_format", "similarity", "bandwidth", "epsilon", "delta", "neighboring", "domain_min",
-           "domain_max", "design", "mechanism", "features", "public_seed", "expected_n", "expected_similarity",
-           "bad_records", "dry_run", "dim", "threads", "quiet", "overwrite", "summary_out", "output"},
-          {},
-          Run};
+  return {
+      "density",
+      "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
+      "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace ... --output=F",
+      {"input",    "input_format", "csv_header", "similarity",          "bandwidth",   "epsilon",
+       "delta",    "neighboring",  "domain_min", "domain_max",          "design",      "mechanism",
+       "features", "public_seed",  "expected_n", "expected_similarity", "bad_records", "dry_run",
+       "dim",      "threads",      "quiet",      "overwrite",           "summary_out", "output"},
+      {},
+      Run};
 }
 
 }  // namespace dpkde

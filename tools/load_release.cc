@@ -4,8 +4,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "dpkde/base/status_macros.h"
 #include "dpkde/io/file.h"
+#include "dpkde/tools/exit_code.h"
 
 namespace dpkde {
 namespace {
@@ -16,8 +16,13 @@ constexpr uint64_t kLargestRelease = uint64_t{1} << 31;
 }  // namespace
 
 absl::StatusOr<Release> LoadRelease(const std::string& path) {
-  DPKDE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(path, kLargestRelease));
-  absl::StatusOr<Release> release = Release::Deserialize(bytes);
+  const absl::StatusOr<std::string> bytes = ReadFile(path, kLargestRelease);
+  if (!bytes.ok()) {
+    // Too large to be one of ours.
+    const bool foreign = bytes.status().code() == absl::StatusCode::kInvalidArgument;
+    return foreign ? WithExitCode(bytes.status(), ExitCode::kDamaged) : bytes.status();
+  }
+  absl::StatusOr<Release> release = Release::Deserialize(*bytes);
   if (release.ok()) return release;
   return absl::Status(release.status().code(), absl::StrCat(path, ": ", std::string(release.status().message())));
 }

@@ -6,21 +6,26 @@
 #include <cstdio>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/io/npy_writer.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/input_options.h"
 #include "dpkde/tools/load_release.h"
 #include "dpkde/tools/shared_flags.h"
 
 ABSL_FLAG(std::string, queries, "",
-          "File of query vectors, one a row, with the columns of the release; - reads .csv from standard input.");
+          "File of query vectors, one a row, with the columns of the release; - reads standard input, as .csv unless "
+          "--input_format says otherwise.");
 
 namespace dpkde {
 namespace {
@@ -60,7 +65,8 @@ absl::StatusOr<std::string> CopyStandardInput() {
   char buffer[65536];
   ssize_t size;
   while ((size = read(STDIN_FILENO, buffer, sizeof(buffer))) > 0) {
-    if (write(file, buffer, size) != size) return absl::UnavailableError("standard input: cannot be copied into memory");
+    if (write(file, buffer, size) != size)
+      return absl::UnavailableError("standard input: cannot be copied into memory");
   }
   if (size < 0) return absl::UnavailableError("standard input: cannot be read");
   return absl::StrCat("/proc/self/fd/", file);
@@ -71,28 +77,37 @@ absl::Status Write(const std::string& text) {
   return absl::UnavailableError("standard output: cannot be written");
 }
 
-absl::Status Answer(const Release& release, const std::string& path, const std::string& format,
-                    const std::string& input_format, ThreadPool& pool) {
-  VectorReaderOptions options;
-  options.format = input_format;
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader, VectorReader::Open(path, options));
-  if (reader->dimension() != release.dimension()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": queries must have ", release.dimension(),
-                                                   " columns, as the release has, but have ", reader->dimension()));
+// Estimate()'s error about a batch whose first row is row `begin` of the queries, with the number that the row has
+// there.
+absl::Status BatchError(const Release& release, MatrixView batch, uint64_t begin, const absl::Status& error,
+                        ThreadPool& pool) {
+  for (size_t i = 0; i < batch.rows; ++i) {
+    const absl::Status status = release.Estimate(batch.Slice(i, i + 1), pool).status();
+    if (status.ok()) continue;
+    const std::string message(status.message());
+    return absl::Status(status.code(), absl::StrCat("row ", begin + i, absl::StripPrefix(message, "row 0")));
   }
-  std::vector<float> batch(kBatchRows * reader->dimension());
+  return error;
+}
+
+absl::Status Answer(const Release& release, VectorReader& reader, const std::string& format, ThreadPool& pool) {
+  std::vector<float> batch(kBatchRows * reader.dimension());
+  // Refuses malformed rows before the first answer is printed.
+  while (true) {
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(kBatchRows, batch.data()));
+    if (rows == 0) break;
+  }
+  DPKDE_RETURN_IF_ERROR(reader.Rewind());
+
   std::vector<double> npy;
   uint64_t done = 0;
   if (format == "tsv") DPKDE_RETURN_IF_ERROR(Write(kTsvHeader));
   while (true) {
-    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader->ReadRows(kBatchRows, batch.data()));
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(kBatchRows, batch.data()));
     if (rows == 0) break;
-    absl::StatusOr<std::vector<DensityEstimate>> estimates =
-        release.Estimate({batch.data(), rows, reader->dimension()}, pool);
-    if (!estimates.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": in the rows from ", done, ": ",
-                                                     std::string(estimates.status().message())));
-    }
+    const MatrixView queries{batch.data(), rows, reader.dimension()};
+    const absl::StatusOr<std::vector<DensityEstimate>> estimates = release.Estimate(queries, pool);
+    if (!estimates.ok()) return BatchError(release, queries, done, estimates.status(), pool);
     std::string text;
     for (size_t i = 0; i < rows; ++i) {
       const DensityEstimate& estimate = (*estimates)[i];
@@ -108,29 +123,49 @@ absl::Status Answer(const Release& release, const std::string& path, const std::
   return format == "npy" ? Write(EncodeNpy(npy.data(), done, kNpyColumns)) : absl::OkStatus();
 }
 
-absl::Status Run(const std::vector<std::string>&) {
-  std::string format = absl::GetFlag(FLAGS_output_format);
-  if (format.empty()) format = "jsonl";
-  if (format != "jsonl" && format != "tsv" && format != "npy") {
-    return UsageError(absl::StrCat("--output_format must be jsonl, tsv or npy, but is '", format, "'"));
+// Answers the queries in the file at `path`; errors begin with the path.
+absl::Status AnswerFile(const Release& release, const std::string& path, const VectorReaderOptions& options,
+                        const std::string& format, ThreadPool& pool) {
+  // Not expected_dimension: the message should say whom the columns do not fit. An empty file, though, has none to
+  // compare.
+  absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(path, options);
+  if (!reader.ok()) {
+    VectorReaderOptions declared = options;
+    declared.expected_dimension = release.dimension();
+    auto empty = VectorReader::Open(path, declared);
+    if (empty.ok()) reader = std::move(empty);
   }
+  if (!reader.ok()) return reader.status();
+  if ((*reader)->dimension() != release.dimension()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": queries must have ", release.dimension(),
+                                                   " columns, as the release has, but have ", (*reader)->dimension()));
+  }
+  const absl::Status status = Answer(release, **reader, format, pool);
+  if (!absl::StartsWith(status.message(), "row ")) return status;
+  return absl::Status(status.code(), absl::StrCat(path, ": ", std::string(status.message())));
+}
+
+absl::Status Run(const std::vector<std::string>&) {
+  const std::string format = absl::GetFlag(FLAGS_output_format).empty() ? "jsonl" : absl::GetFlag(FLAGS_output_format);
+  DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"jsonl", "tsv", "npy"}));
   if (absl::GetFlag(FLAGS_release).empty()) return UsageError("--release is missing");
   const std::string queries = absl::GetFlag(FLAGS_queries);
   if (queries.empty()) return UsageError("--queries is missing");
+  DPKDE_ASSIGN_OR_RETURN(VectorReaderOptions options, ParseInputOptions());
   DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(absl::GetFlag(FLAGS_release)));
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
-  if (queries != "-") {
-    const absl::Status status = Answer(release, queries, format, absl::GetFlag(FLAGS_input_format), pool);
-    // Damage of a user's file is a matter of data; damage of ours was reported by LoadRelease.
-    return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
+  absl::Status status;
+  if (queries == "-") {
+    DPKDE_ASSIGN_OR_RETURN(const std::string path, CopyStandardInput());
+    if (options.format.empty()) options.format = "csv";
+    status = AnswerFile(release, path, options, format, pool);
+    status =
+        absl::Status(status.code(), absl::StrReplaceAll(std::string(status.message()), {{path, "standard input"}}));
+  } else {
+    status = AnswerFile(release, queries, options, format, pool);
   }
-  DPKDE_ASSIGN_OR_RETURN(const std::string path, CopyStandardInput());
-  const std::string input_format = absl::GetFlag(FLAGS_input_format);
-  const absl::Status status = Answer(release, path, format, input_format.empty() ? "csv" : input_format, pool);
-  if (status.ok()) return status;
-  const absl::Status named(status.code(),
-                           absl::StrReplaceAll(std::string(status.message()), {{path, "standard input"}}));
-  return named.code() == absl::StatusCode::kDataLoss ? WithExitCode(named, ExitCode::kData) : named;
+  // Damage of a user's file is a matter of data; damage of ours was reported by LoadRelease.
+  return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
 }
 
 }  // namespace
@@ -139,7 +174,7 @@ Subcommand QueryDensitySubcommand() {
   return {"density",
           "Prints the estimated sum of similarities between each query and the private records.",
           "--release=F --queries=F|- [--output_format=jsonl|tsv|npy]",
-          {"release", "queries", "output_format", "input_format", "threads", "quiet"},
+          {"release", "queries", "output_format", "input_format", "csv_header", "threads", "quiet"},
           {},
           Run};
 }

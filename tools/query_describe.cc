@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/tools/load_release.h"
 #include "dpkde/tools/shared_flags.h"
@@ -14,10 +13,8 @@ namespace dpkde {
 namespace {
 
 absl::Status Run(const std::vector<std::string>& operands) {
-  const std::string format = absl::GetFlag(FLAGS_output_format);
-  if (!format.empty() && format != "text" && format != "json") {
-    return UsageError(absl::StrCat("--output_format must be text or json, but is '", format, "'"));
-  }
+  const std::string format = absl::GetFlag(FLAGS_output_format).empty() ? "text" : absl::GetFlag(FLAGS_output_format);
+  DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"text", "json"}));
   DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(operands[0]));
   if (format == "json") {
     proto::Release message;
@@ -43,7 +40,7 @@ Subcommand QueryDescribeSubcommand() {
   return {"describe",
           "Prints the certificate of a release: what was guaranteed, how, and on whose word.",
           "FILE [--output_format=text|json]",
-          {"output_format"},
+          {"output_format", "threads", "quiet"},
           {"FILE"},
           Run};
 }

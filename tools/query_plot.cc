@@ -18,6 +18,7 @@
 #include "dpkde/io/file.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/load_release.h"
+#include "dpkde/tools/output_path.h"
 #include "dpkde/tools/shared_flags.h"
 
 ABSL_FLAG(int, width, 1200, "Width of the picture in pixels, 16 to 8192; the height follows from the domain.");
@@ -30,8 +31,8 @@ struct Rgb {
 };
 
 // From dark to light with even steps of lightness: nine samples of matplotlib's "inferno" (CC0).
-constexpr Rgb kColors[] = {{0, 0, 4},      {31, 12, 72},   {85, 15, 109},  {136, 34, 106}, {186, 54, 85},
-                           {227, 89, 51},  {249, 140, 10}, {249, 201, 50}, {252, 255, 164}};
+constexpr Rgb kColors[] = {{0, 0, 4},     {31, 12, 72},   {85, 15, 109},  {136, 34, 106}, {186, 54, 85},
+                           {227, 89, 51}, {249, 140, 10}, {249, 201, 50}, {252, 255, 164}};
 
 Rgb Color(double level) {
   constexpr int kSteps = sizeof(kColors) / sizeof(kColors[0]) - 1;
@@ -66,13 +67,14 @@ absl::Status Run(const std::vector<std::string>&) {
   const std::string output = absl::GetFlag(FLAGS_output);
   const int width = absl::GetFlag(FLAGS_width);
   if (absl::GetFlag(FLAGS_release).empty()) return UsageError("--release is missing");
-  if (output.empty()) return UsageError("--output is missing");
+  DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, absl::GetFlag(FLAGS_release)));
   DPKDE_RETURN_IF_ERROR(WithExitCode(CheckInRange("--width", width, 16, 8192), ExitCode::kUsage));
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer,
                          AtomicFileWriter::Create(output, absl::GetFlag(FLAGS_overwrite)));
   DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(absl::GetFlag(FLAGS_release)));
   if (release.dimension() != 2 || !release.domain().has_value()) {
-    return UsageError(absl::StrCat(absl::GetFlag(FLAGS_release), ": a plot needs a release in 2 dimensions with a domain"));
+    return UsageError(
+        absl::StrCat(absl::GetFlag(FLAGS_release), ": a plot needs a release in 2 dimensions with a domain"));
   }
   const Domain& domain = *release.domain();
   const int height =

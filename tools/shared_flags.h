@@ -9,6 +9,7 @@
 ABSL_DECLARE_FLAG(std::string, output);
 ABSL_DECLARE_FLAG(std::string, output_format);
 ABSL_DECLARE_FLAG(std::string, input_format);
+ABSL_DECLARE_FLAG(std::string, csv_header);
 ABSL_DECLARE_FLAG(bool, overwrite);
 ABSL_DECLARE_FLAG(bool, quiet);
 ABSL_DECLARE_FLAG(int, threads);

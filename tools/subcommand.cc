@@ -1,5 +1,8 @@
 #include "dpkde/tools/subcommand.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
@@ -7,24 +10,32 @@
 #include <new>
 
 #include "absl/flags/commandlineflag.h"
-#include "absl/flags/parse.h"
+#include "absl/flags/flag.h"
 #include "absl/flags/reflection.h"
-#include "absl/flags/usage.h"
-#include "absl/strings/match.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
 #include "dpkde/base/version.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/shared_flags.h"
 
 namespace dpkde {
 namespace {
 
+// More than any machine has CPUs; starting many more would fail.
+constexpr int kMostThreads = 1024;
+
 std::string ToolHelp(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands) {
   std::string text = absl::StrCat(tool, ": ", summary, "\n\n");
   for (const Subcommand& subcommand : subcommands) {
-    absl::StrAppend(&text, "  ", tool, " ", subcommand.name, " ", subcommand.usage, "\n      ", subcommand.summary, "\n");
+    absl::StrAppend(&text, "  ", tool, " ", subcommand.name, " ", subcommand.usage, "\n      ", subcommand.summary,
+                    "\n");
   }
-  absl::StrAppend(&text, "\n'", tool, " SUBCOMMAND --help' explains its flags; '", tool, " --version' prints the version.\n");
+  absl::StrAppend(&text, "\n'", tool, " SUBCOMMAND --help' explains its flags; '", tool,
+                  " --version' prints the version.\n");
   return text;
 }
 
@@ -38,44 +49,69 @@ std::string SubcommandHelp(const std::string& tool, const Subcommand& subcommand
   return text;
 }
 
-bool IsBool(const absl::CommandLineFlag& flag) { return flag.IsOfType<bool>(); }
+// The flag of this name, or the one that "noNAME" turns off; nullptr if there is neither.
+absl::CommandLineFlag* FindFlag(absl::string_view name, bool& turned_off) {
+  turned_off = false;
+  absl::CommandLineFlag* flag = absl::FindCommandLineFlag(name);
+  if (flag != nullptr || !absl::ConsumePrefix(&name, "no")) return flag;
+  flag = absl::FindCommandLineFlag(name);
+  turned_off = flag != nullptr && flag->IsOfType<bool>();
+  return turned_off ? flag : nullptr;
+}
 
-// Refuses flags that do not exist or that the subcommand does not take, before any is parsed.
-absl::Status CheckFlags(const Subcommand& subcommand, int argc, char** argv) {
+// Sets the flags and returns the operands. absl::ParseCommandLine would take the flags of every subcommand, and exit by
+// itself.
+absl::StatusOr<std::vector<std::string>> ParseArguments(const Subcommand& subcommand, int argc, char** argv) {
+  std::vector<std::string> operands;
+  bool flags_ended = false;
   for (int i = 2; i < argc; ++i) {
     absl::string_view argument = argv[i];
-    if (argument == "--") break;
-    if (argument == "-" || !absl::ConsumePrefix(&argument, "-")) continue;
-    absl::ConsumePrefix(&argument, "-");
-    const absl::string_view name = argument.substr(0, argument.find('='));
-    const absl::CommandLineFlag* flag = absl::FindCommandLineFlag(name);
-    absl::string_view positive = name;
-    if (flag == nullptr && absl::ConsumePrefix(&positive, "no")) {
-      flag = absl::FindCommandLineFlag(positive);
-      if (flag != nullptr && !IsBool(*flag)) flag = nullptr;
+    if (!flags_ended && argument == "--") {
+      flags_ended = true;
+      continue;
     }
+    if (flags_ended || argument == "-" || !absl::ConsumePrefix(&argument, "-")) {
+      operands.emplace_back(argv[i]);
+      continue;
+    }
+    absl::ConsumePrefix(&argument, "-");
+    const size_t equals = argument.find('=');
+    const absl::string_view name = argument.substr(0, equals);
+    bool turned_off;
+    absl::CommandLineFlag* const flag = FindFlag(name, turned_off);
     if (flag == nullptr) return UsageError(absl::StrCat("unknown flag --", name));
     if (std::find(subcommand.flags.begin(), subcommand.flags.end(), flag->Name()) == subcommand.flags.end()) {
       return UsageError(absl::StrCat("flag --", flag->Name(), " is not taken by '", subcommand.name, "'"));
     }
-    const bool has_value = name.size() < argument.size();
-    if (!has_value && !IsBool(*flag)) ++i;  // "--flag value"
+    std::string value;
+    if (equals != absl::string_view::npos) {
+      if (turned_off) return UsageError(absl::StrCat("flag --", name, " takes no value"));
+      value = std::string(argument.substr(equals + 1));
+    } else if (flag->IsOfType<bool>()) {
+      value = turned_off ? "false" : "true";
+    } else if (i + 1 < argc) {
+      value = argv[++i];
+    } else {
+      return UsageError(absl::StrCat("flag --", name, " needs a value"));
+    }
+    std::string error;
+    if (!flag->ParseFrom(value, &error)) {
+      return UsageError(absl::StrCat("malformed value '", value, "' of flag --", flag->Name()));
+    }
   }
-  return absl::OkStatus();
+  return operands;
 }
 
 absl::Status RunSubcommand(const Subcommand& subcommand, int argc, char** argv) {
-  if (const absl::Status status = CheckFlags(subcommand, argc, argv); !status.ok()) return status;
-  // Exits with 1 for malformed values.
-  const std::vector<char*> positional = absl::ParseCommandLine(argc, argv);
-  // positional[0] is the program, [1] the subcommand.
-  const std::vector<std::string> operands(positional.begin() + std::min<size_t>(2, positional.size()), positional.end());
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> operands, ParseArguments(subcommand, argc, argv));
   if (operands.size() > subcommand.operands.size()) {
     return UsageError(absl::StrCat("unexpected operand '", operands[subcommand.operands.size()], "'"));
   }
   if (operands.size() < subcommand.operands.size()) {
     return UsageError(absl::StrCat("operand ", subcommand.operands[operands.size()], " is missing"));
   }
+  DPKDE_RETURN_IF_ERROR(
+      WithExitCode(CheckInRange("--threads", absl::GetFlag(FLAGS_threads), 0, kMostThreads), ExitCode::kUsage));
   try {
     return subcommand.run(operands);
   } catch (const std::bad_alloc&) {
@@ -85,46 +121,59 @@ absl::Status RunSubcommand(const Subcommand& subcommand, int argc, char** argv) 
   }
 }
 
+// A file that is opened while a standard stream is closed would get its number, and receive what is printed. Standard
+// output is replaced by something that cannot be written, so that lost results are noticed.
+void FillClosedStandardStreams() {
+  for (int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) < 0) open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+// Whatever was printed, by any means, and whenever it failed.
+absl::Status FinishStandardOutput() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return absl::OkStatus();
+  return absl::UnavailableError("standard output: cannot be written");
+}
+
 }  // namespace
 
 absl::Status UsageError(const std::string& message) {
   return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kUsage);
 }
 
+absl::Status CheckChoice(const std::string& flag, const std::string& value, const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), value) != known.end()) return absl::OkStatus();
+  return UsageError(absl::StrCat("--", flag, " must be one of ", absl::StrJoin(known, ", "), ", but is '", value, "'"));
+}
+
 int RunTool(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands, int argc,
             char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
-  absl::SetProgramUsageMessage(ToolHelp(tool, summary, subcommands));
+  FillClosedStandardStreams();
   const auto has_flag = [&](absl::string_view name) {
     return std::any_of(argv + 1, argv + argc, [&](const char* argument) { return argument == name; });
   };
-  if (has_flag("--version")) {
-    std::printf("%s %s\n", tool.c_str(), kDpkdeVersion);
-    return 0;
-  }
   const std::string name = argc > 1 ? argv[1] : "";
   const auto subcommand = std::find_if(subcommands.begin(), subcommands.end(),
                                        [&](const Subcommand& candidate) { return candidate.name == name; });
-  if (has_flag("--help") || has_flag("-help") || has_flag("-h")) {
-    const std::string help =
-        subcommand == subcommands.end() ? ToolHelp(tool, summary, subcommands) : SubcommandHelp(tool, *subcommand);
-    std::fputs(help.c_str(), stdout);
-    return 0;
-  }
+  const bool known = subcommand != subcommands.end();
   absl::Status status;
-  if (subcommand == subcommands.end()) {
-    status = UsageError(name.empty() ? "a subcommand is missing" : absl::StrCat("unknown subcommand '", name, "'"));
-  } else {
+  if (has_flag("--version")) {
+    std::printf("%s %s\n", tool.c_str(), kDpkdeVersion);
+  } else if (has_flag("--help") || has_flag("-help") || has_flag("-h")) {
+    std::fputs((known ? SubcommandHelp(tool, *subcommand) : ToolHelp(tool, summary, subcommands)).c_str(), stdout);
+  } else if (known) {
     status = RunSubcommand(*subcommand, argc, argv);
+  } else {
+    status = UsageError(name.empty() ? "a subcommand is missing" : absl::StrCat("unknown subcommand '", name, "'"));
   }
-  if (status.ok() && std::fflush(stdout) != 0) status = absl::UnavailableError("standard output: cannot be written");
+  if (status.ok()) status = FinishStandardOutput();
   if (status.ok()) return 0;
   std::fprintf(stderr, "%s: %s\n", tool.c_str(), std::string(status.message()).c_str());
   const ExitCode code = ExitCodeOf(status);
   if (code == ExitCode::kUsage) {
-    std::fprintf(stderr, "Try '%s%s --help'.\n", tool.c_str(),
-                 subcommand == subcommands.end() ? "" : absl::StrCat(" ", name).c_str());
+    std::fprintf(stderr, "Try '%s%s --help'.\n", tool.c_str(), known ? absl::StrCat(" ", name).c_str() : "");
   }
   return static_cast<int>(code);
 }

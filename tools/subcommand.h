@@ -22,14 +22,19 @@ struct Subcommand {
   std::function<absl::Status(const std::vector<std::string>& operands)> run;
 };
 
-// The main function of a tool: finds the subcommand, checks the flags against what it takes, parses them, runs it, and
-// turns its status into a line on stderr and an exit code. Handles --help and --version (stdout, exit 0). Ignores SIGPIPE and
-// SIGXFSZ, so that a closed pipe and a file-size limit are errors that can be reported.
+// The main function of a tool: finds the subcommand, parses the flags that it takes and refuses all others, runs it,
+// and turns its status into a line on stderr and an exit code. Handles --help and --version (stdout, exit 0), and
+// checks
+// --threads. Ignores SIGPIPE and SIGXFSZ, so that a closed pipe and a file-size limit are errors that can be reported;
+// a subcommand may print to stdout without looking for errors, since they are noticed at the end (exit 5).
 int RunTool(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands, int argc,
             char** argv);
 
 // An error about the command line itself (exit code 1).
 absl::Status UsageError(const std::string& message);
+
+// A usage error unless `value` is one of the `known` values of --`flag`.
+absl::Status CheckChoice(const std::string& flag, const std::string& value, const std::vector<std::string>& known);
 
 }  // namespace dpkde
 
