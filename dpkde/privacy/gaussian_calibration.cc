@@ -7,18 +7,44 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 
 namespace dpkde {
 namespace {
 
-using Real = boost::multiprecision::cpp_bin_float_50;
+using Exact = boost::multiprecision::cpp_bin_float_50;
 
-Real NormalCdf(const Real& x) { return boost::math::erfc(Real(-x / sqrt(Real(2)))) / 2; }
+template <typename Real>
+Real NormalCdf(const Real& x) {
+  using std::sqrt;
+  return boost::math::erfc(Real(-x / sqrt(Real(2)))) / 2;
+}
 
-Real ExactDelta(const Real& epsilon, const Real& mu) {
-  return NormalCdf(mu / 2 - epsilon / mu) - exp(epsilon) * NormalCdf(-mu / 2 - epsilon / mu);
+template <typename Real>
+Real DeltaOf(const Real& epsilon, const Real& mu) {
+  using std::exp;
+  return NormalCdf<Real>(mu / 2 - epsilon / mu) - exp(epsilon) * NormalCdf<Real>(-mu / 2 - epsilon / mu);
+}
+
+double BisectMu(double epsilon, double delta) {
+  // delta grows with mu. A first guess by bisection in hardware precision; then a bracket around it that holds exactly, and
+  // exact bisection down to one unit in the last place.
+  double low = 1e-300, high = 1e4;
+  while (high / low > 1 + 1e-13) {
+    const double middle = std::sqrt(low) * std::sqrt(high);
+    if (middle <= low || middle >= high) break;
+    (DeltaOf<long double>(epsilon, middle) <= delta ? low : high) = middle;
+  }
+  const auto within = [&](double mu) { return DeltaOf<Exact>(epsilon, mu) <= delta; };
+  for (double width = 1e-12; !within(low); width *= 16) low *= 1 - std::min(width, 0.5);
+  for (double width = 1e-12; within(high); width *= 16) high *= 1 + std::min(width, 0.5);
+  while (true) {
+    const double middle = low + (high - low) / 2;
+    if (middle <= low || middle >= high) return low;
+    (within(middle) ? low : high) = middle;
+  }
 }
 
 }  // namespace
@@ -27,7 +53,7 @@ absl::StatusOr<double> GaussianDelta(double epsilon, double mu) {
   DPKDE_RETURN_IF_ERROR(CheckFinite("epsilon", epsilon));
   if (epsilon < 0) return absl::InvalidArgumentError(absl::StrCat("epsilon must not be negative, but is ", epsilon));
   DPKDE_RETURN_IF_ERROR(CheckPositive("mu", mu));
-  const double delta = static_cast<double>(ExactDelta(epsilon, mu));
+  const double delta = static_cast<double>(DeltaOf<Exact>(epsilon, mu));
   return std::nextafter(delta, 1.0);
 }
 
@@ -36,17 +62,15 @@ absl::StatusOr<double> LargestGaussianMu(double epsilon, double delta) {
   if (!(delta > 0 && delta < 1)) {
     return absl::InvalidArgumentError(absl::StrCat("delta must be greater than 0 and less than 1, but is ", delta));
   }
-  // delta grows with mu. Bracket, then bisect down to one unit in the last place of a double.
-  double low = 1.0;
-  while (ExactDelta(epsilon, low) > delta) low /= 2;
-  double high = 2 * low;
-  while (ExactDelta(epsilon, high) <= delta) high *= 2;
-  low = std::max(low, high / 2);
-  while (true) {
-    const double middle = low + (high - low) / 2;
-    if (middle <= low || middle >= high) return low;
-    (ExactDelta(epsilon, middle) <= delta ? low : high) = middle;
-  }
+  // A planner asks for the same budget again and again; fifty digits take 20 ms.
+  struct Last {
+    double epsilon, delta, mu;
+  };
+  static absl::Mutex& mutex = *new absl::Mutex;
+  static Last last = {0, 0, 0};
+  absl::MutexLock lock(&mutex);
+  if (last.epsilon != epsilon || last.delta != delta) last = {epsilon, delta, BisectMu(epsilon, delta)};
+  return last.mu;
 }
 
 }  // namespace dpkde
