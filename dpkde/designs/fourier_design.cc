@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <boost/math/constants/constants.hpp>
 #include <boost/random/cauchy_distribution.hpp>
+#include <boost/random/exponential_distribution.hpp>
+#include <boost/random/gamma_distribution.hpp>
 #include <boost/random/normal_distribution.hpp>
 #include <cmath>
 #include <limits>
@@ -213,19 +215,43 @@ struct LatticeAxis {
   double full_sum = 0;               // a_0 + 2 (a_1 + a_2 + ...), all of them
 };
 
-// Where the kernel's factor of one axis falls to `level`.
+// Where f along one axis has fallen to `level`.
 double Radius(const Similarity& similarity, double level) {
-  const double log_level = -std::log(level);
-  return similarity.bandwidth() *
-         (similarity.kind() == proto::SimilaritySpec::GAUSSIAN ? std::sqrt(2 * log_level) : log_level);
+  double high = similarity.bandwidth();
+  while (similarity.EvaluateAxis(high) > level) high *= 2;
+  double low = 0;
+  for (int step = 0; step < 60; ++step) {
+    const double middle = (low + high) / 2;
+    (similarity.EvaluateAxis(middle) > level ? low : high) = middle;
+  }
+  return high;
 }
 
+// The kernels whose lattice is worked out here: those that decay exponentially, as products or in one dimension.
+bool HasLattice(const Similarity& similarity, size_t dimension) {
+  switch (similarity.kind()) {
+    case proto::SimilaritySpec::GAUSSIAN:
+    case proto::SimilaritySpec::LAPLACIAN:
+      return true;
+    case proto::SimilaritySpec::EXPONENTIAL:
+    case proto::SimilaritySpec::MATERN:
+      return dimension == 1;
+    default:
+      return false;
+  }
+}
+
+// a_k = S(2 pi k / period) / period with the spectral density S(w) = integral f(t) e^(-iwt) dt of f along one axis.
 double AxisCoefficient(const Similarity& similarity, double period, double k) {
   const double h = similarity.bandwidth();
   const double w = kTwoPi * k * h / period;
-  return similarity.kind() == proto::SimilaritySpec::GAUSSIAN
-             ? std::sqrt(kTwoPi) * h / period * std::exp(-w * w / 2)
-             : 2 * h / period / (1 + w * w);
+  if (similarity.kind() == proto::SimilaritySpec::GAUSSIAN) return std::sqrt(kTwoPi) * h / period * std::exp(-w * w / 2);
+  if (similarity.kind() == proto::SimilaritySpec::MATERN) {
+    const double nu = similarity.spec().nu();
+    return 2 * std::sqrt(kTwoPi / 2) * std::tgamma(nu + 0.5) / std::tgamma(nu) * std::pow(2 * nu, nu) * h / period *
+           std::pow(2 * nu + w * w, -(nu + 0.5));
+  }
+  return 2 * h / period / (1 + w * w);
 }
 
 LatticeAxis MakeLatticeAxis(const Similarity& similarity, double width, double tolerance) {
@@ -266,6 +292,10 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& simi
   }
   const size_t d = domain.dimension();
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension of a lattice", d, 1, 5));
+  if (!HasLattice(similarity, d)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(similarity.name(), " has no lattice in ", d, d == 1 ? " dimension" : " dimensions"));
+  }
 
   // A quarter of the tolerance for aliases, a quarter for ends of the axes, half for small products.
   std::vector<LatticeAxis> axes;
@@ -373,34 +403,89 @@ std::vector<double> OrthogonalBlock(uint64_t seed, uint64_t block, size_t d) {
   return rows;
 }
 
+// Kernels of Euclidean distance are mixtures of gaussian ones: omega = scale * z / h with a random scale. 1/(1 + s) =
+// integral e^-t e^(-ts) dt gives those of cauchy and inverse_l2 from gaussian and exponential.
+double MixtureScale(const Similarity& similarity, boost::random::mt19937_64& engine) {
+  boost::random::normal_distribution<double> normal;
+  boost::random::exponential_distribution<double> exponential;
+  switch (similarity.kind()) {
+    case proto::SimilaritySpec::EXPONENTIAL:
+      return 1 / std::abs(normal(engine));
+    case proto::SimilaritySpec::MATERN: {
+      const int degrees = static_cast<int>(2 * similarity.spec().nu());
+      double chi_square = 0;
+      for (int i = 0; i < degrees; ++i) {
+        const double z = normal(engine);
+        chi_square += z * z;
+      }
+      return std::sqrt(degrees / chi_square);
+    }
+    case proto::SimilaritySpec::RATIONAL_QUADRATIC: {
+      const double alpha = similarity.spec().alpha();
+      return std::sqrt(boost::random::gamma_distribution<double>(alpha, 1 / alpha)(engine));
+    }
+    case proto::SimilaritySpec::CAUCHY:
+      return std::sqrt(2 * exponential(engine));
+    case proto::SimilaritySpec::INVERSE_L2: {
+      const double t = exponential(engine);
+      return t / std::abs(normal(engine));
+    }
+    default:
+      return 1;
+  }
+}
+
+// One frequency, times the bandwidth, of a kernel that is no function of Euclidean distance.
+void DrawOtherFrequency(const Similarity& similarity, size_t d, boost::random::mt19937_64& engine, double* omega) {
+  boost::random::cauchy_distribution<double> cauchy;
+  boost::random::exponential_distribution<double> exponential;
+  if (similarity.kind() == proto::SimilaritySpec::PRODUCT_CAUCHY) {
+    for (size_t i = 0; i < d; ++i) omega[i] = exponential(engine) - exponential(engine);  // Laplace
+    return;
+  }
+  const double t = similarity.kind() == proto::SimilaritySpec::INVERSE_L1 ? exponential(engine) : 1;
+  for (size_t i = 0; i < d; ++i) omega[i] = t * cauchy(engine);
+}
+
 // m x d frequencies in turns, rounded to float32: the precision to which they are defined.
 std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const absl::optional<Domain>& domain,
                                    const proto::MonteCarloSpec& spec) {
   const size_t m = spec.features();
-  const double scale = 1 / (kTwoPi * similarity.bandwidth());
+  const double unit = 1 / (kTwoPi * similarity.bandwidth());
   std::vector<float> turns(m * d);
-  if (spec.orthogonal()) {
-    for (size_t begin = 0; begin < m; begin += d) {
-      const std::vector<double> block = OrthogonalBlock(spec.public_seed(), begin / d, d);
-      const size_t end = std::min(begin + d, m);
-      for (size_t j = 0; j < (end - begin) * d; ++j) turns[begin * d + j] = static_cast<float>(scale * block[j]);
-    }
-    return turns;
-  }
+  std::vector<double> directions, omega(d);
   for (size_t k = 0; k < m; ++k) {
     float* row = &turns[k * d];
     boost::random::mt19937_64 engine = PublicStream(spec.public_seed(), similarity.name() + " frequencies", k);
-    if (similarity.kind() == proto::SimilaritySpec::GAUSSIAN) {
-      boost::random::normal_distribution<double> normal;
-      for (size_t i = 0; i < d; ++i) row[i] = static_cast<float>(scale * normal(engine));
-    } else {
-      boost::random::cauchy_distribution<double> cauchy;
-      do {
-        for (size_t i = 0; i < d; ++i) row[i] = static_cast<float>(scale * cauchy(engine));
-      } while (!(FourierDesign::LargestPhase(*domain, row) <= kLargestTurns));
-    }
+    if (spec.orthogonal() && k % d == 0) directions = OrthogonalBlock(spec.public_seed(), k / d, d);
+    do {
+      if (similarity.is_euclidean()) {
+        const double scale = MixtureScale(similarity, engine);
+        boost::random::normal_distribution<double> normal;
+        for (size_t i = 0; i < d; ++i) {
+          omega[i] = scale * (spec.orthogonal() ? directions[k % d * d + i] : normal(engine));
+        }
+      } else {
+        DrawOtherFrequency(similarity, d, engine, omega.data());
+      }
+      for (size_t i = 0; i < d; ++i) row[i] = static_cast<float>(unit * omega[i]);
+    } while (domain.has_value() && !(FourierDesign::LargestPhase(*domain, row) <= kLargestTurns));
   }
   return turns;
+}
+
+// Whether frequencies are so unbounded that phases need the domain to tell how precise they must be.
+bool HasHeavyTailedFrequencies(const Similarity& similarity) {
+  switch (similarity.kind()) {
+    case proto::SimilaritySpec::LAPLACIAN:
+    case proto::SimilaritySpec::EXPONENTIAL:
+    case proto::SimilaritySpec::MATERN:
+    case proto::SimilaritySpec::INVERSE_L2:
+    case proto::SimilaritySpec::INVERSE_L1:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -427,12 +512,15 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
     return absl::InvalidArgumentError(absl::StrCat("domain must have ", dimension, " coordinates, but has ",
                                                    domain->dimension()));
   }
-  const bool gaussian = similarity.kind() == proto::SimilaritySpec::GAUSSIAN;
-  if (!gaussian && !domain.has_value()) {
+  if (!similarity.is_kernel()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(similarity.name(), " is a distance, which has no Monte-Carlo frequencies"));
+  }
+  if (HasHeavyTailedFrequencies(similarity) && !domain.has_value()) {
     return absl::InvalidArgumentError(
         absl::StrCat("Monte-Carlo frequencies of ", similarity.name(), " are unbounded and need a domain"));
   }
-  if (!gaussian && spec.orthogonal()) {
+  if (spec.orthogonal() && !similarity.is_euclidean()) {
     return absl::InvalidArgumentError(
         absl::StrCat("orthogonal frequencies need a similarity of Euclidean distance, which ", similarity.name(), " is not"));
   }

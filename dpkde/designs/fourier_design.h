@@ -27,20 +27,21 @@ namespace dpkde {
 
 // One period an axis, L_i = width of the domain + the radius where aliases fall below the tolerance; all frequencies
 // 2 pi k / L of half of the lattice with the largest coefficients, until those dropped add up to less than the tolerance.
-// For dimensions 1 to 5. Error: SupError() <= tolerance. Queries outside the domain alias and are refused.
+// gaussian and laplacian in 1 to 5 dimensions, exponential and matern in one. Error: SupError() <= tolerance. Queries outside the domain alias and are refused.
 //
 // kInvalidArgument without a domain or for a tolerance outside (0, 0.5]; kResourceExhausted if more than 2^18 frequencies would
 // be needed (slowly decaying spectra, many dimensions, small bandwidths).
 absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& similarity, const Domain& domain,
                                                           const proto::LatticeSpec& spec);
 
-// m random frequencies from the spectral measure of the kernel, c_k = 1/m, c_0 = 0 (Rahimi and Recht 2007): gaussian omega ~
-// N(0, I / h^2), laplacian omega_i ~ Cauchy(0, 1/h). Unbiased; the variance of a sum is at most n^2 / (2m), and at most
+// m random frequencies from the spectral measure of the kernel, c_k = 1/m, c_0 = 0 (Rahimi and Recht 2007), for
+// every kernel. Unbiased; the variance of a sum is at most n^2 / (2m), and at most
 // n^2 s / m if s is the mean similarity among the records. `orthogonal`: directions of each block of d are orthogonal
-// (Yu et al. 2016), which lowers the variance; gaussian only.
+// (Yu et al. 2016), which lowers the variance; kernels of Euclidean distance only.
 //
 // Any dimension up to 65,536. Without a domain, records are not clamped, and coordinates beyond 2^12 bandwidths from the origin
-// lose accuracy (never privacy). laplacian needs a domain: its frequencies are unbounded.
+// lose accuracy (never privacy). laplacian, exponential, matern, inverse_l1 and inverse_l2 need a domain: their frequencies are
+// heavy-tailed.
 //
 // If spec carries a fingerprint, the frequencies must match it (kFailedPrecondition).
 absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,

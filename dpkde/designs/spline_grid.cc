@@ -213,6 +213,10 @@ class SplineGridDesign final : public Design {
 absl::StatusOr<std::unique_ptr<Design>> MakeSplineGridDesign(const Similarity& similarity, const Domain& domain,
                                                              const proto::SplineGridSpec& spec) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension of a spline grid", domain.dimension(), 1, kLargestDimension));
+  if (!similarity.is_kernel() || !(similarity.is_product() || domain.dimension() == 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(similarity.name(), " has no spline grid in ", domain.dimension(),
+                                                   domain.dimension() == 1 ? " dimension" : " dimensions"));
+  }
   if (spec.cells_size() != static_cast<int>(domain.dimension())) {
     return absl::InvalidArgumentError(absl::StrCat("a spline grid in ", domain.dimension(),
                                                    " dimensions must name the cells of each, but names ",

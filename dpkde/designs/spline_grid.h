@@ -10,7 +10,7 @@
 
 namespace dpkde {
 
-// Spline grid, for kernels that are local on the domain, in 1 to 4 dimensions. A record adds the values of the tensor-product
+// Spline grid, for kernels that are local on the domain: products over axes in 1 to 4 dimensions, every kernel in one. A record adds the values of the tensor-product
 // cubic B-splines at its place: 4^d non-negative weights with sum 1. A query is answered with the coefficients of the
 // least-squares fit of f(., y) in the same splines (a product of one fit an axis), to which the released weights are a
 // histogram.

@@ -13,51 +13,141 @@
 namespace dpkde {
 namespace {
 
-using Kind = proto::SimilaritySpec::Kind;
+using Spec = proto::SimilaritySpec;
 
-constexpr Kind kKinds[] = {proto::SimilaritySpec::GAUSSIAN, proto::SimilaritySpec::LAPLACIAN};
+constexpr Spec::Kind kKinds[] = {
+    Spec::GAUSSIAN,   Spec::LAPLACIAN,  Spec::EXPONENTIAL, Spec::MATERN, Spec::RATIONAL_QUADRATIC, Spec::CAUCHY, Spec::INVERSE_L2,
+    Spec::INVERSE_L1, Spec::PRODUCT_CAUCHY, Spec::L1,          Spec::LP_POWER, Spec::L2,                 Spec::L2_SQUARED};
 
-std::string KindName(Kind kind) { return absl::AsciiStrToLower(proto::SimilaritySpec::Kind_Name(kind)); }
+bool IsKernel(Spec::Kind kind) { return kind >= Spec::GAUSSIAN && kind <= Spec::PRODUCT_CAUCHY; }
 
-double SquaredL2(const float* x, const float* y, size_t dimension) {
-  double sum = 0;
-  for (size_t i = 0; i < dimension; ++i) {
-    const double difference = static_cast<double>(x[i]) - y[i];
-    sum += difference * difference;
-  }
-  return sum;
-}
+std::string KindName(Spec::Kind kind) { return absl::AsciiStrToLower(Spec::Kind_Name(kind)); }
 
-double L1(const float* x, const float* y, size_t dimension) {
-  double sum = 0;
-  for (size_t i = 0; i < dimension; ++i) sum += std::abs(static_cast<double>(x[i]) - y[i]);
-  return sum;
+// A parameter that only `owner` takes.
+absl::Status CheckUnset(absl::string_view name, double value, Spec::Kind kind, bool taken) {
+  if (taken || value == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, " is not taken by ", KindName(kind)));
 }
 
 }  // namespace
 
 absl::StatusOr<Similarity> Similarity::Create(const proto::SimilaritySpec& spec) {
-  if (std::find(std::begin(kKinds), std::end(kKinds), spec.kind()) == std::end(kKinds)) {
+  const Spec::Kind kind = spec.kind();
+  if (std::find(std::begin(kKinds), std::end(kKinds), kind) == std::end(kKinds)) {
     return absl::InvalidArgumentError("similarity is missing or unknown");
   }
-  DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", spec.bandwidth()));
+  DPKDE_RETURN_IF_ERROR(CheckUnset("bandwidth", spec.bandwidth(), kind, IsKernel(kind)));
+  DPKDE_RETURN_IF_ERROR(CheckUnset("nu", spec.nu(), kind, kind == Spec::MATERN));
+  DPKDE_RETURN_IF_ERROR(CheckUnset("alpha", spec.alpha(), kind, kind == Spec::RATIONAL_QUADRATIC));
+  DPKDE_RETURN_IF_ERROR(CheckUnset("p", spec.p(), kind, kind == Spec::LP_POWER));
+  if (IsKernel(kind)) DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", spec.bandwidth()));
+  if (kind == Spec::MATERN && spec.nu() != 0.5 && spec.nu() != 1.5 && spec.nu() != 2.5) {
+    return absl::InvalidArgumentError(absl::StrCat("nu must be 0.5, 1.5 or 2.5, but is ", spec.nu()));
+  }
+  if (kind == Spec::RATIONAL_QUADRATIC) DPKDE_RETURN_IF_ERROR(CheckPositive("alpha", spec.alpha()));
+  if (kind == Spec::LP_POWER && !(spec.p() > 0 && spec.p() <= 2)) {
+    return absl::InvalidArgumentError(absl::StrCat("p must be greater than 0 and at most 2, but is ", spec.p()));
+  }
   return Similarity(spec);
+}
+
+Similarity::Similarity(const proto::SimilaritySpec& spec) : spec_(spec), geometry_(Geometry::kSquares) {
+  switch (spec.kind()) {
+    case Spec::LAPLACIAN:
+    case Spec::INVERSE_L1:
+    case Spec::L1:
+      geometry_ = Geometry::kAbsolutes;
+      break;
+    case Spec::LP_POWER:
+      geometry_ = Geometry::kPowers;
+      break;
+    case Spec::PRODUCT_CAUCHY:
+      geometry_ = Geometry::kProduct;
+      break;
+    default:
+      break;
+  }
 }
 
 std::string Similarity::name() const { return KindName(kind()); }
 
-double Similarity::FromDistance(double distance) const {
-  const double h = bandwidth();
-  return kind() == proto::SimilaritySpec::GAUSSIAN ? std::exp(-distance / (2 * h * h)) : std::exp(-distance / h);
+bool Similarity::is_kernel() const { return IsKernel(kind()); }
+
+bool Similarity::is_euclidean() const { return geometry_ == Geometry::kSquares; }
+
+bool Similarity::is_product() const {
+  return kind() == Spec::GAUSSIAN || kind() == Spec::LAPLACIAN || kind() == Spec::PRODUCT_CAUCHY;
 }
 
-double Similarity::EvaluateAxis(double difference) const {
-  return FromDistance(kind() == proto::SimilaritySpec::GAUSSIAN ? difference * difference : std::abs(difference));
+bool Similarity::is_axis_sum() const {
+  return kind() == Spec::L1 || kind() == Spec::LP_POWER || kind() == Spec::L2_SQUARED;
+}
+
+double Similarity::FromSum(double sum) const {
+  const double h = bandwidth();
+  switch (kind()) {
+    case Spec::GAUSSIAN:
+      return std::exp(-sum / (2 * h * h));
+    case Spec::LAPLACIAN:
+      return std::exp(-sum / h);
+    case Spec::EXPONENTIAL:
+      return std::exp(-std::sqrt(sum) / h);
+    case Spec::MATERN: {
+      const double s = std::sqrt(2 * spec_.nu() * sum) / h;
+      const double polynomial = spec_.nu() == 0.5 ? 1 : spec_.nu() == 1.5 ? 1 + s : 1 + s + s * s / 3;
+      return polynomial * std::exp(-s);
+    }
+    case Spec::RATIONAL_QUADRATIC:
+      return std::pow(1 + sum / (2 * spec_.alpha() * h * h), -spec_.alpha());
+    case Spec::CAUCHY:
+      return 1 / (1 + sum / (h * h));
+    case Spec::INVERSE_L2:
+      return 1 / (1 + std::sqrt(sum) / h);
+    case Spec::INVERSE_L1:
+      return 1 / (1 + sum / h);
+    case Spec::L2:
+      return std::sqrt(sum);
+    default:  // L1, LP_POWER, L2_SQUARED: the sum itself
+      return sum;
+  }
 }
 
 double Similarity::Evaluate(absl::Span<const float> x, absl::Span<const float> y) const {
-  return FromDistance(kind() == proto::SimilaritySpec::GAUSSIAN ? SquaredL2(x.data(), y.data(), x.size())
-                                                                : L1(x.data(), y.data(), x.size()));
+  const size_t d = x.size();
+  double sum = 0;
+  switch (geometry_) {
+    case Geometry::kSquares:
+      for (size_t i = 0; i < d; ++i) {
+        const double difference = static_cast<double>(x[i]) - y[i];
+        sum += difference * difference;
+      }
+      return FromSum(sum);
+    case Geometry::kAbsolutes:
+      for (size_t i = 0; i < d; ++i) sum += std::abs(static_cast<double>(x[i]) - y[i]);
+      return FromSum(sum);
+    case Geometry::kPowers:
+      for (size_t i = 0; i < d; ++i) sum += EvaluateAxis(static_cast<double>(x[i]) - y[i]);
+      return sum;
+    case Geometry::kProduct:
+      break;
+  }
+  double product = 1;
+  for (size_t i = 0; i < d; ++i) product *= EvaluateAxis(static_cast<double>(x[i]) - y[i]);
+  return product;
+}
+
+double Similarity::EvaluateAxis(double difference) const {
+  switch (geometry_) {
+    case Geometry::kSquares:
+      return FromSum(difference * difference);
+    case Geometry::kAbsolutes:
+      return FromSum(std::abs(difference));
+    case Geometry::kPowers:
+      return std::pow(std::abs(difference), spec_.p());
+    case Geometry::kProduct:
+      break;
+  }
+  return 1 / (1 + difference * difference / (bandwidth() * bandwidth()));
 }
 
 void Similarity::Sum(MatrixView points, MatrixView queries, ThreadPool& pool, absl::Span<double> sums) const {
@@ -77,12 +167,12 @@ void Similarity::Sum(MatrixView points, MatrixView queries, ThreadPool& pool, ab
 }
 
 absl::StatusOr<proto::SimilaritySpec::Kind> SimilarityKindFromName(absl::string_view name) {
-  for (Kind kind : kKinds) {
+  for (Spec::Kind kind : kKinds) {
     if (KindName(kind) == name) return kind;
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "unknown similarity '", name, "'; known are ",
-      absl::StrJoin(kKinds, ", ", [](std::string* out, Kind kind) { absl::StrAppend(out, KindName(kind)); })));
+      absl::StrJoin(kKinds, ", ", [](std::string* out, Spec::Kind kind) { absl::StrAppend(out, KindName(kind)); })));
 }
 
 }  // namespace dpkde

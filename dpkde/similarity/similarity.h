@@ -14,6 +14,7 @@
 namespace dpkde {
 
 // A similarity f(x, y): validated, with its exact evaluation, which is the oracle that every private answer is held against.
+// proto::SimilaritySpec has the definitions.
 //
 //   proto::SimilaritySpec spec;
 //   spec.set_kind(proto::SimilaritySpec::GAUSSIAN);
@@ -22,40 +23,52 @@ namespace dpkde {
 //   std::vector<double> sums(queries.rows);
 //   similarity.Sum(points, queries, pool, absl::MakeSpan(sums));
 //
-// Both kernels are 1 at x = y, symmetric, positive-definite, decrease to 0, and are products over coordinates of one
-// function of |x_i - y_i|, EvaluateAxis.
-//
 // Evaluation is on raw points: the exact sum is as private as the points. A value; thread-safe.
 class Similarity {
  public:
-  // kInvalidArgument for an unknown kind and for a bandwidth that is not finite and positive.
+  // kInvalidArgument for an unknown kind, for a parameter that the kind needs and that is out of range, and for one that it
+  // does not take.
   static absl::StatusOr<Similarity> Create(const proto::SimilaritySpec& spec);
 
   const proto::SimilaritySpec& spec() const { return spec_; }
   proto::SimilaritySpec::Kind kind() const { return spec_.kind(); }
+  // Kernels only.
   double bandwidth() const { return spec_.bandwidth(); }
 
-  // "gaussian", "laplacian".
+  // "gaussian", "lp_power".
   std::string name() const;
+
+  // What designs ask.
+  // Positive-definite, 1 at x = y, at most 1 elsewhere; otherwise a distance, 0 at x = y.
+  bool is_kernel() const;
+  // A function of ||x - y||_2 alone.
+  bool is_euclidean() const;
+  // f(x, y) = prod_i EvaluateAxis(x_i - y_i).
+  bool is_product() const;
+  // f(x, y) = sum_i EvaluateAxis(x_i - y_i).
+  bool is_axis_sum() const;
 
   // f(x, y); the spans are of one length.
   double Evaluate(absl::Span<const float> x, absl::Span<const float> y) const;
 
-  // The factor of one coordinate, f = prod_i EvaluateAxis(x_i - y_i).
+  // f of two points that differ by `difference` in one coordinate.
   double EvaluateAxis(double difference) const;
 
-  // sums[j] = sum_i f(points_i, queries_j), exact up to rounding (relative 1e-6 a term, added in double precision), with
-  // the same bits for any number of threads. points n x d, queries q x d, sums q. O(n q d) time in blocks that stay in
-  // cache; O(1) memory beyond the result. Requires points.columns == queries.columns.
+  // sums[j] = sum_i f(points_i, queries_j), exact up to rounding (in double precision), with the same bits for any number of
+  // threads. points n x d, queries q x d, sums q. O(n q d) time in blocks that stay in cache; O(1) memory beyond the result.
+  // Requires points.columns == queries.columns.
   void Sum(MatrixView points, MatrixView queries, ThreadPool& pool, absl::Span<double> sums) const;
 
  private:
-  explicit Similarity(const proto::SimilaritySpec& spec) : spec_(spec) {}
+  explicit Similarity(const proto::SimilaritySpec& spec);
 
-  // Of the sum over coordinates (squares or absolute values) to f.
-  double FromDistance(double distance) const;
+  // Of the sum over coordinates of squares (kSquares), absolute values (kAbsolutes), or of the axis function itself.
+  double FromSum(double sum) const;
+
+  enum class Geometry { kSquares, kAbsolutes, kPowers, kProduct };
 
   proto::SimilaritySpec spec_;
+  Geometry geometry_;
 };
 
 // The kind that `name` stands for ("gaussian"), or kInvalidArgument listing those known.

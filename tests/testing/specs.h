@@ -12,18 +12,29 @@
 
 namespace dpkde {
 
-inline Similarity Gaussian(double bandwidth) {
+inline Similarity MakeSimilarity(proto::SimilaritySpec::Kind kind, double bandwidth, double parameter = 0) {
   proto::SimilaritySpec spec;
-  spec.set_kind(proto::SimilaritySpec::GAUSSIAN);
+  spec.set_kind(kind);
   spec.set_bandwidth(bandwidth);
+  if (kind == proto::SimilaritySpec::MATERN) spec.set_nu(parameter);
+  if (kind == proto::SimilaritySpec::RATIONAL_QUADRATIC) spec.set_alpha(parameter);
+  if (kind == proto::SimilaritySpec::LP_POWER) spec.set_p(parameter);
   return *Similarity::Create(spec);
 }
 
-inline Similarity Laplacian(double bandwidth) {
-  proto::SimilaritySpec spec;
-  spec.set_kind(proto::SimilaritySpec::LAPLACIAN);
-  spec.set_bandwidth(bandwidth);
-  return *Similarity::Create(spec);
+inline Similarity Gaussian(double bandwidth) { return MakeSimilarity(proto::SimilaritySpec::GAUSSIAN, bandwidth); }
+
+inline Similarity Laplacian(double bandwidth) { return MakeSimilarity(proto::SimilaritySpec::LAPLACIAN, bandwidth); }
+
+// One of each kernel, with parameters that differ from their special cases.
+inline std::vector<Similarity> AllKernels(double h) {
+  using Spec = proto::SimilaritySpec;
+  return {MakeSimilarity(Spec::GAUSSIAN, h),   MakeSimilarity(Spec::LAPLACIAN, h),
+          MakeSimilarity(Spec::EXPONENTIAL, h), MakeSimilarity(Spec::MATERN, h, 0.5),
+          MakeSimilarity(Spec::MATERN, h, 1.5), MakeSimilarity(Spec::MATERN, h, 2.5),
+          MakeSimilarity(Spec::RATIONAL_QUADRATIC, h, 0.7), MakeSimilarity(Spec::CAUCHY, h),
+          MakeSimilarity(Spec::INVERSE_L2, h), MakeSimilarity(Spec::INVERSE_L1, h),
+          MakeSimilarity(Spec::PRODUCT_CAUCHY, h)};
 }
 
 inline Domain Cube(size_t dimension, double low, double high) {

@@ -30,6 +30,9 @@ TEST(LatticeTest, ApproximatesWithinItsSupError) {
   } cases[] = {
       {Gaussian(1), 1, 20, 1e-2}, {Gaussian(1), 1, 20, 1e-6},   {Gaussian(30), 1, 20, 1e-4}, {Gaussian(1), 2, 10, 1e-3},
       {Gaussian(2), 3, 6, 1e-3},  {Laplacian(1), 1, 10, 1e-2}, {Laplacian(3), 1, 10, 1e-3},
+      {MakeSimilarity(proto::SimilaritySpec::EXPONENTIAL, 2), 1, 10, 1e-2},
+      {MakeSimilarity(proto::SimilaritySpec::MATERN, 1, 1.5), 1, 10, 1e-3},
+      {MakeSimilarity(proto::SimilaritySpec::MATERN, 1, 2.5), 1, 10, 1e-4},
   };
   for (const auto& test : cases) {
     const Domain domain = Cube(test.dimension, -test.width / 2, test.width / 2);
@@ -63,28 +66,32 @@ TEST(LatticeTest, RefusesWhatItCannotDo) {
   spec.set_tolerance(std::nan(""));
   EXPECT_FALSE(MakeLatticeDesign(Gaussian(1), Cube(1, 0, 1), spec).ok());
   spec.set_tolerance(1e-3);
+  EXPECT_FALSE(MakeLatticeDesign(MakeSimilarity(proto::SimilaritySpec::EXPONENTIAL, 1), Cube(2, 0, 1), spec).ok());
+  EXPECT_FALSE(MakeLatticeDesign(MakeSimilarity(proto::SimilaritySpec::L1, 0), Cube(1, 0, 1), spec).ok());
   EXPECT_EQ(MakeLatticeDesign(Gaussian(1), Cube(6, 0, 1), spec).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(MakeLatticeDesign(Gaussian(0.001), Cube(3, 0, 1), spec).status().code(),
             absl::StatusCode::kResourceExhausted);
 }
 
-TEST(MonteCarloTest, IsUnbiasedOverSeeds) {
+TEST(MonteCarloTest, EveryKernelIsUnbiasedOverSeeds) {
   const Points x = UniformPoints(1, 3, -1, 1, 5), y = UniformPoints(1, 3, -1, 1, 6);
   for (const bool orthogonal : {false, true}) {
-    for (const Similarity& similarity : {Gaussian(0.8), Laplacian(0.8)}) {
-      if (orthogonal && similarity.kind() != proto::SimilaritySpec::GAUSSIAN) continue;
+    for (const Similarity& similarity : AllKernels(0.8)) {
+      if (orthogonal && !similarity.is_euclidean()) continue;
       double sum = 0, squares = 0;
       constexpr int kSeeds = 400;
       for (int seed = 0; seed < kSeeds; ++seed) {
         const auto design = MakeMonteCarloDesign(similarity, 3, Cube(3, -1, 1),
                                                  MonteCarloDesign(64, orthogonal, seed).monte_carlo());
+        ASSERT_TRUE(design.ok()) << design.status();
         const double value = Feature(**design, x.view(), y.view());
         sum += value;
         squares += value * value;
       }
       const double mean = sum / kSeeds;
       const double error = std::sqrt((squares / kSeeds - mean * mean) / kSeeds);
-      EXPECT_NEAR(mean, similarity.Evaluate(x.view().row(0), y.view().row(0)), 5 * error);
+      EXPECT_NEAR(mean, similarity.Evaluate(x.view().row(0), y.view().row(0)), 5 * error)
+          << similarity.spec().ShortDebugString();
       // The spread is at most that of a cosine, 1 / sqrt(2 m), and the test has power: a bias of 0.03 would show.
       EXPECT_LE(5 * error, 0.03);
     }

@@ -15,13 +15,57 @@ TEST(SimilarityTest, EvaluatesTheDefinitions) {
   const std::vector<float> x = {1, 2, 3}, y = {2, 0, 3.5};
   EXPECT_NEAR(Gaussian(2).Evaluate(x, y), std::exp(-(1 + 4 + 0.25) / 8), 1e-15);
   EXPECT_NEAR(Laplacian(2).Evaluate(x, y), std::exp(-(1 + 2 + 0.5) / 2), 1e-15);
-  EXPECT_EQ(Gaussian(0.1).Evaluate(x, x), 1);
-  EXPECT_EQ(Laplacian(0.1).Evaluate(x, x), 1);
+  // r_1 = 3.5, r_2^2 = 5.25; bandwidth 2.
+  using Spec = proto::SimilaritySpec;
+  const double r2 = std::sqrt(5.25);
+  EXPECT_NEAR(MakeSimilarity(Spec::EXPONENTIAL, 2).Evaluate(x, y), std::exp(-r2 / 2), 1e-15);
+  EXPECT_NEAR(MakeSimilarity(Spec::MATERN, 2, 0.5).Evaluate(x, y), std::exp(-r2 / 2), 1e-15);
+  // 2^(1-nu) / Gamma(nu) s^nu K_nu(s), with mpmath.
+  EXPECT_NEAR(MakeSimilarity(Spec::MATERN, 2, 1.5).Evaluate(x, y), 0.4102683784883142, 1e-14);
+  EXPECT_NEAR(MakeSimilarity(Spec::MATERN, 2, 2.5).Evaluate(x, y), 0.4436716927252919, 1e-14);
+  EXPECT_NEAR(MakeSimilarity(Spec::RATIONAL_QUADRATIC, 2, 0.7).Evaluate(x, y), std::pow(1 + 5.25 / 5.6, -0.7), 1e-15);
+  EXPECT_NEAR(MakeSimilarity(Spec::CAUCHY, 2).Evaluate(x, y), 1 / (1 + 5.25 / 4), 1e-15);
+  EXPECT_NEAR(MakeSimilarity(Spec::INVERSE_L2, 2).Evaluate(x, y), 1 / (1 + r2 / 2), 1e-15);
+  EXPECT_NEAR(MakeSimilarity(Spec::INVERSE_L1, 2).Evaluate(x, y), 1 / (1 + 3.5 / 2), 1e-15);
+  EXPECT_NEAR(MakeSimilarity(Spec::PRODUCT_CAUCHY, 2).Evaluate(x, y), 1 / (1.25 * 2 * 1.0625), 1e-15);
+  EXPECT_NEAR(MakeSimilarity(Spec::L1, 0).Evaluate(x, y), 3.5, 1e-15);
+  EXPECT_NEAR(MakeSimilarity(Spec::LP_POWER, 0, 0.5).Evaluate(x, y), 1 + std::sqrt(2.0) + std::sqrt(0.5), 1e-15);
+  EXPECT_NEAR(MakeSimilarity(Spec::L2, 0).Evaluate(x, y), r2, 1e-15);
+  EXPECT_NEAR(MakeSimilarity(Spec::L2_SQUARED, 0).Evaluate(x, y), 5.25, 1e-15);
+}
+
+TEST(SimilarityTest, KernelsAreOneAtZeroAndDistancesZero) {
+  const std::vector<float> x = {1, 2, 3};
+  for (const Similarity& kernel : AllKernels(0.1)) EXPECT_EQ(kernel.Evaluate(x, x), 1) << kernel.name();
+  for (auto kind : {proto::SimilaritySpec::L1, proto::SimilaritySpec::L2, proto::SimilaritySpec::L2_SQUARED}) {
+    EXPECT_EQ(MakeSimilarity(kind, 0).Evaluate(x, x), 0);
+  }
+}
+
+TEST(SimilarityTest, RefusesParametersOfOtherKinds) {
+  const auto status_of = [](const auto& change) {
+    proto::SimilaritySpec spec;
+    spec.set_kind(proto::SimilaritySpec::GAUSSIAN);
+    spec.set_bandwidth(1);
+    change(spec);
+    return std::string(Similarity::Create(spec).status().message());
+  };
+  EXPECT_EQ(status_of([](auto& spec) { spec.set_nu(1.5); }), "nu is not taken by gaussian");
+  EXPECT_EQ(status_of([](auto& spec) { spec.set_kind(proto::SimilaritySpec::L1); }), "bandwidth is not taken by l1");
+  EXPECT_EQ(status_of([](auto& spec) { spec.set_kind(proto::SimilaritySpec::MATERN), spec.set_nu(1); }),
+            "nu must be 0.5, 1.5 or 2.5, but is 1");
+  EXPECT_EQ(status_of([](auto& spec) { spec.set_kind(proto::SimilaritySpec::RATIONAL_QUADRATIC); }),
+            "alpha must be finite and positive, but is 0");
+  EXPECT_EQ(status_of([](auto& spec) {
+              spec.set_kind(proto::SimilaritySpec::LP_POWER), spec.set_bandwidth(0), spec.set_p(2.5);
+            }),
+            "p must be greater than 0 and at most 2, but is 2.5");
 }
 
 TEST(SimilarityTest, IsAProductOverAxes) {
   const std::vector<float> x = {1, -2}, y = {0.5, 1};
-  for (const Similarity& similarity : {Gaussian(1.5), Laplacian(1.5)}) {
+  for (const Similarity& similarity : AllKernels(1.5)) {
+    if (!similarity.is_product()) continue;
     EXPECT_NEAR(similarity.EvaluateAxis(0.5) * similarity.EvaluateAxis(-3), similarity.Evaluate(x, y), 1e-15);
   }
 }
@@ -30,7 +74,7 @@ TEST(SimilarityTest, SumEqualsTheNaiveLoopForAnyNumberOfThreads) {
   const Points points = UniformPoints(5001, 7, -1, 1, 1);
   const Points queries = UniformPoints(83, 7, -1, 1, 2);
   ThreadPool one(1), three(3);
-  for (const Similarity& similarity : {Gaussian(0.7), Laplacian(0.7)}) {
+  for (const Similarity& similarity : AllKernels(0.7)) {
     std::vector<double> alone(queries.rows()), together(queries.rows());
     similarity.Sum(points.view(), queries.view(), one, absl::MakeSpan(alone));
     similarity.Sum(points.view(), queries.view(), three, absl::MakeSpan(together));
@@ -68,7 +112,8 @@ TEST(SimilarityTest, RefusesBadBandwidthsByOnePhrase) {
 TEST(SimilarityTest, KnowsItsNames) {
   EXPECT_TRUE(*SimilarityKindFromName("laplacian") == proto::SimilaritySpec::LAPLACIAN);
   EXPECT_EQ(SimilarityKindFromName("Gaussian").status().message(),
-            "unknown similarity 'Gaussian'; known are gaussian, laplacian");
+            "unknown similarity 'Gaussian'; known are gaussian, laplacian, exponential, matern, rational_quadratic, cauchy, "
+            "inverse_l2, inverse_l1, product_cauchy, l1, lp_power, l2, l2_squared");
   EXPECT_FALSE(Similarity::Create(proto::SimilaritySpec()).ok());
 }
 
