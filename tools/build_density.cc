@@ -158,8 +158,9 @@ absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimen
 
 // Whether similarity, domain, design and dimension go together, under a budget that restricts nothing.
 absl::Status CheckDesign(const Settings& settings, size_t dimension) {
-  DPKDE_ASSIGN_OR_RETURN(const PrivacySpec ample, PrivacySpec::Approximate(1, 1e-3, Neighboring::kReplace));
-  DPKDE_ASSIGN_OR_RETURN(const PlanInputs inputs, MakePlanInputs(settings, dimension, ample));
+  DPKDE_ASSIGN_OR_RETURN(const PrivacySpec ample, PrivacySpec::Pure(1, Neighboring::kReplace));
+  DPKDE_ASSIGN_OR_RETURN(PlanInputs inputs, MakePlanInputs(settings, dimension, ample));
+  inputs.mechanism = absl::nullopt;
   return FlagError(Plan(inputs).status(), inputs.domain.has_value() ? "" : "without --domain_min and --domain_max, ");
 }
 
@@ -474,8 +475,10 @@ absl::Status Run(const std::vector<std::string>&) {
     DPKDE_ASSIGN_OR_RETURN(reader, OpenInput(settings));
   }
   const size_t dimension = reader != nullptr ? reader->dimension() : *settings.dimension;
-  DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
-  DPKDE_RETURN_IF_ERROR(CheckBudget(settings, dimension));
+  if (dimension != settings.dimension.value_or(1)) {
+    DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
+    DPKDE_RETURN_IF_ERROR(CheckBudget(settings, dimension));
+  }
   DPKDE_ASSIGN_OR_RETURN(PlanInputs inputs, MakePlanInputs(settings, dimension, *settings.privacy));
   if (dry_run) {
     absl::optional<uint64_t> public_rows;
