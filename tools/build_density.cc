@@ -64,14 +64,12 @@ ABSL_FLAG(absl::optional<double>, expected_similarity, absl::nullopt,
           "case.");
 ABSL_FLAG(std::string, bad_records, "fail",
           "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
-          "centre (the "
-          "origin without a domain). Text then needs --csv_header=present or absent.");
+          "centre (the origin without a domain). Text then needs --csv_header=present or absent.");
 ABSL_FLAG(bool, dry_run, false,
           "Print the predicted error of every candidate and the choice; reads no record, writes nothing.");
 ABSL_FLAG(absl::optional<uint32_t>, dim, absl::nullopt,
           "Number of columns. Needed by --dry_run without --input, and by --bad_records=replace where neither a header "
-          "nor the "
-          "domain tells it; otherwise checked.");
+          "nor the domain tells it; otherwise checked.");
 ABSL_FLAG(std::string, summary_out, "",
           "File for a summary in JSON; holds no number of records unless that is public.");
 
@@ -182,8 +180,7 @@ absl::Status ParsePrivacy(Settings& settings) {
   if (neighboring.empty()) {
     return PrivacyError(
         "--neighboring is missing: add_remove hides how many records there are, replace makes their number public; "
-        "there is "
-        "no default");
+        "there is no default");
   }
   if (neighboring != "add_remove" && neighboring != "replace") {
     return PrivacyError(absl::StrCat("--neighboring must be add_remove or replace, but is '", neighboring, "'"));
@@ -205,14 +202,12 @@ absl::Status CheckTextReplacement(const Settings& settings) {
   if (settings.reader_options.text_header == TextHeader::kDetect) {
     return UsageError(
         "--bad_records=replace needs --csv_header=present or --csv_header=absent: a malformed first record must not "
-        "decide "
-        "whether the first line is a header");
+        "decide whether the first line is a header");
   }
   if (settings.reader_options.text_header == TextHeader::kAbsent && !settings.dimension.has_value()) {
     return UsageError(
         "--bad_records=replace with --csv_header=absent needs --dim: a malformed first record must not decide the "
-        "number of "
-        "columns");
+        "number of columns");
   }
   return absl::OkStatus();
 }
@@ -566,16 +561,16 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand BuildDensitySubcommand() {
-  return {
-      "density",
-      "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
-      "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace ... --output=F",
-      {"input",    "input_format", "csv_header", "similarity",          "bandwidth",   "epsilon",
-       "delta",    "neighboring",  "domain_min", "domain_max",          "design",      "mechanism",
-       "features", "public_seed",  "expected_n", "expected_similarity", "bad_records", "dry_run",
-       "dim",      "threads",      "quiet",      "overwrite",           "summary_out", "output"},
-      {},
-      Run};
+  return {"density",
+          "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
+          "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace "
+          "[--domain_min=a,b --domain_max=c,d] ... --output=F",
+          {"input",    "input_format", "csv_header", "similarity",          "bandwidth",   "epsilon",
+           "delta",    "neighboring",  "domain_min", "domain_max",          "design",      "mechanism",
+           "features", "public_seed",  "expected_n", "expected_similarity", "bad_records", "dry_run",
+           "dim",      "threads",      "quiet",      "overwrite",           "summary_out", "output"},
+          {},
+          Run};
 }
 
 }  // namespace dpkde
