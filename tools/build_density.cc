@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
+#include "dpkde/base/matrix_view.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
@@ -315,8 +316,8 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenInput(const Settings& settings
   return reader;
 }
 
-// Row counts of private files are for the curator's terminal, not for the log of a batch job.
-bool MayShowRows(Neighboring neighboring) { return neighboring == Neighboring::kReplace || isatty(STDERR_FILENO); }
+// Counts of private rows are for the curator's terminal, not for the log of a batch job.
+bool IsTerminal() { return isatty(STDERR_FILENO) == 1; }
 
 // Says on stderr how far a pass over the input is: a bar on a terminal, else a line every ten seconds.
 class Progress {
@@ -347,7 +348,7 @@ class Progress {
  private:
   const absl::optional<uint64_t> total_;
   const bool quiet_ = absl::GetFlag(FLAGS_quiet);
-  const bool terminal_ = isatty(STDERR_FILENO);
+  const bool terminal_ = IsTerminal();
   const absl::Time start_ = absl::Now();
   absl::Time last_ = start_;
   bool shown_ = false;
@@ -368,6 +369,13 @@ absl::Status ForEachBatch(VectorReader& reader, const Visit& visit) {
     done += rows;
     progress.Update(done);
   }
+}
+
+// The reader makes every value of a malformed row NaN, so one column tells.
+uint64_t CountBadRows(MatrixView rows) {
+  uint64_t count = 0;
+  for (size_t r = 0; r < rows.rows; ++r) count += std::isnan(rows.row(r)[0]);
+  return count;
 }
 
 absl::StatusOr<uint64_t> CountRows(VectorReader& reader) {
@@ -515,9 +523,10 @@ absl::Status Run(const std::vector<std::string>&) {
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   DPKDE_ASSIGN_OR_RETURN(Accumulator accumulator, Accumulator::Create(plan, settings.bad_records, pool));
   const absl::Time read_start = absl::Now();
-  uint64_t rows_read = 0;
+  uint64_t rows_read = 0, rows_replaced = 0;
   const absl::Status added = ForEachBatch(*reader, [&](MatrixView rows) {
     rows_read += rows.rows;
+    rows_replaced += CountBadRows(rows);
     return accumulator.Add(rows);
   });
   if (!added.ok()) return DataError(added);
@@ -540,9 +549,12 @@ absl::Status Run(const std::vector<std::string>&) {
                   choice.num_coordinates, choice.total_error(), choice.noise_error, choice.approximation_error,
                   certificate.epsilon_spent(), certificate.delta_spent(),
                   NeighboringName(settings.privacy->neighboring()));
-    if (MayShowRows(settings.privacy->neighboring())) {
+    if (!add_remove || IsTerminal()) {
       absl::FPrintF(stderr, "%d rows read in %.2f s (%.4g rows a second)\n", rows_read, read_seconds,
                     rows_read / std::max(read_seconds, 1e-9));
+    }
+    if (rows_replaced > 0 && IsTerminal()) {
+      absl::FPrintF(stderr, "%d of them were bad records and replaced\n", rows_replaced);
     }
     absl::FPrintF(stderr, "%.2f s in all, peak memory %d MB\n", seconds, PeakMemoryKilobytes() / 1024);
   }

@@ -197,6 +197,26 @@ TEST_F(BuildTest, SummaryHoldsTheRowCountOnlyWhereItIsPublic) {
   EXPECT_THAT(public_count.err, HasSubstr(absl::StrCat(kRows, " rows read")));
 }
 
+// The curator may see at a terminal what no log should hold.
+TEST_F(BuildTest, CountsAreShownOnATerminal) {
+  std::vector<float> values = TwoColumns(70001);
+  values[2] = values[9] = values[11] = NAN;  // of rows 1, 4 and 5
+  const Flags flags = {{"input", inputs_.Write("a.npy", Npy(values, 2))},
+                       {"output", release_},
+                       {"bad_records", "replace"},
+                       {"overwrite", "true"}};
+  Surroundings terminal;
+  terminal.terminal = true;
+  const auto shown = BuildDensity(flags, terminal);
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.err, HasSubstr("70001 rows read"));
+  EXPECT_THAT(shown.err, HasSubstr("\n3 of them were bad records and replaced"));
+  const auto logged = BuildDensity(flags);
+  EXPECT_EQ(logged.exit_code, 0) << logged.err;
+  EXPECT_THAT(logged.err, Not(HasSubstr("rows")));
+  EXPECT_THAT(logged.err, Not(HasSubstr("replaced")));
+}
+
 TEST_F(BuildTest, QuietSaysNothing) {
   EXPECT_EQ(Build({{"input", inputs_.Write("a.npy", Npy(TwoColumns(20), 2))}, {"quiet", "true"}}).err, "");
 }

@@ -1,6 +1,7 @@
 #include "tests/tools/command.h"
 
 #include <fcntl.h>
+#include <pty.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -36,6 +37,15 @@ std::string TakeStream(int file) {
   std::string contents(lseek(file, 0, SEEK_END), '\0');
   if (pread(file, &contents[0], contents.size(), 0) != static_cast<ssize_t>(contents.size())) std::abort();
   close(file);
+  return contents;
+}
+
+// What has been printed to a terminal whose last user is gone.
+std::string TakeTerminal(int terminal) {
+  std::string contents;
+  char block[4096];
+  for (ssize_t size; (size = read(terminal, block, sizeof(block))) > 0;) contents.append(block, size);
+  close(terminal);
   return contents;
 }
 
@@ -97,7 +107,12 @@ CommandResult RunCommand(const std::string& tool, const std::vector<std::string>
   pointers.push_back(nullptr);
   const int in = MakeStream(surroundings.standard_input);
   const int out = MakeStream("");
-  const int err = MakeStream("");
+  int err = -1, terminal = -1;
+  if (!surroundings.terminal) {
+    err = MakeStream("");
+  } else if (openpty(&terminal, &err, nullptr, nullptr, nullptr) != 0) {
+    std::abort();
+  }
 
   const pid_t child = fork();
   if (child == 0) _exit(Become(path, pointers, surroundings, in, out, err));
@@ -109,7 +124,12 @@ CommandResult RunCommand(const std::string& tool, const std::vector<std::string>
   EXPECT_NE(result.exit_code, kCannotRun) << path << " cannot be run";
   close(in);
   result.out = TakeStream(out);
-  result.err = TakeStream(err);
+  if (surroundings.terminal) {
+    close(err);
+    result.err = TakeTerminal(terminal);
+  } else {
+    result.err = TakeStream(err);
+  }
   return result;
 }
 

@@ -22,6 +22,8 @@ struct Surroundings {
     kFullDevice,
     kClosed,  // and standard error too
   } standard_output = kCaptured;
+  // Standard error is a terminal, whose line ends are "\r\n".
+  bool terminal = false;
   // In bytes; 0: none.
   uint64_t file_size_limit = 0;
   // A folder that only the command sees as a file system of 4096 bytes; empty: none. Where that is not possible, the
