@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct FlagCase {
   int exit_code;
   std::vector<std::string> phrases;
 };
+
+void PrintTo(const FlagCase& test, std::ostream* out) { *out << test.name; }
 
 class FlagTest : public ::testing::TestWithParam<FlagCase> {};
 
@@ -172,6 +175,8 @@ struct DataCase {
   int exit_code;
   std::vector<std::string> phrases;
 };
+
+void PrintTo(const DataCase& test, std::ostream* out) { *out << test.name; }
 
 class DataTest : public ::testing::TestWithParam<DataCase> {};
 

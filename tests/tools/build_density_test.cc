@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -72,6 +73,8 @@ struct InputCase {
   Flags changes;
   std::string records;
 };
+
+void PrintTo(const InputCase& test, std::ostream* out) { *out << test.name; }
 
 class InputTest : public BuildTest, public ::testing::WithParamInterface<InputCase> {};
 
