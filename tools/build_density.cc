@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
+#include "dpkde/base/matrix_view.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
@@ -64,14 +65,12 @@ ABSL_FLAG(absl::optional<double>, expected_similarity, absl::nullopt,
           "case.");
 ABSL_FLAG(std::string, bad_records, "fail",
           "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
-          "centre (the "
-          "origin without a domain). Text then needs --csv_header=present or absent.");
+          "centre (the origin without a domain). Text then needs --csv_header=present or absent.");
 ABSL_FLAG(bool, dry_run, false,
           "Print the predicted error of every candidate and the choice; reads no record, writes nothing.");
 ABSL_FLAG(absl::optional<uint32_t>, dim, absl::nullopt,
           "Number of columns. Needed by --dry_run without --input, and by --bad_records=replace where neither a header "
-          "nor the "
-          "domain tells it; otherwise checked.");
+          "nor the domain tells it; otherwise checked.");
 ABSL_FLAG(std::string, summary_out, "",
           "File for a summary in JSON; holds no number of records unless that is public.");
 
@@ -158,8 +157,9 @@ absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimen
 
 // Whether similarity, domain, design and dimension go together, under a budget that restricts nothing.
 absl::Status CheckDesign(const Settings& settings, size_t dimension) {
-  DPKDE_ASSIGN_OR_RETURN(const PrivacySpec ample, PrivacySpec::Approximate(1, 1e-3, Neighboring::kReplace));
-  DPKDE_ASSIGN_OR_RETURN(const PlanInputs inputs, MakePlanInputs(settings, dimension, ample));
+  DPKDE_ASSIGN_OR_RETURN(const PrivacySpec ample, PrivacySpec::Pure(1, Neighboring::kReplace));
+  DPKDE_ASSIGN_OR_RETURN(PlanInputs inputs, MakePlanInputs(settings, dimension, ample));
+  inputs.mechanism = absl::nullopt;
   return FlagError(Plan(inputs).status(), inputs.domain.has_value() ? "" : "without --domain_min and --domain_max, ");
 }
 
@@ -181,8 +181,7 @@ absl::Status ParsePrivacy(Settings& settings) {
   if (neighboring.empty()) {
     return PrivacyError(
         "--neighboring is missing: add_remove hides how many records there are, replace makes their number public; "
-        "there is "
-        "no default");
+        "there is no default");
   }
   if (neighboring != "add_remove" && neighboring != "replace") {
     return PrivacyError(absl::StrCat("--neighboring must be add_remove or replace, but is '", neighboring, "'"));
@@ -204,14 +203,12 @@ absl::Status CheckTextReplacement(const Settings& settings) {
   if (settings.reader_options.text_header == TextHeader::kDetect) {
     return UsageError(
         "--bad_records=replace needs --csv_header=present or --csv_header=absent: a malformed first record must not "
-        "decide "
-        "whether the first line is a header");
+        "decide whether the first line is a header");
   }
   if (settings.reader_options.text_header == TextHeader::kAbsent && !settings.dimension.has_value()) {
     return UsageError(
         "--bad_records=replace with --csv_header=absent needs --dim: a malformed first record must not decide the "
-        "number of "
-        "columns");
+        "number of columns");
   }
   return absl::OkStatus();
 }
@@ -319,8 +316,8 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenInput(const Settings& settings
   return reader;
 }
 
-// Row counts of private files are for the curator's terminal, not for the log of a batch job.
-bool MayShowRows(Neighboring neighboring) { return neighboring == Neighboring::kReplace || isatty(STDERR_FILENO); }
+// Counts of private rows are for the curator's terminal, not for the log of a batch job.
+bool IsTerminal() { return isatty(STDERR_FILENO) == 1; }
 
 // Says on stderr how far a pass over the input is: a bar on a terminal, else a line every ten seconds.
 class Progress {
@@ -351,7 +348,7 @@ class Progress {
  private:
   const absl::optional<uint64_t> total_;
   const bool quiet_ = absl::GetFlag(FLAGS_quiet);
-  const bool terminal_ = isatty(STDERR_FILENO);
+  const bool terminal_ = IsTerminal();
   const absl::Time start_ = absl::Now();
   absl::Time last_ = start_;
   bool shown_ = false;
@@ -372,6 +369,13 @@ absl::Status ForEachBatch(VectorReader& reader, const Visit& visit) {
     done += rows;
     progress.Update(done);
   }
+}
+
+// The reader makes every value of a malformed row NaN, so one column tells.
+uint64_t CountBadRows(MatrixView rows) {
+  uint64_t count = 0;
+  for (size_t r = 0; r < rows.rows; ++r) count += std::isnan(rows.row(r)[0]);
+  return count;
 }
 
 absl::StatusOr<uint64_t> CountRows(VectorReader& reader) {
@@ -474,8 +478,10 @@ absl::Status Run(const std::vector<std::string>&) {
     DPKDE_ASSIGN_OR_RETURN(reader, OpenInput(settings));
   }
   const size_t dimension = reader != nullptr ? reader->dimension() : *settings.dimension;
-  DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
-  DPKDE_RETURN_IF_ERROR(CheckBudget(settings, dimension));
+  if (dimension != settings.dimension.value_or(1)) {
+    DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
+    DPKDE_RETURN_IF_ERROR(CheckBudget(settings, dimension));
+  }
   DPKDE_ASSIGN_OR_RETURN(PlanInputs inputs, MakePlanInputs(settings, dimension, *settings.privacy));
   if (dry_run) {
     absl::optional<uint64_t> public_rows;
@@ -517,9 +523,10 @@ absl::Status Run(const std::vector<std::string>&) {
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   DPKDE_ASSIGN_OR_RETURN(Accumulator accumulator, Accumulator::Create(plan, settings.bad_records, pool));
   const absl::Time read_start = absl::Now();
-  uint64_t rows_read = 0;
+  uint64_t rows_read = 0, rows_replaced = 0;
   const absl::Status added = ForEachBatch(*reader, [&](MatrixView rows) {
     rows_read += rows.rows;
+    rows_replaced += CountBadRows(rows);
     return accumulator.Add(rows);
   });
   if (!added.ok()) return DataError(added);
@@ -542,9 +549,12 @@ absl::Status Run(const std::vector<std::string>&) {
                   choice.num_coordinates, choice.total_error(), choice.noise_error, choice.approximation_error,
                   certificate.epsilon_spent(), certificate.delta_spent(),
                   NeighboringName(settings.privacy->neighboring()));
-    if (MayShowRows(settings.privacy->neighboring())) {
+    if (!add_remove || IsTerminal()) {
       absl::FPrintF(stderr, "%d rows read in %.2f s (%.4g rows a second)\n", rows_read, read_seconds,
                     rows_read / std::max(read_seconds, 1e-9));
+    }
+    if (rows_replaced > 0 && IsTerminal()) {
+      absl::FPrintF(stderr, "%d of them were bad records and replaced\n", rows_replaced);
     }
     absl::FPrintF(stderr, "%.2f s in all, peak memory %d MB\n", seconds, PeakMemoryKilobytes() / 1024);
   }
@@ -563,16 +573,16 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand BuildDensitySubcommand() {
-  return {
-      "density",
-      "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
-      "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace ... --output=F",
-      {"input",    "input_format", "csv_header", "similarity",          "bandwidth",   "epsilon",
-       "delta",    "neighboring",  "domain_min", "domain_max",          "design",      "mechanism",
-       "features", "public_seed",  "expected_n", "expected_similarity", "bad_records", "dry_run",
-       "dim",      "threads",      "quiet",      "overwrite",           "summary_out", "output"},
-      {},
-      Run};
+  return {"density",
+          "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
+          "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace "
+          "[--domain_min=a,b --domain_max=c,d] ... --output=F",
+          {"input",    "input_format", "csv_header", "similarity",          "bandwidth",   "epsilon",
+           "delta",    "neighboring",  "domain_min", "domain_max",          "design",      "mechanism",
+           "features", "public_seed",  "expected_n", "expected_similarity", "bad_records", "dry_run",
+           "dim",      "threads",      "quiet",      "overwrite",           "summary_out", "output"},
+          {},
+          Run};
 }
 
 }  // namespace dpkde

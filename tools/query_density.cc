@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "dpkde/base/matrix_view.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/io/npy_writer.h"

@@ -35,7 +35,9 @@ std::string ToolHelp(const std::string& tool, const std::string& summary, absl::
                     "\n");
   }
   absl::StrAppend(&text, "\n'", tool, " SUBCOMMAND --help' explains its flags; '", tool,
-                  " --version' prints the version.\n");
+                  " --version' prints the version.\n",
+                  "Exit codes: 1 command line, 2 data or queries, 3 damaged or foreign file, 4 privacy parameters, "
+                  "5 reading or writing, 70 internal error.\n");
   return text;
 }
 
