@@ -37,9 +37,16 @@
 
 ABSL_FLAG(std::string, input, "",
           "File of private records, one vector a row: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin .csv .tsv.");
-ABSL_FLAG(std::string, similarity, "",
-          "gaussian: exp(-|x-y|_2^2 / (2 h^2)); laplacian: exp(-|x-y|_1 / h), which needs a domain.");
+ABSL_FLAG(
+    std::string, similarity, "",
+    "Kernels, with r_p = |x-y|_p and h = --bandwidth: gaussian exp(-r_2^2 / (2 h^2)); laplacian exp(-r_1 / h); "
+    "exponential exp(-r_2 / h); matern (--nu); rational_quadratic (1 + r_2^2 / (2 a h^2))^-a (--alpha); cauchy "
+    "1 / (1 + r_2^2 / h^2); inverse_l2 1 / (1 + r_2 / h); inverse_l1; product_cauchy. Distances: l1, lp_power (--p), "
+    "l2, l2_squared.");
 ABSL_FLAG(absl::optional<double>, bandwidth, absl::nullopt, "h above, in the unit of the coordinates; > 0. Public.");
+ABSL_FLAG(absl::optional<double>, nu, absl::nullopt, "Smoothness of matern: 0.5, 1.5 or 2.5.");
+ABSL_FLAG(absl::optional<double>, alpha, absl::nullopt, "Exponent of rational_quadratic; > 0.");
+ABSL_FLAG(absl::optional<double>, p, absl::nullopt, "Power of lp_power, in (0, 2].");
 ABSL_FLAG(absl::optional<double>, epsilon, absl::nullopt, "Privacy parameter, > 0. Required; there is no default.");
 ABSL_FLAG(absl::optional<double>, delta, absl::nullopt,
           "In (0, 1): allows Gaussian noise. Left out: pure epsilon-differential privacy.");
@@ -220,11 +227,18 @@ absl::StatusOr<Settings> ParseFlags() {
   if (absl::GetFlag(FLAGS_similarity).empty()) return UsageError("--similarity is missing");
   const auto kind = SimilarityKindFromName(absl::GetFlag(FLAGS_similarity));
   if (!kind.ok()) return FlagError(kind.status());
-  if (!absl::GetFlag(FLAGS_bandwidth).has_value()) return UsageError("--bandwidth is missing");
   proto::SimilaritySpec spec;
   spec.set_kind(*kind);
-  spec.set_bandwidth(*absl::GetFlag(FLAGS_bandwidth));
-  DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--bandwidth", spec.bandwidth())));
+  if (const auto bandwidth = absl::GetFlag(FLAGS_bandwidth); bandwidth.has_value()) {
+    // Zero stands for "unset" in the message, but not on a command line.
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--bandwidth", *bandwidth)));
+    spec.set_bandwidth(*bandwidth);
+  } else if (*kind <= proto::SimilaritySpec::PRODUCT_CAUCHY) {
+    return UsageError("--bandwidth is missing");
+  }
+  spec.set_nu(absl::GetFlag(FLAGS_nu).value_or(0));
+  spec.set_alpha(absl::GetFlag(FLAGS_alpha).value_or(0));
+  spec.set_p(absl::GetFlag(FLAGS_p).value_or(0));
   const absl::StatusOr<Similarity> similarity = Similarity::Create(spec);
   if (!similarity.ok()) return FlagError(similarity.status());
   settings.similarity = *similarity;
@@ -432,7 +446,7 @@ absl::Status DryRun(const PlanInputs& inputs, const absl::optional<uint64_t>& pu
 }
 
 std::vector<std::string> AssertedPublic(const PlanInputs& inputs) {
-  std::vector<std::string> asserted = {"similarity", "bandwidth"};
+  std::vector<std::string> asserted = {"similarity and its parameters"};
   if (inputs.domain.has_value()) asserted.push_back("domain");
   if (absl::GetFlag(FLAGS_expected_n).has_value()) asserted.push_back("expected number of records");
   if (inputs.expected_similarity.has_value()) asserted.push_back("expected similarity");
@@ -577,10 +591,10 @@ Subcommand BuildDensitySubcommand() {
           "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
           "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace "
           "[--domain_min=a,b --domain_max=c,d] ... --output=F",
-          {"input",    "input_format", "csv_header", "similarity",          "bandwidth",   "epsilon",
-           "delta",    "neighboring",  "domain_min", "domain_max",          "design",      "mechanism",
-           "features", "public_seed",  "expected_n", "expected_similarity", "bad_records", "dry_run",
-           "dim",      "threads",      "quiet",      "overwrite",           "summary_out", "output"},
+          {"input",     "input_format", "csv_header",  "similarity",  "bandwidth",           "nu",          "alpha",
+           "p",         "epsilon",      "delta",       "neighboring", "domain_min",          "domain_max",  "design",
+           "mechanism", "features",     "public_seed", "expected_n",  "expected_similarity", "bad_records", "dry_run",
+           "dim",       "threads",      "quiet",       "overwrite",   "summary_out",         "output"},
           {},
           Run};
 }

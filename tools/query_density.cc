@@ -78,25 +78,15 @@ absl::Status Write(const std::string& text) {
   return absl::UnavailableError("standard output: cannot be written");
 }
 
-// Estimate()'s error about a batch whose first row is row `begin` of the queries, with the number that the row has
-// there.
-absl::Status BatchError(const Release& release, MatrixView batch, uint64_t begin, const absl::Status& error,
-                        ThreadPool& pool) {
-  for (size_t i = 0; i < batch.rows; ++i) {
-    const absl::Status status = release.Estimate(batch.Slice(i, i + 1), pool).status();
-    if (status.ok()) continue;
-    const std::string message(status.message());
-    return absl::Status(status.code(), absl::StrCat("row ", begin + i, absl::StripPrefix(message, "row 0")));
-  }
-  return error;
-}
-
 absl::Status Answer(const Release& release, VectorReader& reader, const std::string& format, ThreadPool& pool) {
   std::vector<float> batch(kBatchRows * reader.dimension());
-  // Refuses malformed rows before the first answer is printed.
+  // Whatever is to be refused is refused before the first answer is printed.
+  uint64_t checked = 0;
   while (true) {
     DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(kBatchRows, batch.data()));
     if (rows == 0) break;
+    DPKDE_RETURN_IF_ERROR(release.CheckQueries({batch.data(), rows, reader.dimension()}, checked));
+    checked += rows;
   }
   DPKDE_RETURN_IF_ERROR(reader.Rewind());
 
@@ -107,11 +97,10 @@ absl::Status Answer(const Release& release, VectorReader& reader, const std::str
     DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(kBatchRows, batch.data()));
     if (rows == 0) break;
     const MatrixView queries{batch.data(), rows, reader.dimension()};
-    const absl::StatusOr<std::vector<DensityEstimate>> estimates = release.Estimate(queries, pool);
-    if (!estimates.ok()) return BatchError(release, queries, done, estimates.status(), pool);
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<DensityEstimate> estimates, release.Estimate(queries, pool));
     std::string text;
     for (size_t i = 0; i < rows; ++i) {
-      const DensityEstimate& estimate = (*estimates)[i];
+      const DensityEstimate& estimate = estimates[i];
       if (format == "npy") {
         AppendNpyRow(estimate, npy);
       } else {

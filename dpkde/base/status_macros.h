@@ -7,10 +7,10 @@
 #include "absl/status/statusor.h"
 
 // Returns from the enclosing function if `expression`, an absl::Status, is an error.
-#define DPKDE_RETURN_IF_ERROR(expression)           \
-  do {                                              \
-    absl::Status dpkde_status = (expression);       \
-    if (!dpkde_status.ok()) return dpkde_status;    \
+#define DPKDE_RETURN_IF_ERROR(expression)        \
+  do {                                           \
+    absl::Status dpkde_status = (expression);    \
+    if (!dpkde_status.ok()) return dpkde_status; \
   } while (false)
 
 // Assigns the value of `expression`, an absl::StatusOr, to `declaration`, or returns its error.

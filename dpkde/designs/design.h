@@ -14,13 +14,14 @@
 
 namespace dpkde {
 
-// Every design counts in units of 2^-kGridBits: a feature of 1 is the integer 2^20. Fine enough that rounding is far below
-// any noise, coarse enough that 2^40 records fit into 63 bits.
+// Every design counts in units of 2^-kGridBits: a feature of 1 is the integer 2^20. Fine enough that rounding is far
+// below any noise, coarse enough that 2^40 records fit into 63 bits.
 inline constexpr int kGridBits = 20;
 inline constexpr int64_t kGridUnit = int64_t{1} << kGridBits;
 
-// The group of the count: one unit a record, so its sensitivity is one unit under ADD_REMOVE and 0 under REPLACE. `coefficient`
-// is c in an answer's part c * n. Its least share of the budget, 1 %, keeps means (sum / count) useful where c is small.
+// The group of the count: one unit a record, so its sensitivity is one unit under ADD_REMOVE and 0 under REPLACE.
+// `coefficient` is c in an answer's part c * n. Its least share of the budget, 1 %, keeps means (sum / count) useful
+// where c is small.
 CoordinateGroup CountGroup(size_t coordinate, double coefficient);
 
 // An answer before it is put into words; all of the sum.
@@ -39,20 +40,20 @@ class ReleasedFunction {
  public:
   virtual ~ReleasedFunction() = default;
 
-  // answers[i] for query row i; queries are finite and, where the design needs it, inside the domain. Post-processing: no
-  // privacy effect, and nothing is drawn.
+  // answers[i] for query row i; queries are finite and, where the design needs it, inside the domain. Post-processing:
+  // no privacy effect, and nothing is drawn.
   virtual void Evaluate(MatrixView queries, absl::Span<Answer> answers) const = 0;
 };
 
-// A design writes a similarity as f(x, y) = <phi(x), psi(y)>, nearly, with public maps phi and psi. Its integer form q(x) =
-// round(2^20 phi(x)) is what an accumulator adds up:
+// A design writes a similarity as f(x, y) = <phi(x), psi(y)>, nearly, with public maps phi and psi. Its integer form
+// q(x) = round(2^20 phi(x)) is what an accumulator adds up:
 //
 //   std::vector<int64_t> sums(design.num_coordinates());
 //   design.Accumulate(rows, absl::MakeSpan(sums));          // raw, private
 //
-// Purity: q(x) is a function of the record's bytes and of public parameters alone: not of its row, its batch, the thread or
-// the machine. So neighbouring datasets differ by exactly one q(x) (ADD_REMOVE) or q(x) - q(x') (REPLACE), whatever the order
-// and batching, and the norms below bound that difference for every x, NaN and infinities included.
+// Purity: q(x) is a function of the record's bytes and of public parameters alone: not of its row, its batch, the
+// thread or the machine. So neighbouring datasets differ by exactly one q(x) (ADD_REMOVE) or q(x) - q(x') (REPLACE),
+// whatever the order and batching, and the norms below bound that difference for every x, NaN and infinities included.
 //
 // The last coordinate is always the number of records (in grid units), public under REPLACE and then without noise.
 //
@@ -71,25 +72,25 @@ class Design {
   // Disjoint groups that cover all coordinates, with proven sensitivities.
   virtual const std::vector<CoordinateGroup>& groups() const = 0;
 
-  // Adds q(x) of each row (rows x dimension(), any floats) to sums, of length num_coordinates(). Records outside the domain
-  // are clamped first.
+  // Adds q(x) of each row (rows x dimension(), any floats) to sums, of length num_coordinates(). Records outside the
+  // domain are clamped first.
   virtual void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const = 0;
 
   // `values` are released sums in grid units, `variances` the noise variance of each group in squared grid units.
   virtual std::unique_ptr<ReleasedFunction> MakeReleasedFunction(absl::Span<const int64_t> values,
                                                                  absl::Span<const double> variances) const = 0;
 
-  // sup |f(x, y) - <phi(x), psi(y)>| over records and queries in the domain; nullopt where no bound holds for certain (random
-  // designs). The bias of a sum is at most n times as large.
+  // sup |f(x, y) - <phi(x), psi(y)>| over records and queries in the domain; nullopt where no bound holds for certain
+  // (random designs). The bias of a sum is at most n times as large.
   virtual absl::optional<double> SupError() const = 0;
 
-  // Root mean square of the approximation error of a sum over n records, before any data is seen. `expected_similarity` is
-  // the public guess of the mean of f(x, y) over records and queries (and over pairs of records), 1 if there is none: the
-  // worst case.
+  // Root mean square of the approximation error of a sum over n records, before any data is seen. `expected_similarity`
+  // is the public guess of the mean of f(x, y) over records and queries (and over pairs of records), 1 if there is
+  // none: the worst case.
   virtual double PredictedApproximationError(double n, double expected_similarity) const = 0;
 
-  // Whether queries outside the domain have no answer (lattices alias there). Other designs extend: they answer with the
-  // similarity to the clamped records.
+  // Whether queries outside the domain have no answer (lattices alias there). Other designs extend: they answer with
+  // the similarity to the clamped records.
   virtual bool refuses_queries_outside_domain() const { return false; }
 };
 

@@ -45,7 +45,7 @@ struct FourierParameters {
   std::vector<double> coefficients;  // c_k
   double count_coefficient = 0;      // c_0
   bool random = false;
-  double sup_error = 0;          // deterministic designs
+  double sup_error = 0;           // deterministic designs
   double dropped_square_sum = 0;  // sum of c_k^2 over the dropped ones
   proto::DesignSpec spec;
 };
@@ -94,9 +94,8 @@ class FourierFunction final : public ReleasedFunction {
       if (random_) {
         // sums is the mean of m terms T_k = m u_k, each unbiased; their sample variance over m holds approximation and
         // noise together.
-        answer.total_variance =
-            m < 2 ? std::numeric_limits<double>::infinity()
-                  : std::max(noise_variance_, m / (m - 1) * (squares[i] - sums[i] * sums[i] / m));
+        answer.total_variance = m < 2 ? std::numeric_limits<double>::infinity()
+                                      : std::max(noise_variance_, m / (m - 1) * (squares[i] - sums[i] * sums[i] / m));
       }
     }
   }
@@ -245,7 +244,8 @@ bool HasLattice(const Similarity& similarity, size_t dimension) {
 double AxisCoefficient(const Similarity& similarity, double period, double k) {
   const double h = similarity.bandwidth();
   const double w = kTwoPi * k * h / period;
-  if (similarity.kind() == proto::SimilaritySpec::GAUSSIAN) return std::sqrt(kTwoPi) * h / period * std::exp(-w * w / 2);
+  if (similarity.kind() == proto::SimilaritySpec::GAUSSIAN)
+    return std::sqrt(kTwoPi) * h / period * std::exp(-w * w / 2);
   if (similarity.kind() == proto::SimilaritySpec::MATERN) {
     const double nu = similarity.spec().nu();
     return 2 * std::sqrt(kTwoPi / 2) * std::tgamma(nu + 0.5) / std::tgamma(nu) * std::pow(2 * nu, nu) * h / period *
@@ -367,8 +367,8 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& simi
 
 namespace {
 
-// Rows of a random orthogonal matrix (Gram-Schmidt, twice, on normal vectors) times chi-distributed lengths: each row has
-// the distribution of a vector of d normals.
+// Rows of a random orthogonal matrix (Gram-Schmidt, twice, on normal vectors) times chi-distributed lengths: each row
+// has the distribution of a vector of d normals.
 std::vector<double> OrthogonalBlock(uint64_t seed, uint64_t block, size_t d) {
   boost::random::mt19937_64 engine = PublicStream(seed, "orthogonal directions", block);
   boost::random::normal_distribution<double> normal;
@@ -509,8 +509,8 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
                                                       "; this program draws by scheme ", kPublicRandomScheme));
   }
   if (domain.has_value() && domain->dimension() != dimension) {
-    return absl::InvalidArgumentError(absl::StrCat("domain must have ", dimension, " coordinates, but has ",
-                                                   domain->dimension()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("domain must have ", dimension, " coordinates, but has ", domain->dimension()));
   }
   if (!similarity.is_kernel()) {
     return absl::InvalidArgumentError(
@@ -521,8 +521,8 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
         absl::StrCat("Monte-Carlo frequencies of ", similarity.name(), " are unbounded and need a domain"));
   }
   if (spec.orthogonal() && !similarity.is_euclidean()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("orthogonal frequencies need a similarity of Euclidean distance, which ", similarity.name(), " is not"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "orthogonal frequencies need a similarity of Euclidean distance, which ", similarity.name(), " is not"));
   }
   FourierParameters parameters;
   parameters.dimension = dimension;

@@ -13,24 +13,26 @@
 namespace dpkde {
 
 // Fourier designs: f(x, y) = c_0 + sum_k c_k cos(<omega_k, x - y>), exactly (lattice, up to a stated tolerance) or in
-// expectation over random omega (Monte-Carlo). A record contributes to each k the pair (cos <omega_k, x>, sin <omega_k, x>),
-// and an answer is c_0 n + sum_k c_k [cos <omega_k, y> C_k + sin <omega_k, y> S_k].
+// expectation over random omega (Monte-Carlo). A record contributes to each k the pair (cos <omega_k, x>, sin <omega_k,
+// x>), and an answer is c_0 n + sum_k c_k [cos <omega_k, y> C_k + sin <omega_k, y> S_k].
 //
 // Layout: C_1..C_m, S_1..S_m (k in the order of the kernel's columns), n.
 //
-// Sensitivity. A pair is on the unit circle whatever x, and its integer form satisfies a^2 + b^2 <= M^2, M = 2^20 + 2, checked
-// in integers by the kernel for every record. Hence for one pair, ADD_REMOVE: L2 <= M and L1 = |a| + |b| <= sqrt(2) M; REPLACE:
-// the difference of two such vectors, L2 <= 2M and L1 <= 2 sqrt(2) M. The count: 1 unit under ADD_REMOVE, 0 under REPLACE.
-// Coefficients stay outside of what is released, so their size and sign do not matter here.
+// Sensitivity. A pair is on the unit circle whatever x, and its integer form satisfies a^2 + b^2 <= M^2, M = 2^20 + 2,
+// checked in integers by the kernel for every record. Hence for one pair, ADD_REMOVE: L2 <= M and L1 = |a| + |b| <=
+// sqrt(2) M; REPLACE: the difference of two such vectors, L2 <= 2M and L1 <= 2 sqrt(2) M. The count: 1 unit under
+// ADD_REMOVE, 0 under REPLACE. Coefficients stay outside of what is released, so their size and sign do not matter
+// here.
 //
 // Cost of a record: m (d multiply-adds + about 30 operations), a query the same. Memory: m (4 d + 16) bytes.
 
 // One period an axis, L_i = width of the domain + the radius where aliases fall below the tolerance; all frequencies
-// 2 pi k / L of half of the lattice with the largest coefficients, until those dropped add up to less than the tolerance.
-// gaussian and laplacian in 1 to 5 dimensions, exponential and matern in one. Error: SupError() <= tolerance. Queries outside the domain alias and are refused.
+// 2 pi k / L of half of the lattice with the largest coefficients, until those dropped add up to less than the
+// tolerance. gaussian and laplacian in 1 to 5 dimensions, exponential and matern in one. Error: SupError() <=
+// tolerance. Queries outside the domain alias and are refused.
 //
-// kInvalidArgument without a domain or for a tolerance outside (0, 0.5]; kResourceExhausted if more than 2^18 frequencies would
-// be needed (slowly decaying spectra, many dimensions, small bandwidths).
+// kInvalidArgument without a domain or for a tolerance outside (0, 0.5]; kResourceExhausted if more than 2^18
+// frequencies would be needed (slowly decaying spectra, many dimensions, small bandwidths).
 absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& similarity, const Domain& domain,
                                                           const proto::LatticeSpec& spec);
 
@@ -39,19 +41,19 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& simi
 // n^2 s / m if s is the mean similarity among the records. `orthogonal`: directions of each block of d are orthogonal
 // (Yu et al. 2016), which lowers the variance; kernels of Euclidean distance only.
 //
-// Any dimension up to 65,536. Without a domain, records are not clamped, and coordinates beyond 2^12 bandwidths from the origin
-// lose accuracy (never privacy). laplacian, exponential, matern, inverse_l1 and inverse_l2 need a domain: their frequencies are
-// heavy-tailed.
+// Any dimension up to 65,536. Without a domain, records are not clamped, and coordinates beyond 2^12 bandwidths from
+// the origin lose accuracy (never privacy). laplacian, exponential, matern, inverse_l1 and inverse_l2 need a domain:
+// their frequencies are heavy-tailed.
 //
 // If spec carries a fingerprint, the frequencies must match it (kFailedPrecondition).
 absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,
                                                              const absl::optional<Domain>& domain,
                                                              const proto::MonteCarloSpec& spec);
 
-// What a Monte-Carlo design of so many features has, without drawing them: for planning. With z = sum_x e^(i <omega, x - y>), a
-// sum is the mean of m values Re z, and E (Re z)^2 = (E |z|^2 + E Re z^2) / 2 <= E |z|^2 = sum_{x, x'} f(x - x') = n^2 s, s the
-// mean similarity of pairs of records; and sd(Re z) <= n sup sd(cos) <= n / sqrt(2). So the error is at most
-// n sqrt(min(s, 1/2) / m), for any data.
+// What a Monte-Carlo design of so many features has, without drawing them: for planning. With z = sum_x e^(i <omega, x
+// - y>), a sum is the mean of m values Re z, and E (Re z)^2 = (E |z|^2 + E Re z^2) / 2 <= E |z|^2 = sum_{x, x'} f(x -
+// x') = n^2 s, s the mean similarity of pairs of records; and sd(Re z) <= n sup sd(cos) <= n / sqrt(2). So the error is
+// at most n sqrt(min(s, 1/2) / m), for any data.
 std::vector<CoordinateGroup> MonteCarloGroups(size_t features);
 double MonteCarloApproximationError(double n, double expected_similarity, double features);
 

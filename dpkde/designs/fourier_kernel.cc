@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-// Compiled once for each SIMD target. The targets below AVX2 have no fused multiply-add, which would change results, and
-// are left out by HWY_BASELINE_TARGETS in the BUILD file: AVX2 is what -march=x86-64-v3 promises.
+// Compiled once for each SIMD target. The targets below AVX2 have no fused multiply-add, which would change results,
+// and are left out by HWY_BASELINE_TARGETS in the BUILD file: AVX2 is what -march=x86-64-v3 promises.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "dpkde/designs/fourier_kernel.cc"
 #include <hwy/foreach_target.h>
@@ -77,8 +77,8 @@ HWY_INLINE void WideTile(const double* HWY_RESTRICT panel, const float* const* H
     for (size_t column = 0; column < kColumns; column += lanes) {
       DoubleVector sum = hn::Zero(tag);
       for (size_t i = 0; i < dimension; ++i) {
-        sum = hn::MulAdd(hn::Set(tag, static_cast<double>(rows[r][i])),
-                         hn::LoadU(tag, panel + i * kColumns + column), sum);
+        sum = hn::MulAdd(hn::Set(tag, static_cast<double>(rows[r][i])), hn::LoadU(tag, panel + i * kColumns + column),
+                         sum);
       }
       const DoubleVector reduced = hn::Sub(sum, hn::Round(sum));
       hn::StoreU(hn::DemoteTo(half, reduced), half, phases + r * kColumns + column);
@@ -86,9 +86,10 @@ HWY_INLINE void WideTile(const double* HWY_RESTRICT panel, const float* const* H
   }
 }
 
-// Sine and cosine of 2 pi t for t in [-1/2, 1/2]. Half turns are dropped exactly and become the sign; on the quarter turn
-// that is left, minimax polynomials in t^2 (absolute error below 2e-7, float32 rounding included). Highway's Sin and Cos,
-// which reduce radians and do so twice, make AccumulateFourier take 1.7 times as long in 2 dimensions, 1.3 in 64 (measured).
+// Sine and cosine of 2 pi t for t in [-1/2, 1/2]. Half turns are dropped exactly and become the sign; on the quarter
+// turn that is left, minimax polynomials in t^2 (absolute error below 2e-7, float32 rounding included). Highway's Sin
+// and Cos, which reduce radians and do so twice, make AccumulateFourier take 1.7 times as long in 2 dimensions, 1.3 in
+// 64 (measured).
 HWY_INLINE void SinCosTurns(FloatVector t, FloatVector& sine, FloatVector& cosine) {
   const FloatTag tag;
   const IntTag int_tag;
@@ -111,8 +112,8 @@ HWY_INLINE void SinCosTurns(FloatVector t, FloatVector& sine, FloatVector& cosin
   cosine = hn::Xor(q, sign);
 }
 
-// Phases of `count` <= kBlockRows rows against panel `index`, whole turns dropped. Rows beyond the last of a tile repeat it
-// and are not read by the callers.
+// Phases of `count` <= kBlockRows rows against panel `index`, whole turns dropped. Rows beyond the last of a tile
+// repeat it and are not read by the callers.
 HWY_INLINE void BlockPhases(const FrequencyPanels& panels, size_t index, MatrixView rows, float* HWY_RESTRICT phases) {
   const size_t dimension = panels.dimension;
   for (size_t begin = 0; begin < rows.rows; begin += kTileRows) {
@@ -199,10 +200,10 @@ void Evaluate(const FrequencyPanels& panels, MatrixView queries, const double* H
               hn::MulAdd(hn::PromoteTo(double_tag, hn::LowerHalf(cosine)), hn::LoadU(double_tag, cos_weight),
                          hn::Mul(hn::PromoteTo(double_tag, hn::LowerHalf(sine)), hn::LoadU(double_tag, sin_weight)));
           const HalfFloatTag half_tag;
-          const DoubleVector high = hn::MulAdd(
-              hn::PromoteTo(double_tag, hn::UpperHalf(half_tag, cosine)), hn::LoadU(double_tag, cos_weight + half),
-              hn::Mul(hn::PromoteTo(double_tag, hn::UpperHalf(half_tag, sine)),
-                      hn::LoadU(double_tag, sin_weight + half)));
+          const DoubleVector high = hn::MulAdd(hn::PromoteTo(double_tag, hn::UpperHalf(half_tag, cosine)),
+                                               hn::LoadU(double_tag, cos_weight + half),
+                                               hn::Mul(hn::PromoteTo(double_tag, hn::UpperHalf(half_tag, sine)),
+                                                       hn::LoadU(double_tag, sin_weight + half)));
           sum = hn::Add(sum, hn::Add(low, high));
           squares = hn::MulAdd(low, low, hn::MulAdd(high, high, squares));
         }

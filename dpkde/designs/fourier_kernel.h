@@ -13,8 +13,8 @@ namespace dpkde {
 // Frequencies laid out for the kernels below: panels of kPanelColumns frequencies, each panel coordinate-major
 // (panel[i * kPanelColumns + j] is coordinate i of frequency j), the last panel padded with zeros.
 //
-// Frequencies are in turns (omega / 2 pi) a unit of the coordinate, as float32 values. Phases of `wide` panels are added
-// in double precision, for frequencies whose phases may exceed what float32 resolves.
+// Frequencies are in turns (omega / 2 pi) a unit of the coordinate, as float32 values. Phases of `wide` panels are
+// added in double precision, for frequencies whose phases may exceed what float32 resolves.
 struct FrequencyPanels {
   static constexpr size_t kPanelColumns = 64;
 
@@ -38,23 +38,23 @@ FrequencyPanels MakeFrequencyPanels(absl::Span<const float> turns, size_t dimens
 inline constexpr int kFourierGridBits = 20;
 inline constexpr int64_t kFourierGridUnit = int64_t{1} << kFourierGridBits;
 
-// Every pair (a, b) = round(2^20 (cos, sin)) that the kernel adds satisfies a^2 + b^2 <= kFourierPairNorm^2, checked: the
-// kernel replaces a pair that fails (none does but for phases of NaN) by (0, 0).
+// Every pair (a, b) = round(2^20 (cos, sin)) that the kernel adds satisfies a^2 + b^2 <= kFourierPairNorm^2, checked:
+// the kernel replaces a pair that fails (none does but for phases of NaN) by (0, 0).
 inline constexpr int64_t kFourierPairNorm = kFourierGridUnit + 2;
 
 // Adds to cos_sums[j] and sin_sums[j], each of length panels.padded(), the pairs of all rows. rows n x dimension.
 //
-// Purity: the pair of a row is a function of that row's bytes and the frequencies alone, whatever its position, the other
-// rows, the number of threads and the SIMD target: one accumulator a phase, coordinates ascending, one fused multiply-add
-// a term, in every lane and remainder. A BLAS does not give this.
+// Purity: the pair of a row is a function of that row's bytes and the frequencies alone, whatever its position, the
+// other rows, the number of threads and the SIMD target: one accumulator a phase, coordinates ascending, one fused
+// multiply-add a term, in every lane and remainder. A BLAS does not give this.
 //
 // Dispatches at run time to AVX2 or AVX-512. Cost: n * frequencies * (dimension fused multiply-adds + about 30 vector
 // operations). Thread-safe; no allocation.
 void AccumulateFourier(const FrequencyPanels& panels, MatrixView rows, int64_t* cos_sums, int64_t* sin_sums);
 
-// For each query y: sums[q] = sum_j u_j with u_j = cos_weights[j] cos(omega_j y) + sin_weights[j] sin(omega_j y), and, if
-// square_sums is not null, square_sums[q] = sum_j u_j^2. Weights have length panels.padded() and are zero in the padding.
-// The same phases and sines as above; added in double precision.
+// For each query y: sums[q] = sum_j u_j with u_j = cos_weights[j] cos(omega_j y) + sin_weights[j] sin(omega_j y), and,
+// if square_sums is not null, square_sums[q] = sum_j u_j^2. Weights have length panels.padded() and are zero in the
+// padding. The same phases and sines as above; added in double precision.
 void EvaluateFourier(const FrequencyPanels& panels, MatrixView queries, const double* cos_weights,
                      const double* sin_weights, double* sums, double* square_sums);
 

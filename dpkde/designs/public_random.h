@@ -1,9 +1,8 @@
 #ifndef DPKDE_DESIGNS_PUBLIC_RANDOM_H_
 #define DPKDE_DESIGNS_PUBLIC_RANDOM_H_
 
-#include <cstdint>
-
 #include <boost/random/mersenne_twister.hpp>
+#include <cstdint>
 
 #include "absl/strings/string_view.h"
 
@@ -12,12 +11,12 @@ namespace dpkde {
 // Version of the scheme below; part of every file whose content depends on it.
 inline constexpr uint32_t kPublicRandomScheme = 1;
 
-// The engine of public randomness (frequencies): a stream of its own for each (seed, purpose, index), so that no two uses
-// share numbers and feature k is the same whatever the number of features. Seeded through SHA-256; adjacent seeds or indices
-// have nothing in common.
+// The engine of public randomness (frequencies): a stream of its own for each (seed, purpose, index), so that no two
+// uses share numbers and feature k is the same whatever the number of features. Seeded through SHA-256; adjacent seeds
+// or indices have nothing in common.
 //
-// Boost.Random's distributions give one stream on every platform (std:: ones do not) when compiled with -ffp-contract=off;
-// what is left of a libm's last bit disappears when results are rounded to float32.
+// Boost.Random's distributions give one stream on every platform (std:: ones do not) when compiled with
+// -ffp-contract=off; what is left of a libm's last bit disappears when results are rounded to float32.
 //
 // Public: it decides which features are used, never the noise. Noise comes from dpkde/noise.
 boost::random::mt19937_64 PublicStream(uint64_t seed, absl::string_view purpose, uint64_t index);

@@ -116,8 +116,8 @@ void SplineAxis::Fit(double y, double* psi) const {
 }
 
 SplineAxis::Quality SplineAxis::MeasureQuality() const {
-  // Away from the ends every cell looks the same, so a run of cells at one end and one in the middle stand for all (the axis
-  // is symmetric).
+  // Away from the ends every cell looks the same, so a run of cells at one end and one in the middle stand for all (the
+  // axis is symmetric).
   constexpr int kPerCell = 8;
   constexpr size_t kEndCells = 12;
   const size_t half = (cells_ + 1) / 2;

@@ -9,8 +9,8 @@
 
 namespace dpkde {
 
-// One axis of a spline grid: [0, width] cut into equal cells that carry cells + 3 cubic B-splines, and the least-squares fit
-// of the kernel's factor f(. - y) in them.
+// One axis of a spline grid: [0, width] cut into equal cells that carry cells + 3 cubic B-splines, and the
+// least-squares fit of the kernel's factor f(. - y) in them.
 //
 // The fit minimises integral_0^width (f(x - y) - sum_j psi_j B_j(x))^2 dx + ridge * cell * |psi|^2. The ridge keeps the
 // functions at the ends, of which the box sees little, from growing large coefficients and with them noise.

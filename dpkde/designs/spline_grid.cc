@@ -76,7 +76,8 @@ class SplineGridFunction final : public ReleasedFunction {
   }
 
  private:
-  // Adds to `row`, over the last axis, the values at `offset` summed over the axes axis .. d - 2 with their coefficients.
+  // Adds to `row`, over the last axis, the values at `offset` summed over the axes axis .. d - 2 with their
+  // coefficients.
   void AddRows(const std::vector<TrimmedFit>& fits, size_t axis, size_t offset, double coefficient,
                std::vector<double>& row) const {
     const TrimmedFit& fit = fits[axis];
@@ -119,8 +120,7 @@ class SplineGridDesign final : public Design {
     const double largest_l2 = std::ceil(std::exp2(kGridBits - d / 2.0)) + std::exp2(2.0 * d);
     l2_bound_ = static_cast<uint64_t>(largest_l2);
     grid.add_remove = {static_cast<uint64_t>(kGridUnit), l2_bound_};
-    grid.replace = {static_cast<uint64_t>(2 * kGridUnit),
-                    static_cast<uint64_t>(std::ceil(std::sqrt(2.0) * l2_bound_))};
+    grid.replace = {static_cast<uint64_t>(2 * kGridUnit), static_cast<uint64_t>(std::ceil(std::sqrt(2.0) * l2_bound_))};
     grid.mean_square_weight = mean_square_weight;
     groups_ = {grid, CountGroup(functions_, 0)};
   }
@@ -176,9 +176,9 @@ class SplineGridDesign final : public Design {
   }
 
  private:
-  // Weights to integers that are non-negative and sum to 2^20, with the norm that the sensitivity declares. The check cannot
-  // fail unless the arithmetic above is wrong; then the fixed vector of equal weights takes the record's place, so that the
-  // guarantee does not rest on floating point.
+  // Weights to integers that are non-negative and sum to 2^20, with the norm that the sensitivity declares. The check
+  // cannot fail unless the arithmetic above is wrong; then the fixed vector of equal weights takes the record's place,
+  // so that the guarantee does not rest on floating point.
   void Round(absl::Span<const double> weights, absl::Span<int64_t> integers) const {
     int64_t sum = 0;
     size_t largest = 0;

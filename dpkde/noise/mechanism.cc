@@ -26,12 +26,13 @@ double RoundedUp(double sum, size_t count) {
                         std::numeric_limits<double>::infinity());
 }
 
-// (1 + e^epsilon) times the total variation between independent discrete Gaussians of `sigmas` and rounded continuous ones.
+// (1 + e^epsilon) times the total variation between independent discrete Gaussians of `sigmas` and rounded continuous
+// ones.
 //
-// For one: the density of the rounded one at z, relative to that of the discrete one, is 1 + (z^2/sigma^2 - 1) / (24 sigma^2) +
-// O(sigma^-4), so their chi-square divergence is 2 / (24 sigma^2)^2 (1 + O(sigma^-2)) = 1 / (288 sigma^4) (...). Independent
-// ones multiply 1 + chi^2, and total variation is at most sqrt(chi^2) / 2. The factor 2 in front pays for the O() terms at
-// sigma >= kSmallestSigma, where they are below 1e-5.
+// For one: the density of the rounded one at z, relative to that of the discrete one, is 1 + (z^2/sigma^2 - 1) / (24
+// sigma^2) + O(sigma^-4), so their chi-square divergence is 2 / (24 sigma^2)^2 (1 + O(sigma^-2)) = 1 / (288 sigma^4)
+// (...). Independent ones multiply 1 + chi^2, and total variation is at most sqrt(chi^2) / 2. The factor 2 in front
+// pays for the O() terms at sigma >= kSmallestSigma, where they are below 1e-5.
 double GaussianSamplerDelta(double epsilon, const std::vector<CoordinateGroup>& groups,
                             const std::vector<uint64_t>& sigmas) {
   double sum = 0;
@@ -179,7 +180,8 @@ absl::Status Mechanism::ComputeGuarantee(const PrivacySpec& privacy) {
   }
   if (guarantee_.epsilon > privacy.epsilon() || guarantee_.delta > privacy.delta().value_or(0)) {
     return absl::InvalidArgumentError(absl::StrCat("noise scales guarantee epsilon = ", guarantee_.epsilon,
-                                                   ", delta = ", guarantee_.delta, " only, which is more than was stated"));
+                                                   ", delta = ", guarantee_.delta,
+                                                   " only, which is more than was stated"));
   }
   return absl::OkStatus();
 }

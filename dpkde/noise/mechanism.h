@@ -15,8 +15,8 @@
 
 namespace dpkde {
 
-// What adding a mechanism's noise guarantees: (epsilon, delta)-differential privacy for integer vectors whose neighbours
-// differ by no more than the groups' sensitivities. Computed from the scales, rounding up.
+// What adding a mechanism's noise guarantees: (epsilon, delta)-differential privacy for integer vectors whose
+// neighbours differ by no more than the groups' sensitivities. Computed from the scales, rounding up.
 struct NoiseGuarantee {
   double epsilon = 0;
   double delta = 0;
@@ -26,32 +26,33 @@ struct NoiseGuarantee {
   double mu = 0;
 };
 
-// Additive noise for a vector of integers in groups, calibrated to a privacy guarantee; the one room through which noise
-// enters a release.
+// Additive noise for a vector of integers in groups, calibrated to a privacy guarantee; the one room through which
+// noise enters a release.
 //
 //   DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::Calibrate(proto::LAPLACE, design.groups(), privacy));
 //   mechanism.AddNoise(absl::MakeSpan(values), source);
 //
 // LAPLACE: exact discrete Laplace noise of integer scale t_g on each coordinate of group g. A neighbour changes the log
-// density of group g by at most l1_g / t_g, so the whole is pure epsilon-private with epsilon = sum_g l1_g / t_g (Ghosh,
-// Roughgarden, Sundararajan 2009; Dwork et al. 2006).
-// GAUSSIAN: exact discrete Gaussian noise of integer sigma_g. The rounded continuous Gaussian on integers is post-processing
-// of the Gaussian mechanism, so it is (epsilon, delta)-private exactly when GaussianDelta(epsilon, mu) <= delta with mu^2 =
-// sum_g (l2_g / sigma_g)^2 (Balle and Wang 2018); the discrete one costs sampler_delta more.
+// density of group g by at most l1_g / t_g, so the whole is pure epsilon-private with epsilon = sum_g l1_g / t_g
+// (Ghosh, Roughgarden, Sundararajan 2009; Dwork et al. 2006). GAUSSIAN: exact discrete Gaussian noise of integer
+// sigma_g. The rounded continuous Gaussian on integers is post-processing of the Gaussian mechanism, so it is (epsilon,
+// delta)-private exactly when GaussianDelta(epsilon, mu) <= delta with mu^2 = sum_g (l2_g / sigma_g)^2 (Balle and Wang
+// 2018); the discrete one costs sampler_delta more.
 //
-// The budget is shared among groups so that sum_g mean_square_weight_g * variance_g is least: shares of epsilon proportional
-// to (weight l1^2)^(1/3), shares of mu^2 proportional to l2 sqrt(weight). Shares depend on public values only.
+// The budget is shared among groups so that sum_g mean_square_weight_g * variance_g is least: shares of epsilon
+// proportional to (weight l1^2)^(1/3), shares of mu^2 proportional to l2 sqrt(weight). Shares depend on public values
+// only.
 //
 // A group of sensitivity 0 gets scale 0: no noise. Immutable; thread-safe, but for the source.
 class Mechanism {
  public:
-  // The least noise within `privacy`. kInvalidArgument for an unknown kind, GAUSSIAN without delta, or parameters so small
-  // that scales exceed 2^56 or that the discrete Gaussian is not close enough (sampler_delta > delta / 1000).
+  // The least noise within `privacy`. kInvalidArgument for an unknown kind, GAUSSIAN without delta, or parameters so
+  // small that scales exceed 2^56 or that the discrete Gaussian is not close enough (sampler_delta > delta / 1000).
   static absl::StatusOr<Mechanism> Calibrate(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
                                              const PrivacySpec& privacy);
 
-  // With given scales, one a group: for loading. kInvalidArgument if they guarantee less than `privacy`, or if a group with a
-  // sensitivity has no noise.
+  // With given scales, one a group: for loading. kInvalidArgument if they guarantee less than `privacy`, or if a group
+  // with a sensitivity has no noise.
   static absl::StatusOr<Mechanism> FromScales(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
                                               absl::Span<const uint64_t> scales, const PrivacySpec& privacy);
 
@@ -62,11 +63,13 @@ class Mechanism {
   // Variance of each coordinate of each group, in squared units of the integers. Public.
   const std::vector<double>& variances() const { return variances_; }
 
-  // sum_g mean_square_weight_g * variance_g: the mean over the query region of an answer's noise variance, in squared units.
+  // sum_g mean_square_weight_g * variance_g: the mean over the query region of an answer's noise variance, in squared
+  // units.
   double PredictedVariance() const;
 
-  // Adds independent noise to every coordinate of every group; sums are taken in 128 bits and saturate. Privacy holds for a
-  // source of the system's random bits (SystemBitSource) only, and for one call: two calls on the same values average out.
+  // Adds independent noise to every coordinate of every group; sums are taken in 128 bits and saturate. Privacy holds
+  // for a source of the system's random bits (SystemBitSource) only, and for one call: two calls on the same values
+  // average out.
   void AddNoise(absl::Span<int64_t> values, BitSource& source) const;
 
   // Of the kind: "exact discrete Laplace".

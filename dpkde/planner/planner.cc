@@ -45,7 +45,8 @@ class Planner {
     }
     if (!inputs_.expected_similarity.has_value()) {
       result_.assumptions.push_back(
-          "expected similarity 1, the worst case: all records in one place (a public guess of the mean similarity gives "
+          "expected similarity 1, the worst case: all records in one place (a public guess of the mean similarity "
+          "gives "
           "sharper predictions and often a better choice)");
     }
     Consider("spline_grid", &Planner::AddSplineGrids);
@@ -139,8 +140,7 @@ class Planner {
     spec.mutable_monte_carlo()->set_orthogonal(orthogonal);
     spec.mutable_monte_carlo()->set_public_seed(inputs_.public_seed);
     if (!orthogonal || inputs_.dimension <= kLargestOrthogonalDimension) {
-      DPKDE_RETURN_IF_ERROR(
-          CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
+      DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
     } else {
       return absl::InvalidArgumentError(
           absl::StrCat("drawing it takes too long above ", kLargestOrthogonalDimension, " dimensions"));

@@ -21,8 +21,8 @@ struct PlanInputs {
   absl::optional<Domain> domain;
   // What the release may spend.
   PrivacySpec privacy;
-  // A public number of records: the row count under REPLACE, a guess or a noised count under ADD_REMOVE. Never the row count
-  // of a private file: the choice would publish it.
+  // A public number of records: the row count under REPLACE, a guess or a noised count under ADD_REMOVE. Never the row
+  // count of a private file: the choice would publish it.
   double public_n = 0;
   // A public guess of the mean of f over records and queries; nullopt: 1, the worst case, all records in one place.
   absl::optional<double> expected_similarity = absl::nullopt;
@@ -55,11 +55,12 @@ struct PlanResult {
   std::vector<std::string> assumptions;
 };
 
-// Predicts the error of every admissible design, noise and size, and sorts by the total: sqrt(noise^2 + approximation^2).
-// Candidates within 1 % of the best are considered equal, and the one with fewest coordinates is put first.
+// Predicts the error of every admissible design, noise and size, and sorts by the total: sqrt(noise^2 +
+// approximation^2). Candidates within 1 % of the best are considered equal, and the one with fewest coordinates is put
+// first.
 //
-// Sizes considered: lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths and three ridges; 2^5 to 2^12
-// Monte-Carlo features (more only if asked for: records cost time in proportion).
+// Sizes considered: lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths and three ridges; 2^5 to
+// 2^12 Monte-Carlo features (more only if asked for: records cost time in proportion).
 //
 // kInvalidArgument if nothing is admissible, with the reasons. No privacy effect: reads public values only.
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);

@@ -1,8 +1,8 @@
 #include "dpkde/privacy/gaussian_calibration.h"
 
+#include <algorithm>
 #include <boost/math/special_functions/erf.hpp>
 #include <boost/multiprecision/cpp_bin_float.hpp>
-#include <algorithm>
 #include <cmath>
 
 #include "absl/status/status.h"
@@ -29,8 +29,8 @@ Real DeltaOf(const Real& epsilon, const Real& mu) {
 }
 
 double BisectMu(double epsilon, double delta) {
-  // delta grows with mu. A first guess by bisection in hardware precision; then a bracket around it that holds exactly, and
-  // exact bisection down to one unit in the last place.
+  // delta grows with mu. A first guess by bisection in hardware precision; then a bracket around it that holds exactly,
+  // and exact bisection down to one unit in the last place.
   double low = 1e-300, high = 1e4;
   while (high / low > 1 + 1e-13) {
     const double middle = std::sqrt(low) * std::sqrt(high);

@@ -44,8 +44,8 @@ class PrivacySpec {
   absl::optional<double> delta() const { return delta_; }
   Neighboring neighboring() const { return neighboring_; }
 
-  // The spec with epsilon scaled by `share` in (0, 1]; by basic composition, shares that add up to at most 1 pay for one
-  // whole, delta included once.
+  // The spec with epsilon scaled by `share` in (0, 1]; by basic composition, shares that add up to at most 1 pay for
+  // one whole, delta included once.
   PrivacySpec WithEpsilonShare(double share) const;
 
   // A larger epsilon protects nothing and would make scales round to zero.

@@ -6,16 +6,16 @@
 
 namespace dpkde {
 
-// The largest change that one step between neighbouring datasets makes to a part of the integer vector that an accumulator
-// holds, in grid units, rounded up. Bounds for every possible record, proven beside each design, and held by integer checks
-// when the record is added: never measured on data.
+// The largest change that one step between neighbouring datasets makes to a part of the integer vector that an
+// accumulator holds, in grid units, rounded up. Bounds for every possible record, proven beside each design, and held
+// by integer checks when the record is added: never measured on data.
 struct Sensitivity {
   uint64_t l1 = 0;
   uint64_t l2 = 0;
 };
 
-// Coordinates first, first + stride, ..., `count` of them, that share one noise scale. The groups of a design are disjoint
-// and cover its vector. A record may contribute to all of them, so their losses add up:
+// Coordinates first, first + stride, ..., `count` of them, that share one noise scale. The groups of a design are
+// disjoint and cover its vector. A record may contribute to all of them, so their losses add up:
 //   pure epsilon:  sum_g l1_g / t_g <= epsilon;      Gaussian:  sum_g (l2_g / sigma_g)^2 <= mu^2.
 struct CoordinateGroup {
   size_t first = 0;
@@ -28,7 +28,8 @@ struct CoordinateGroup {
   // sum_j psi_j(y) * value_j / unit. Decides how the budget is shared among groups: utility only, no privacy effect.
   double mean_square_weight = 0;
 
-  // Least share of the budget (of epsilon, or of mu^2) that the group gets whatever its weight, in [0, 1). Utility only.
+  // Least share of the budget (of epsilon, or of mu^2) that the group gets whatever its weight, in [0, 1). Utility
+  // only.
   double least_share = 0;
 };
 

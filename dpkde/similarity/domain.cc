@@ -13,8 +13,8 @@ namespace dpkde {
 absl::StatusOr<Domain> Domain::Box(std::vector<double> lower, std::vector<double> upper) {
   if (lower.empty()) return absl::InvalidArgumentError("domain must have at least one coordinate");
   if (lower.size() != upper.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("domain must have as many lower as upper bounds, but has ",
-                                                   lower.size(), " and ", upper.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("domain must have as many lower as upper bounds, but has ", lower.size(), " and ", upper.size()));
   }
   std::vector<float> low, high;
   for (size_t i = 0; i < lower.size(); ++i) {
@@ -23,8 +23,9 @@ absl::StatusOr<Domain> Domain::Box(std::vector<double> lower, std::vector<double
     DPKDE_RETURN_IF_ERROR(CheckFinite("domain bound in float32", low[i]));
     DPKDE_RETURN_IF_ERROR(CheckFinite("domain bound in float32", high[i]));
     if (!(low[i] < high[i])) {
-      return absl::InvalidArgumentError(absl::StrCat("domain must have lower bounds below upper bounds, but coordinate ",
-                                                     i, " has ", lower[i], " and ", upper[i]));
+      return absl::InvalidArgumentError(
+          absl::StrCat("domain must have lower bounds below upper bounds, but coordinate ", i, " has ", lower[i],
+                       " and ", upper[i]));
     }
   }
   return Domain(std::move(low), std::move(high));

@@ -15,8 +15,8 @@ namespace dpkde {
 //   DPKDE_ASSIGN_OR_RETURN(Domain domain, Domain::Box({-180, 15}, {-60, 72}));
 //
 // A record outside is moved to the nearest point of the box before anything else is computed: an answer is the sum of
-// f(clamp(x), y). Clamping is a function of the one record, so it costs no privacy. The box must be chosen without looking
-// at the private data; a certificate lists it as asserted to be public.
+// f(clamp(x), y). Clamping is a function of the one record, so it costs no privacy. The box must be chosen without
+// looking at the private data; a certificate lists it as asserted to be public.
 //
 // Bounds are float32, as records are. A value; thread-safe.
 class Domain {
@@ -34,8 +34,8 @@ class Domain {
   // The box's diagonal, the largest Euclidean distance of two records.
   double Diameter() const;
 
-  // out = the nearest point of the box to x; NaN goes to the lower bound (callers refuse or replace NaN before). Lengths are
-  // dimension(); in place is allowed.
+  // out = the nearest point of the box to x; NaN goes to the lower bound (callers refuse or replace NaN before).
+  // Lengths are dimension(); in place is allowed.
   void Clamp(const float* x, float* out) const;
 
   bool Contains(absl::Span<const float> x) const;

@@ -15,9 +15,10 @@ namespace {
 
 using Spec = proto::SimilaritySpec;
 
-constexpr Spec::Kind kKinds[] = {
-    Spec::GAUSSIAN,   Spec::LAPLACIAN,  Spec::EXPONENTIAL, Spec::MATERN, Spec::RATIONAL_QUADRATIC, Spec::CAUCHY, Spec::INVERSE_L2,
-    Spec::INVERSE_L1, Spec::PRODUCT_CAUCHY, Spec::L1,          Spec::LP_POWER, Spec::L2,                 Spec::L2_SQUARED};
+constexpr Spec::Kind kKinds[] = {Spec::GAUSSIAN,           Spec::LAPLACIAN, Spec::EXPONENTIAL, Spec::MATERN,
+                                 Spec::RATIONAL_QUADRATIC, Spec::CAUCHY,    Spec::INVERSE_L2,  Spec::INVERSE_L1,
+                                 Spec::PRODUCT_CAUCHY,     Spec::L1,        Spec::LP_POWER,    Spec::L2,
+                                 Spec::L2_SQUARED};
 
 bool IsKernel(Spec::Kind kind) { return kind >= Spec::GAUSSIAN && kind <= Spec::PRODUCT_CAUCHY; }
 

@@ -13,8 +13,8 @@
 
 namespace dpkde {
 
-// A similarity f(x, y): validated, with its exact evaluation, which is the oracle that every private answer is held against.
-// proto::SimilaritySpec has the definitions.
+// A similarity f(x, y): validated, with its exact evaluation, which is the oracle that every private answer is held
+// against. proto::SimilaritySpec has the definitions.
 //
 //   proto::SimilaritySpec spec;
 //   spec.set_kind(proto::SimilaritySpec::GAUSSIAN);
@@ -26,8 +26,8 @@ namespace dpkde {
 // Evaluation is on raw points: the exact sum is as private as the points. A value; thread-safe.
 class Similarity {
  public:
-  // kInvalidArgument for an unknown kind, for a parameter that the kind needs and that is out of range, and for one that it
-  // does not take.
+  // kInvalidArgument for an unknown kind, for a parameter that the kind needs and that is out of range, and for one
+  // that it does not take.
   static absl::StatusOr<Similarity> Create(const proto::SimilaritySpec& spec);
 
   const proto::SimilaritySpec& spec() const { return spec_; }
@@ -54,9 +54,9 @@ class Similarity {
   // f of two points that differ by `difference` in one coordinate.
   double EvaluateAxis(double difference) const;
 
-  // sums[j] = sum_i f(points_i, queries_j), exact up to rounding (in double precision), with the same bits for any number of
-  // threads. points n x d, queries q x d, sums q. O(n q d) time in blocks that stay in cache; O(1) memory beyond the result.
-  // Requires points.columns == queries.columns.
+  // sums[j] = sum_i f(points_i, queries_j), exact up to rounding (in double precision), with the same bits for any
+  // number of threads. points n x d, queries q x d, sums q. O(n q d) time in blocks that stay in cache; O(1) memory
+  // beyond the result. Requires points.columns == queries.columns.
   void Sum(MatrixView points, MatrixView queries, ThreadPool& pool, absl::Span<double> sums) const;
 
  private:

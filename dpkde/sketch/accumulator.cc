@@ -54,7 +54,8 @@ Accumulator::~Accumulator() {
 
 absl::Status Accumulator::CheckOpen() const {
   if (open_ && parts_ != nullptr) return absl::OkStatus();
-  return absl::FailedPreconditionError("the accumulator has been released or merged; one accumulator gives one release");
+  return absl::FailedPreconditionError(
+      "the accumulator has been released or merged; one accumulator gives one release");
 }
 
 absl::Status Accumulator::CheckCapacity(uint64_t more) const {

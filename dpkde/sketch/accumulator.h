@@ -26,10 +26,10 @@ namespace dpkde {
 //   SystemBitSource source;
 //   DPKDE_ASSIGN_OR_RETURN(Release release, std::move(accumulator).Privatize(source));
 //
-// Private data: it has no query, no serialised form and no copy, and the only thing that comes out is the Release of one
-// Privatize, which is (epsilon, delta)-differentially private as the plan's privacy says: the sums are integers, each record's
-// part is a function of that record alone and within the design's sensitivities, and the mechanism's noise is calibrated to
-// those.
+// Private data: it has no query, no serialised form and no copy, and the only thing that comes out is the Release of
+// one Privatize, which is (epsilon, delta)-differentially private as the plan's privacy says: the sums are integers,
+// each record's part is a function of that record alone and within the design's sensitivities, and the mechanism's
+// noise is calibrated to those.
 //
 // Sums are exact, so the result does not depend on order, batches, threads or shards: bit for bit. Memory: 8 bytes a
 // coordinate a thread, whatever the number of records. Time: see the designs.
@@ -43,19 +43,21 @@ class Accumulator {
     kReplace,  // count it as a record at the centre of the domain (or the origin): a fixed public vector
   };
 
-  // Plans are public: nothing in them may depend on the records. The mechanism is calibrated here, so that a guarantee that
-  // cannot be met fails before data is read. `pool` must outlive the accumulator.
+  // Plans are public: nothing in them may depend on the records. The mechanism is calibrated here, so that a guarantee
+  // that cannot be met fails before data is read. `pool` must outlive the accumulator.
   static absl::StatusOr<Accumulator> Create(const proto::ReleasePlan& plan, BadRecords bad_records, ThreadPool& pool);
 
   Accumulator(Accumulator&&) = default;
   Accumulator& operator=(Accumulator&&) = default;
   ~Accumulator();
 
-  // Adds n x dimension records. On an error nothing is added: kInvalidArgument for another number of columns or a bad record
-  // (rows counted from 0 over all batches); kResourceExhausted beyond the plan's capacity; kFailedPrecondition after Privatize.
+  // Adds n x dimension records. On an error nothing is added: kInvalidArgument for another number of columns or a bad
+  // record (rows counted from 0 over all batches); kResourceExhausted beyond the plan's capacity; kFailedPrecondition
+  // after Privatize.
   absl::Status Add(MatrixView records);
 
-  // Adds what `other` has seen. kInvalidArgument, naming the field, unless the plans are equal; then `other` is unchanged.
+  // Adds what `other` has seen. kInvalidArgument, naming the field, unless the plans are equal; then `other` is
+  // unchanged.
   absl::Status Merge(Accumulator&& other);
 
   // Adds noise and returns the release; the accumulator is empty afterwards and refuses everything. Noise is drawn from
@@ -86,9 +88,9 @@ class Accumulator {
   bool open_ = true;
 };
 
-// Releases how many records there are, before a plan is made, from a small share of the budget: `count` plus exact discrete
-// Laplace noise of scale ceil(1 / epsilon), epsilon-differentially private under ADD_REMOVE, where one record changes the
-// count by one. Saturates. kInvalidArgument unless epsilon is finite, positive and at least 2^-50.
+// Releases how many records there are, before a plan is made, from a small share of the budget: `count` plus exact
+// discrete Laplace noise of scale ceil(1 / epsilon), epsilon-differentially private under ADD_REMOVE, where one record
+// changes the count by one. Saturates. kInvalidArgument unless epsilon is finite, positive and at least 2^-50.
 absl::StatusOr<proto::PlanningCount> ReleasePlanningCount(uint64_t count, double epsilon, BitSource& source);
 
 }  // namespace dpkde

@@ -17,8 +17,8 @@ namespace {
 
 constexpr char kEnvelopeKind[] = "release";
 
-// 97.5 % quantile of the normal law. Noise in an answer is a sum of many independent terms; a single Laplace term would be
-// covered with 93.7 %.
+// 97.5 % quantile of the normal law. Noise in an answer is a sum of many independent terms; a single Laplace term would
+// be covered with 93.7 %.
 constexpr double kNormalQuantile = 1.959964;
 
 }  // namespace
@@ -75,21 +75,21 @@ Release::Count Release::count() const {
           std::sqrt(mechanism_.variances().back()) / unit};
 }
 
-absl::Status Release::CheckQueries(MatrixView queries) const {
+absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const {
   if (queries.columns != dimension()) {
-    return absl::InvalidArgumentError(absl::StrCat("queries must have ", dimension(), " columns, as the release has, but have ",
-                                                   queries.columns));
+    return absl::InvalidArgumentError(
+        absl::StrCat("queries must have ", dimension(), " columns, as the release has, but have ", queries.columns));
   }
   for (size_t r = 0; r < queries.rows; ++r) {
     for (size_t c = 0; c < queries.columns; ++c) {
       if (std::isfinite(queries.row(r)[c])) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("row ", r, ", column ", c, " (counting from 0): must be finite, but is ", queries.row(r)[c]));
+      return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
+                                                     " (counting from 0): must be finite, but is ", queries.row(r)[c]));
     }
     if (design_->refuses_queries_outside_domain() && !domain_->Contains(queries.row(r))) {
-      return absl::InvalidArgumentError(absl::StrCat("row ", r, " (counting from 0): is outside the domain ",
-                                                     domain_->DebugString(), ", where a ", DesignName(design_->spec()),
-                                                     " has no answer"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("row ", first_row + r, " (counting from 0): is outside the domain ", domain_->DebugString(),
+                       ", where a ", DesignName(design_->spec()), " has no answer"));
     }
   }
   return absl::OkStatus();

@@ -28,8 +28,8 @@ struct DensityEstimate {
   // certainty about the approximation), or over noise and random frequencies (Monte-Carlo).
   double ci95_low = 0;
   double ci95_high = 0;
-  // Deterministic designs: |E sum - S(y)| is at most this, whatever the data, up to the noise of the count (y in the domain).
-  // nullopt for random designs, whose approximation error is in the interval.
+  // Deterministic designs: |E sum - S(y)| is at most this, whatever the data, up to the noise of the count (y in the
+  // domain). nullopt for random designs, whose approximation error is in the interval.
   absl::optional<double> bias_bound;
   // S(y) / n, from the noised count; nullopt when the noised count is at most 2.
   absl::optional<double> mean;
@@ -49,18 +49,22 @@ struct DensityEstimate {
 // Immutable; thread-safe. Movable.
 class Release {
  public:
-  // Loading is building: the bytes go through the same checks as a new release, and the noise scales must guarantee what
-  // the certificate states. kDataLoss for damaged or foreign bytes, kFailedPrecondition for another version or for frequencies
-  // that this machine draws otherwise. The cost is that of making the design again.
+  // Loading is building: the bytes go through the same checks as a new release, and the noise scales must guarantee
+  // what the certificate states. kDataLoss for damaged or foreign bytes, kFailedPrecondition for another version or for
+  // frequencies that this machine draws otherwise. The cost is that of making the design again.
   static absl::StatusOr<Release> Deserialize(absl::string_view bytes);
 
   // Equal releases give equal bytes. Holds nothing but proto::Release.
   std::string Serialize() const;
 
-  // One estimate a query row; q x dimension(), finite. kInvalidArgument, naming row and column, for another dimension, a value
-  // that is not finite, or a query outside the domain where the design cannot extend (lattice). Threads do not change
-  // the results. Cost: see the designs.
+  // One estimate a query row; q x dimension(), finite. kInvalidArgument, naming row and column, for another dimension,
+  // a value that is not finite, or a query outside the domain where the design cannot extend (lattice). Threads do not
+  // change the results. Cost: see the designs.
   absl::StatusOr<std::vector<DensityEstimate>> Estimate(MatrixView queries, ThreadPool& pool) const;
+
+  // The conditions of Estimate alone, for callers that check everything before the first answer. Rows are numbered from
+  // `first_row` in messages.
+  absl::Status CheckQueries(MatrixView queries, uint64_t first_row = 0) const;
 
   // The number of records: exact under REPLACE (then std_error is 0), noised under ADD_REMOVE.
   struct Count {
@@ -89,7 +93,6 @@ class Release {
   Release(proto::Release message, Similarity similarity, absl::optional<Domain> domain, std::unique_ptr<Design> design,
           Mechanism mechanism);
 
-  absl::Status CheckQueries(MatrixView queries) const;
   void Finish(const Answer& answer, DensityEstimate& estimate) const;
 
   proto::Release message_;

@@ -46,7 +46,8 @@ proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const Design&
   uint64_t l1 = 0;
   double l2_square = 0;
   for (const CoordinateGroup& group : design.groups()) {
-    const Sensitivity& sensitivity = plan.privacy().neighboring() == proto::ADD_REMOVE ? group.add_remove : group.replace;
+    const Sensitivity& sensitivity =
+        plan.privacy().neighboring() == proto::ADD_REMOVE ? group.add_remove : group.replace;
     l1 += sensitivity.l1;
     l2_square += static_cast<double>(sensitivity.l2) * sensitivity.l2;
   }

@@ -43,8 +43,7 @@ Problem MakeProblem(const benchmark::State& state) {
   problem.frequencies = state.range(1);
   problem.rows = Normals(kRows * problem.dimension, 1);
   problem.turns = Normals(problem.frequencies * problem.dimension, 0.1);
-  problem.panels =
-      MakeFrequencyPanels(problem.turns, problem.dimension, std::vector<bool>(problem.frequencies, false));
+  problem.panels = MakeFrequencyPanels(problem.turns, problem.dimension, std::vector<bool>(problem.frequencies, false));
   return problem;
 }
 

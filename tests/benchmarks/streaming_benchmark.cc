@@ -2,9 +2,9 @@
 //
 //   bazel run //tests/benchmarks:streaming_benchmark
 //
-// Prints rows a second, peak memory and the share of the machine's sgemm rate (OpenBLAS, the shape of the phases, all cores,
-// measured before and after in this process) that the build as a whole reaches: reading, phases, sines, rounding, checks.
-// The rows are real: four letters of letter.npy each.
+// Prints rows a second, peak memory and the share of the machine's sgemm rate (OpenBLAS, the shape of the phases, all
+// cores, measured before and after in this process) that the build as a whole reaches: reading, phases, sines,
+// rounding, checks. The rows are real: four letters of letter.npy each.
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -34,9 +34,7 @@ constexpr size_t kRows = 1000000;
 constexpr size_t kColumns = 64;
 constexpr size_t kFrequencies = 2048;
 
-double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 // Multiply-adds a second.
 double SgemmRate() {
@@ -55,7 +53,8 @@ double SgemmRate() {
 
 int Run(const std::string& tool, const std::string& letters_path) {
   const std::string folder = std::getenv("TMPDIR") != nullptr ? std::getenv("TMPDIR") : "/tmp";
-  const std::string input = folder + "/dpkde_streaming_benchmark.npy", output = folder + "/dpkde_streaming_benchmark.dpkde";
+  const std::string input = folder + "/dpkde_streaming_benchmark.npy",
+                    output = folder + "/dpkde_streaming_benchmark.dpkde";
   {
     const Points letters = LoadPoints(letters_path);
     boost::random::mt19937_64 engine(1);
@@ -73,10 +72,11 @@ int Run(const std::string& tool, const std::string& letters_path) {
   const double start = Seconds();
   const pid_t child = fork();
   if (child == 0) {
-    execl(tool.c_str(), "dpkde_build", "density", ("--input=" + input).c_str(), "--similarity=gaussian", "--bandwidth=8",
-          "--domain_min=0", "--domain_max=15", "--epsilon=1", "--delta=1e-6", "--neighboring=add_remove",
-          "--expected_n=1000000", "--design=monte_carlo", ("--features=" + std::to_string(kFrequencies)).c_str(), "--overwrite",
-          ("--output=" + output).c_str(), static_cast<char*>(nullptr));
+    execl(tool.c_str(), "dpkde_build", "density", ("--input=" + input).c_str(), "--similarity=gaussian",
+          "--bandwidth=8", "--domain_min=0", "--domain_max=15", "--epsilon=1", "--delta=1e-6",
+          "--neighboring=add_remove", "--expected_n=1000000", "--design=monte_carlo",
+          ("--features=" + std::to_string(kFrequencies)).c_str(), "--overwrite", ("--output=" + output).c_str(),
+          static_cast<char*>(nullptr));
     std::_Exit(127);
   }
   int status = 0;

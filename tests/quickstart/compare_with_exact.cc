@@ -25,7 +25,8 @@ int Compare(const std::string& records_path, const std::string& queries_path, co
   std::ifstream file(names_path);
   for (std::string line; std::getline(file, line);) names.push_back(line);
   if (names.size() != queries.rows()) {
-    absl::FPrintF(stderr, "%s: must have a name for each of %d queries, but has %d\n", names_path, queries.rows(), names.size());
+    absl::FPrintF(stderr, "%s: must have a name for each of %d queries, but has %d\n", names_path, queries.rows(),
+                  names.size());
     return 1;
   }
   ThreadPool pool;

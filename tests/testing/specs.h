@@ -29,11 +29,16 @@ inline Similarity Laplacian(double bandwidth) { return MakeSimilarity(proto::Sim
 // One of each kernel, with parameters that differ from their special cases.
 inline std::vector<Similarity> AllKernels(double h) {
   using Spec = proto::SimilaritySpec;
-  return {MakeSimilarity(Spec::GAUSSIAN, h),   MakeSimilarity(Spec::LAPLACIAN, h),
-          MakeSimilarity(Spec::EXPONENTIAL, h), MakeSimilarity(Spec::MATERN, h, 0.5),
-          MakeSimilarity(Spec::MATERN, h, 1.5), MakeSimilarity(Spec::MATERN, h, 2.5),
-          MakeSimilarity(Spec::RATIONAL_QUADRATIC, h, 0.7), MakeSimilarity(Spec::CAUCHY, h),
-          MakeSimilarity(Spec::INVERSE_L2, h), MakeSimilarity(Spec::INVERSE_L1, h),
+  return {MakeSimilarity(Spec::GAUSSIAN, h),
+          MakeSimilarity(Spec::LAPLACIAN, h),
+          MakeSimilarity(Spec::EXPONENTIAL, h),
+          MakeSimilarity(Spec::MATERN, h, 0.5),
+          MakeSimilarity(Spec::MATERN, h, 1.5),
+          MakeSimilarity(Spec::MATERN, h, 2.5),
+          MakeSimilarity(Spec::RATIONAL_QUADRATIC, h, 0.7),
+          MakeSimilarity(Spec::CAUCHY, h),
+          MakeSimilarity(Spec::INVERSE_L2, h),
+          MakeSimilarity(Spec::INVERSE_L1, h),
           MakeSimilarity(Spec::PRODUCT_CAUCHY, h)};
 }
 

@@ -28,8 +28,13 @@ TEST(LatticeTest, ApproximatesWithinItsSupError) {
     size_t dimension;
     double width, tolerance;
   } cases[] = {
-      {Gaussian(1), 1, 20, 1e-2}, {Gaussian(1), 1, 20, 1e-6},   {Gaussian(30), 1, 20, 1e-4}, {Gaussian(1), 2, 10, 1e-3},
-      {Gaussian(2), 3, 6, 1e-3},  {Laplacian(1), 1, 10, 1e-2}, {Laplacian(3), 1, 10, 1e-3},
+      {Gaussian(1), 1, 20, 1e-2},
+      {Gaussian(1), 1, 20, 1e-6},
+      {Gaussian(30), 1, 20, 1e-4},
+      {Gaussian(1), 2, 10, 1e-3},
+      {Gaussian(2), 3, 6, 1e-3},
+      {Laplacian(1), 1, 10, 1e-2},
+      {Laplacian(3), 1, 10, 1e-3},
       {MakeSimilarity(proto::SimilaritySpec::EXPONENTIAL, 2), 1, 10, 1e-2},
       {MakeSimilarity(proto::SimilaritySpec::MATERN, 1, 1.5), 1, 10, 1e-3},
       {MakeSimilarity(proto::SimilaritySpec::MATERN, 1, 2.5), 1, 10, 1e-4},
@@ -81,8 +86,8 @@ TEST(MonteCarloTest, EveryKernelIsUnbiasedOverSeeds) {
       double sum = 0, squares = 0;
       constexpr int kSeeds = 400;
       for (int seed = 0; seed < kSeeds; ++seed) {
-        const auto design = MakeMonteCarloDesign(similarity, 3, Cube(3, -1, 1),
-                                                 MonteCarloDesign(64, orthogonal, seed).monte_carlo());
+        const auto design =
+            MakeMonteCarloDesign(similarity, 3, Cube(3, -1, 1), MonteCarloDesign(64, orthogonal, seed).monte_carlo());
         ASSERT_TRUE(design.ok()) << design.status();
         const double value = Feature(**design, x.view(), y.view());
         sum += value;
@@ -105,7 +110,8 @@ TEST(MonteCarloTest, OrthogonalFrequenciesHaveLessVariance) {
     for (int seed = 0; seed < 300; ++seed) {
       const auto design = MakeMonteCarloDesign(Gaussian(1), 8, absl::nullopt,
                                                MonteCarloDesign(64, orthogonal == 1, seed).monte_carlo());
-      const double error = Feature(**design, x.view(), y.view()) - Gaussian(1).Evaluate(x.view().row(0), y.view().row(0));
+      const double error =
+          Feature(**design, x.view(), y.view()) - Gaussian(1).Evaluate(x.view().row(0), y.view().row(0));
       variance[orthogonal] += error * error;
     }
   }
@@ -151,7 +157,8 @@ TEST(MonteCarloTest, WideFrequenciesKeepTheirPrecision) {
   const Similarity similarity = Laplacian(0.001);
   const auto design = MakeMonteCarloDesign(similarity, 1, Cube(1, -100, 100), MonteCarloDesign(4096).monte_carlo());
   const float x = 12.3456f, near = 12.3459f;
-  EXPECT_NEAR(Feature(**design, {&x, 1, 1}, {&near, 1, 1}), similarity.EvaluateAxis(double{x} - near), 5 / std::sqrt(8192.0));
+  EXPECT_NEAR(Feature(**design, {&x, 1, 1}, {&near, 1, 1}), similarity.EvaluateAxis(double{x} - near),
+              5 / std::sqrt(8192.0));
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "dpkde/designs/fourier_kernel.h"
 
 #include <gtest/gtest.h>
+#include <hwy/targets.h>
 
 #include <cmath>
-#include <hwy/targets.h>
 #include <limits>
 #include <vector>
 
@@ -86,8 +86,7 @@ TEST(FourierKernelTest, SinesAndCosinesAreRight) {
   // Phases of wide frequencies are exact to 2^-24 turns whatever their size; narrow ones to their own rounding.
   for (const double scale : {0.01, 1.0, 300.0}) {
     const Points turns = UniformPoints(64, 2, -scale, scale, 3);
-    const FrequencyPanels panels =
-        MakeFrequencyPanels(turns.values, 2, std::vector<bool>(64, scale > 100));
+    const FrequencyPanels panels = MakeFrequencyPanels(turns.values, 2, std::vector<bool>(64, scale > 100));
     const Points rows = UniformPoints(200, 2, -3, 3, 4);
     const double tolerance = scale > 100 ? 1e-6 : 1e-6 + 40 * scale * 0x1p-24;
     for (size_t r = 0; r < rows.rows(); ++r) {
@@ -105,8 +104,8 @@ TEST(FourierKernelTest, SinesAndCosinesAreRight) {
 
 TEST(FourierKernelTest, NoFloatBreaksTheNorm) {
   const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
-  const std::vector<float> values = {0,     -0.0f, 1e-45f, -1e-40f, 0.125f, 0.25f, 0.5f, 1e7f,
-                                     -1e9f, 1e30f, 3.4e38f, -3.4e38f, inf,   -inf,  nan,  16777217.0f};
+  const std::vector<float> values = {0,     -0.0f, 1e-45f,  -1e-40f,  0.125f, 0.25f, 0.5f, 1e7f,
+                                     -1e9f, 1e30f, 3.4e38f, -3.4e38f, inf,    -inf,  nan,  16777217.0f};
   const FrequencyPanels panels = TestPanels(1, 1000);
   for (float value : values) {
     const Sums sums = Accumulate(panels, {&value, 1, 1});

@@ -1,4 +1,5 @@
-// What one record adds never exceeds the declared sensitivity, for any record; and comes near it, so that no noise is wasted.
+// What one record adds never exceeds the declared sensitivity, for any record; and comes near it, so that no noise is
+// wasted.
 
 #include <gtest/gtest.h>
 
@@ -44,8 +45,22 @@ Points Records(size_t dimension) {
   const Points outside = UniformPoints(1000, dimension, -1e4, 1e4, 2);
   records.values.insert(records.values.end(), outside.values.begin(), outside.values.end());
   const float inf = std::numeric_limits<float>::infinity();
-  const float corners[] = {0.0f, -0.0f, 3, -3, std::nextafter(3.0f, 4.0f), std::nextafter(-3.0f, -4.0f), 1e-45f, -1e-40f,
-                           1.5f, 0.857142857f, 1e30f, -1e30f, 3.4e38f, inf, -inf, std::nanf("")};
+  const float corners[] = {0.0f,
+                           -0.0f,
+                           3,
+                           -3,
+                           std::nextafter(3.0f, 4.0f),
+                           std::nextafter(-3.0f, -4.0f),
+                           1e-45f,
+                           -1e-40f,
+                           1.5f,
+                           0.857142857f,
+                           1e30f,
+                           -1e30f,
+                           3.4e38f,
+                           inf,
+                           -inf,
+                           std::nanf("")};
   for (float a : corners) {
     records.values.insert(records.values.end(), dimension, a);
     // The same in one coordinate only.

@@ -69,12 +69,14 @@ TEST(SplineGridTest, ApproximatesWithinItsSupError) {
     std::vector<uint32_t> cells;
     double ridge;
   } cases[] = {
-      {Gaussian(1), {12}, 1e-6}, {Gaussian(1), {20}, 1e-3},   {Gaussian(20), {1}, 1e-6},  {Laplacian(1), {30}, 1e-4},
-      {Gaussian(1), {12, 9}, 1e-4}, {Gaussian(2), {6, 6, 6}, 1e-4}, {Gaussian(4), {3, 3, 3, 3}, 1e-4},
+      {Gaussian(1), {12}, 1e-6},         {Gaussian(1), {20}, 1e-3},    {Gaussian(20), {1}, 1e-6},
+      {Laplacian(1), {30}, 1e-4},        {Gaussian(1), {12, 9}, 1e-4}, {Gaussian(2), {6, 6, 6}, 1e-4},
+      {Gaussian(4), {3, 3, 3, 3}, 1e-4},
   };
   for (const auto& test : cases) {
     const size_t d = test.cells.size();
-    const auto design = MakeSplineGridDesign(test.similarity, Cube(d, -5, 5), SplineGridDesign(test.cells, test.ridge).spline_grid());
+    const auto design =
+        MakeSplineGridDesign(test.similarity, Cube(d, -5, 5), SplineGridDesign(test.cells, test.ridge).spline_grid());
     ASSERT_TRUE(design.ok()) << design.status();
     const Points points = UniformPoints(2000, d, -5, 5, 1);
     double worst = 0;
@@ -84,9 +86,11 @@ TEST(SplineGridTest, ApproximatesWithinItsSupError) {
       EXPECT_EQ(sums[(*design)->count_coordinate()], kGridUnit);
       Answer answer;
       const std::vector<double> variances(2);
-      (*design)->MakeReleasedFunction(sums, variances)->Evaluate(points.view().Slice(i + 1, i + 2),
-                                                                 absl::MakeSpan(&answer, 1));
-      worst = std::max(worst, std::abs(answer.sum - test.similarity.Evaluate(points.view().row(i), points.view().row(i + 1))));
+      (*design)
+          ->MakeReleasedFunction(sums, variances)
+          ->Evaluate(points.view().Slice(i + 1, i + 2), absl::MakeSpan(&answer, 1));
+      worst = std::max(worst,
+                       std::abs(answer.sum - test.similarity.Evaluate(points.view().row(i), points.view().row(i + 1))));
     }
     EXPECT_LE(worst, *(*design)->SupError() * 1.02 + 1e-5);
     // The bound is not idle: it is met within a factor that grows with the dimension.

@@ -40,7 +40,8 @@ std::vector<CoordinateGroup> PairsAndCount() {
   return groups;
 }
 
-double LaplaceLoss(const std::vector<CoordinateGroup>& groups, const std::vector<uint64_t>& scales, Neighboring neighboring) {
+double LaplaceLoss(const std::vector<CoordinateGroup>& groups, const std::vector<uint64_t>& scales,
+                   Neighboring neighboring) {
   double loss = 0;
   for (size_t g = 0; g < groups.size(); ++g) {
     if (scales[g] > 0) loss += SensitivityOf(groups[g], neighboring).l1 / static_cast<double>(scales[g]);
@@ -115,7 +116,8 @@ TEST(MechanismTest, SharesAreOptimal) {
         scales[a] = static_cast<uint64_t>(scales[a] * 0.99);
         const double left = before - loss(a, scales[a]);
         const double sensitivity = kind == proto::LAPLACE ? groups[b].add_remove.l1 : groups[b].add_remove.l2;
-        scales[b] = static_cast<uint64_t>(std::ceil(sensitivity / (kind == proto::LAPLACE ? left : std::sqrt(left)))) + 2;
+        scales[b] =
+            static_cast<uint64_t>(std::ceil(sensitivity / (kind == proto::LAPLACE ? left : std::sqrt(left)))) + 2;
         const auto other = Mechanism::FromScales(kind, groups, scales, privacy);
         ASSERT_TRUE(other.ok()) << other.status();
         EXPECT_GT(other->PredictedVariance(), mechanism->PredictedVariance());
@@ -188,8 +190,8 @@ TEST(MechanismTest, SumsSaturate) {
   EXPECT_GT(at_the_end, 50);
 }
 
-// What AddNoise adds has the law that was promised: KS over 10^5 coordinates at the level of 10^-6; a law 1.1 times as wide
-// is told apart (its distance is above 0.02).
+// What AddNoise adds has the law that was promised: KS over 10^5 coordinates at the level of 10^-6; a law 1.1 times as
+// wide is told apart (its distance is above 0.02).
 TEST(MechanismTest, NoiseHasThePromisedLaw) {
   constexpr size_t kCount = 100000;
   const std::vector<CoordinateGroup> groups = {Group(0, kCount / 2, 2, kUnit, kUnit, 1),

@@ -66,7 +66,8 @@ TEST(PlannerTest, SaysWhyNothingIsAdmissible) {
   inputs.public_n = 1000;
   const auto status = Plan(inputs).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  for (const char* reason : {"spline_grid: needs a domain", "lattice: the lattice design needs a domain", "monte_carlo:"}) {
+  for (const char* reason :
+       {"spline_grid: needs a domain", "lattice: the lattice design needs a domain", "monte_carlo:"}) {
     EXPECT_NE(std::string(status.message()).find(reason), std::string::npos) << status;
   }
 }
@@ -78,7 +79,8 @@ TEST(PlannerTest, SaysWhatItAssumed) {
   const auto plan = Plan(inputs);
   ASSERT_EQ(plan->assumptions.size(), 1u);
   // The worst case asks for finer cells.
-  EXPECT_GT(plan->candidates[0].design.spline_grid().cells(0), Plan(ZipCodeInputs(PureAddRemove(1)))->candidates[0].design.spline_grid().cells(0));
+  EXPECT_GT(plan->candidates[0].design.spline_grid().cells(0),
+            Plan(ZipCodeInputs(PureAddRemove(1)))->candidates[0].design.spline_grid().cells(0));
 }
 
 TEST(PlannerTest, MoreDataMeansFinerApproximation) {

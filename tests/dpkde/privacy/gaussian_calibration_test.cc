@@ -13,11 +13,8 @@ TEST(GaussianCalibrationTest, MatchesReferences) {
   const struct {
     double epsilon, delta, sigma;
   } cases[] = {
-      {1.0, 1e-06, 4.22467888932684},
-      {0.1, 1e-06, 36.3046904261958},
-      {10.0, 1e-06, 0.541086831818366},
-      {1.0, 1e-12, 6.55782206745885},
-      {0.5, 0.01, 3.14691309860668},
+      {1.0, 1e-06, 4.22467888932684}, {0.1, 1e-06, 36.3046904261958}, {10.0, 1e-06, 0.541086831818366},
+      {1.0, 1e-12, 6.55782206745885}, {0.5, 0.01, 3.14691309860668},
   };
   for (const auto& test : cases) {
     const double mu = *LargestGaussianMu(test.epsilon, test.delta);
@@ -36,8 +33,8 @@ TEST(GaussianCalibrationTest, IsTightAndOnTheSafeSide) {
   }
 }
 
-// At epsilon 0, delta is the total variation 2 Phi(mu/2) - 1: for sigma = 4.225 it is 0.0942, and noise of 0.9 times that
-// would show as 0.1046.
+// At epsilon 0, delta is the total variation 2 Phi(mu/2) - 1: for sigma = 4.225 it is 0.0942, and noise of 0.9 times
+// that would show as 0.1046.
 TEST(GaussianCalibrationTest, TotalVariation) {
   EXPECT_NEAR(*GaussianDelta(0, 1 / 4.225), 0.0942, 5e-5);
   EXPECT_NEAR(*GaussianDelta(0, 1 / (0.9 * 4.225)), 0.1046, 5e-5);

@@ -57,9 +57,9 @@ TEST(PrivacySpecTest, SharesNeverAddUpToMoreThanTheWhole) {
     const PrivacySpec spec = *PrivacySpec::Pure(epsilon, Neighboring::kAddRemove);
     for (double share : {0.01, 0.1, 1.0 / 3, 0.5, 0.9999999}) {
       // In long double, where the sum of two doubles is exact.
-      EXPECT_LE(static_cast<long double>(spec.WithEpsilonShare(share).epsilon()) +
-                    spec.WithEpsilonShare(1 - share).epsilon(),
-                epsilon);
+      EXPECT_LE(
+          static_cast<long double>(spec.WithEpsilonShare(share).epsilon()) + spec.WithEpsilonShare(1 - share).epsilon(),
+          epsilon);
     }
   }
 }

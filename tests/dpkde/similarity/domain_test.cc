@@ -41,8 +41,8 @@ TEST(DomainTest, RefusesBadBounds) {
       {{2}, {1}, "lower bounds below upper"},
       {{std::nan("")}, {1}, "must be finite"},
       {{0}, {std::numeric_limits<double>::infinity()}, "must be finite"},
-      {{0}, {1e300}, "must be finite"},                 // not in float32
-      {{1}, {1 + 1e-12}, "lower bounds below upper"},   // equal in float32
+      {{0}, {1e300}, "must be finite"},                // not in float32
+      {{1}, {1 + 1e-12}, "lower bounds below upper"},  // equal in float32
   };
   for (const auto& test : cases) {
     const auto status = Domain::Box(test.lower, test.upper).status();

@@ -111,9 +111,10 @@ TEST(SimilarityTest, RefusesBadBandwidthsByOnePhrase) {
 
 TEST(SimilarityTest, KnowsItsNames) {
   EXPECT_TRUE(*SimilarityKindFromName("laplacian") == proto::SimilaritySpec::LAPLACIAN);
-  EXPECT_EQ(SimilarityKindFromName("Gaussian").status().message(),
-            "unknown similarity 'Gaussian'; known are gaussian, laplacian, exponential, matern, rational_quadratic, cauchy, "
-            "inverse_l2, inverse_l1, product_cauchy, l1, lp_power, l2, l2_squared");
+  EXPECT_EQ(
+      SimilarityKindFromName("Gaussian").status().message(),
+      "unknown similarity 'Gaussian'; known are gaussian, laplacian, exponential, matern, rational_quadratic, cauchy, "
+      "inverse_l2, inverse_l1, product_cauchy, l1, lp_power, l2, l2_squared");
   EXPECT_FALSE(Similarity::Create(proto::SimilaritySpec()).ok());
 }
 

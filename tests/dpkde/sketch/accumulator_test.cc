@@ -24,7 +24,8 @@ namespace {
 
 using BadRecords = Accumulator::BadRecords;
 
-proto::ReleasePlan TestPlan(const proto::DesignSpec& design, size_t dimension = 2, Similarity similarity = Gaussian(1)) {
+proto::ReleasePlan TestPlan(const proto::DesignSpec& design, size_t dimension = 2,
+                            Similarity similarity = Gaussian(1)) {
   proto::ReleasePlan plan;
   *plan.mutable_similarity() = similarity.spec();
   plan.set_dimension(dimension);
@@ -215,7 +216,9 @@ TEST(AccumulatorTest, RefusesBadPlans) {
   EXPECT_TRUE(refused([](proto::ReleasePlan& plan) { plan.set_mechanism(proto::GAUSSIAN); }));
   EXPECT_TRUE(refused([](proto::ReleasePlan& plan) { plan.clear_privacy(); }));
   EXPECT_TRUE(refused([](proto::ReleasePlan& plan) { plan.mutable_privacy()->set_epsilon(1e-13); }));
-  EXPECT_TRUE(refused([](proto::ReleasePlan& plan) { plan.clear_domain(), plan.mutable_similarity()->set_kind(proto::SimilaritySpec::LAPLACIAN); }));
+  EXPECT_TRUE(refused([](proto::ReleasePlan& plan) {
+    plan.clear_domain(), plan.mutable_similarity()->set_kind(proto::SimilaritySpec::LAPLACIAN);
+  }));
 }
 
 TEST(PlanningCountTest, IsTheCountWithLaplaceNoise) {

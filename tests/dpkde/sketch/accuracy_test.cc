@@ -1,5 +1,5 @@
-// Predictions against real data: the zip codes and the letters, over 1,000 query points each. What --dry_run prints is what
-// Plan predicts, so a prediction that holds here holds for the tool.
+// Predictions against real data: the zip codes and the letters, over 1,000 query points each. What --dry_run prints is
+// what Plan predicts, so a prediction that holds here holds for the tool.
 
 #include <gtest/gtest.h>
 
@@ -81,7 +81,8 @@ std::vector<Case> Cases() {
       {"letter_monte_carlo_gaussian", true, "monte_carlo", proto::GAUSSIAN, 1024, 1, delta, 1, kAny, kAny},
       {"letter_orthogonal_laplace", true, "orthogonal", proto::LAPLACE, 1024, 1, absl::nullopt, 1, kAny, kAny},
       {"letter_orthogonal_gaussian", true, "orthogonal", proto::GAUSSIAN, 1024, 1, delta, 1, kAny, kAny},
-      {"zip_grid_laplace_small_epsilon", false, "spline_grid", proto::LAPLACE, absl::nullopt, 0.1, absl::nullopt, 0.97, kAny, kAny},
+      {"zip_grid_laplace_small_epsilon", false, "spline_grid", proto::LAPLACE, absl::nullopt, 0.1, absl::nullopt, 0.97,
+       kAny, kAny},
   };
 }
 
@@ -108,8 +109,8 @@ double Rms(const std::vector<double>& errors) {
 
 class AccuracyTest : public testing::TestWithParam<Case> {};
 
-// 8 releases, each with public randomness of its own. The noise RMSE over 8,000 answers scatters by a few per cent; a tenth
-// more noise than is stated stays unseen here and is seen by the tests of the samplers.
+// 8 releases, each with public randomness of its own. The noise RMSE over 8,000 answers scatters by a few per cent; a
+// tenth more noise than is stated stays unseen here and is seen by the tests of the samplers.
 TEST_P(AccuracyTest, PredictionsHold) {
   const Case& test = GetParam();
   const Dataset& dataset = test.letters ? Letters() : ZipCodes();
@@ -122,8 +123,8 @@ TEST_P(AccuracyTest, PredictionsHold) {
     const PlanResult plan = *Plan(inputs);
     noise_predicted = plan.candidates[0].noise_error;
     total_predicted = plan.candidates[0].total_error();
-    Accumulator accumulator = *Accumulator::Create(MakeReleasePlan(inputs, plan.candidates[0]),
-                                                   Accumulator::BadRecords::kFail, pool);
+    Accumulator accumulator =
+        *Accumulator::Create(MakeReleasePlan(inputs, plan.candidates[0]), Accumulator::BadRecords::kFail, pool);
     ASSERT_TRUE(accumulator.Add(dataset.points.view()).ok());
 
     // Without noise, to tell noise from approximation.
@@ -151,8 +152,10 @@ TEST_P(AccuracyTest, PredictionsHold) {
   const double coverage = covered / 8000.0;
   double mean = 0;
   for (double sum : dataset.exact) mean += sum / 1000;
-  std::printf("%-32s mean answer %8.1f | noise rmse %8.3f predicted %8.3f | total rmse %8.3f predicted %8.3f | 95 %% covers %.4f\n",
-              test.name.c_str(), mean, noise, noise_predicted, total, total_predicted, coverage);
+  std::printf(
+      "%-32s mean answer %8.1f | noise rmse %8.3f predicted %8.3f | total rmse %8.3f predicted %8.3f | 95 %% covers "
+      "%.4f\n",
+      test.name.c_str(), mean, noise, noise_predicted, total, total_predicted, coverage);
   EXPECT_LE(noise, 1.2 * noise_predicted);
   EXPECT_GE(noise, noise_predicted / 1.2);
   EXPECT_LE(total, 1.2 * total_predicted);
@@ -165,8 +168,8 @@ TEST_P(AccuracyTest, PredictionsHold) {
 INSTANTIATE_TEST_SUITE_P(Designs, AccuracyTest, testing::ValuesIn(Cases()),
                          [](const auto& info) { return info.param.name; });
 
-// The mean of 2,000 releases is the noiseless answer within 6 standard errors at 50 queries: noise has mean zero. Power: a bias
-// of a fifth of the noise would be 9 standard errors; the control shows it.
+// The mean of 2,000 releases is the noiseless answer within 6 standard errors at 50 queries: noise has mean zero.
+// Power: a bias of a fifth of the noise would be 9 standard errors; the control shows it.
 TEST(UnbiasednessTest, TheMeanOfManyReleasesIsTheAnswer) {
   constexpr int kReleases = 2000;
   constexpr size_t kQueries = 50;
@@ -181,7 +184,8 @@ TEST(UnbiasednessTest, TheMeanOfManyReleasesIsTheAnswer) {
         Structure{LatticeDesign(1e-2), proto::LAPLACE}, Structure{LatticeDesign(1e-2), proto::GAUSSIAN},
         Structure{MonteCarloDesign(256), proto::LAPLACE}, Structure{MonteCarloDesign(256), proto::GAUSSIAN}}) {
     const auto design = CreateDesign(Gaussian(1), 2, ZipCodeDomain(), structure.design);
-    const auto mechanism = Mechanism::Calibrate(structure.mechanism, (*design)->groups(), ApproximateAddRemove(1, 1e-6));
+    const auto mechanism =
+        Mechanism::Calibrate(structure.mechanism, (*design)->groups(), ApproximateAddRemove(1, 1e-6));
     std::vector<int64_t> raw((*design)->num_coordinates());
     (*design)->Accumulate(dataset.points.view(), absl::MakeSpan(raw));
     std::vector<Answer> noiseless(kQueries), answers(kQueries);

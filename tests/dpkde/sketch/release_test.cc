@@ -92,8 +92,8 @@ TEST(ReleaseTest, EverySingleBitFlipAndEveryTruncationIsNoticed) {
   EXPECT_FALSE(Release::Deserialize(bytes + '\0').ok());
 }
 
-// Behind a valid checksum: a payload that was damaged before it was sealed. Errors or a release, never a crash and never a
-// large allocation (run under ASan).
+// Behind a valid checksum: a payload that was damaged before it was sealed. Errors or a release, never a crash and
+// never a large allocation (run under ASan).
 TEST(ReleaseTest, ForgedPayloadsAreRefusedOrRead) {
   google::protobuf::SetLogHandler(nullptr);  // it complains of each on stderr
   const std::string bytes = SmallRelease().Serialize();
@@ -161,8 +161,8 @@ TEST(ReleaseTest, CertifiesWhatWasConsumed) {
   EXPECT_TRUE(absl::StrContains(release.DebugString(), "planning count    480 at epsilon 0.25"));
 }
 
-// Every released coordinate is an integer by its type; and whatever the data, every integer is reachable: two neighbours'
-// releases differ by noise of full support, so no value tells them apart for certain.
+// Every released coordinate is an integer by its type; and whatever the data, every integer is reachable: two
+// neighbours' releases differ by noise of full support, so no value tells them apart for certain.
 TEST(ReleaseTest, NeighboursReachTheSameValues) {
   const Points points = UniformPoints(3, 2, -2, 2, 1);
   proto::ReleasePlan plan = TestPlan(SplineGridDesign({1, 1}));
@@ -183,8 +183,8 @@ TEST(ReleaseTest, NeighboursReachTheSameValues) {
   }
 }
 
-// No raw sum and no record in the bytes: canaries are searched for. The control: a release whose noise is negligible would
-// hold the sums nearly bare, and the search finds an exact sum when there is one.
+// No raw sum and no record in the bytes: canaries are searched for. The control: a release whose noise is negligible
+// would hold the sums nearly bare, and the search finds an exact sum when there is one.
 TEST(ReleaseTest, HoldsNoRecordsAndNoRawSums) {
   std::vector<float> canary;
   for (int i = 0; i < 61; ++i) canary.insert(canary.end(), {1.2345678f, -0.87654321f});
@@ -198,9 +198,9 @@ TEST(ReleaseTest, HoldsNoRecordsAndNoRawSums) {
     EXPECT_FALSE(holds(canary[0]));
     EXPECT_FALSE(holds(canary[1]));
     EXPECT_FALSE(holds(double{canary[0]}));
-    EXPECT_FALSE(holds(uint64_t{61}));                // the row count
-    EXPECT_FALSE(holds(int64_t{61} << 20));           // in grid units
-    EXPECT_TRUE(holds(double{-2}));                   // the domain, which is public: the search works
+    EXPECT_FALSE(holds(uint64_t{61}));       // the row count
+    EXPECT_FALSE(holds(int64_t{61} << 20));  // in grid units
+    EXPECT_TRUE(holds(double{-2}));          // the domain, which is public: the search works
   }
 }
 
