@@ -59,7 +59,7 @@ ABSL_FLAG(
     "Lower bounds of the box in which records live: a,b,... or one for all coordinates. Chosen without looking at the "
     "data; records outside are clamped.");
 ABSL_FLAG(std::string, domain_max, "", "Upper bounds of the box.");
-ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, monte_carlo or orthogonal.");
+ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, axis, moments, monte_carlo or orthogonal.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace or gaussian (needs --delta).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
@@ -250,7 +250,7 @@ absl::StatusOr<Settings> ParseFlags() {
   }
 
   const std::string design = absl::GetFlag(FLAGS_design);
-  DPKDE_RETURN_IF_ERROR(CheckChoice("design", design, {"auto", "spline_grid", "lattice", "monte_carlo", "orthogonal"}));
+  DPKDE_RETURN_IF_ERROR(CheckChoice("design", design, {"auto", "spline_grid", "lattice", "axis", "moments", "monte_carlo", "orthogonal"}));
   if (design != "auto") settings.design = design;
   const std::string mechanism = absl::GetFlag(FLAGS_mechanism);
   DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "gaussian"}));

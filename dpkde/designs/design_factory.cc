@@ -3,7 +3,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "dpkde/designs/axis_design.h"
 #include "dpkde/designs/fourier_design.h"
+#include "dpkde/designs/moments_design.h"
 #include "dpkde/designs/spline_grid.h"
 
 namespace dpkde {
@@ -25,6 +27,8 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
         absl::StrCat("domain must have ", dimension, " coordinates, but has ", domain->dimension()));
   }
   if (spec.has_lattice()) return MakeLatticeDesign(similarity, *domain, spec.lattice());
+  if (spec.has_axis()) return MakeAxisDesign(similarity, *domain, spec.axis());
+  if (spec.has_moments()) return MakeMomentsDesign(similarity, *domain, spec.moments());
   return MakeSplineGridDesign(similarity, *domain, spec.spline_grid());
 }
 
@@ -36,6 +40,10 @@ std::string DesignName(const proto::DesignSpec& spec) {
       return spec.monte_carlo().orthogonal() ? "orthogonal" : "monte_carlo";
     case proto::DesignSpec::kSplineGrid:
       return "spline_grid";
+    case proto::DesignSpec::kAxis:
+      return "axis";
+    case proto::DesignSpec::kMoments:
+      return "moments";
     default:
       return "none";
   }
@@ -50,8 +58,10 @@ std::string DescribeDesign(const proto::DesignSpec& spec) {
     case proto::DesignSpec::kSplineGrid:
       return absl::StrCat("spline_grid cells=", absl::StrJoin(spec.spline_grid().cells(), "x"),
                           " ridge=", spec.spline_grid().ridge());
+    case proto::DesignSpec::kAxis:
+      return absl::StrCat("axis harmonics=", spec.axis().harmonics());
     default:
-      return "none";
+      return DesignName(spec);
   }
 }
 

@@ -18,7 +18,8 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
                                                      const absl::optional<Domain>& domain,
                                                      const proto::DesignSpec& spec);
 
-// The name by which users choose it: "lattice", "monte_carlo", "orthogonal", "spline_grid".
+// The name by which users choose it: "lattice", "monte_carlo", "orthogonal", "spline_grid", "axis",
+// "moments".
 std::string DesignName(const proto::DesignSpec& spec);
 
 // The name and its sizes: "spline_grid cells=172x82 ridge=0.0001", "monte_carlo features=2048".

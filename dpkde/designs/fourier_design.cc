@@ -26,8 +26,6 @@ static_assert(kFourierGridUnit == kGridUnit, "the kernel and the designs must ag
 
 constexpr double kTwoPi = boost::math::constants::two_pi<double>();
 
-// Phases above this many turns (2^12 radians) are added in double precision.
-constexpr double kNarrowTurns = 4096 / kTwoPi;
 // Frequencies with phases beyond this (2^40 radians) are redrawn: their probability is below 1e-10.
 constexpr double kLargestTurns = 1099511627776.0 / kTwoPi;
 

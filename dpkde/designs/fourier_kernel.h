@@ -31,6 +31,9 @@ struct FrequencyPanels {
   std::vector<uint32_t> column_of;
 };
 
+// Phases above this many turns (2^12 radians) should be added in double precision: there float32 resolves 2^-14 turns.
+inline constexpr double kNarrowTurns = 4096 / 6.283185307179586;
+
 // `turns` is frequencies x dimension, row-major; wide[k] says whether frequency k needs double precision.
 FrequencyPanels MakeFrequencyPanels(absl::Span<const float> turns, size_t dimension, const std::vector<bool>& wide);
 

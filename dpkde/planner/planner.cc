@@ -22,6 +22,7 @@ namespace {
 constexpr double kLatticeTolerances[] = {1e-2, 1e-3, 1e-4, 1e-5, 1e-6};
 constexpr double kCellsPerBandwidth[] = {0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0};
 constexpr double kRidges[] = {1e-6, 1e-4, 1e-3};
+constexpr uint32_t kMostHarmonics = 16384;
 constexpr uint32_t kFewestFeatures = 32;
 constexpr uint32_t kMostFeatures = 4096;
 
@@ -43,7 +44,7 @@ class Planner {
       return absl::InvalidArgumentError(
           absl::StrCat("expected similarity must be greater than 0 and at most 1, but is ", similarity));
     }
-    if (!inputs_.expected_similarity.has_value()) {
+    if (inputs_.similarity.is_kernel() && !inputs_.expected_similarity.has_value()) {
       result_.assumptions.push_back(
           "expected similarity 1, the worst case: all records in one place (a public guess of the mean similarity "
           "gives "
@@ -51,6 +52,8 @@ class Planner {
     }
     Consider("spline_grid", &Planner::AddSplineGrids);
     Consider("lattice", &Planner::AddLattices);
+    Consider("axis", &Planner::AddAxes);
+    Consider("moments", &Planner::AddMoments);
     Consider("orthogonal", &Planner::AddOrthogonal);
     Consider("monte_carlo", &Planner::AddMonteCarlo);
     if (result_.candidates.empty()) {
@@ -98,6 +101,25 @@ class Planner {
       DPKDE_RETURN_IF_ERROR(AddDesign(spec));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status AddAxes() {
+    absl::Status status;
+    bool added = false;
+    for (uint32_t harmonics = 4; harmonics <= kMostHarmonics; harmonics *= 2) {
+      proto::DesignSpec spec;
+      spec.mutable_axis()->set_harmonics(harmonics);
+      status = AddDesign(spec);
+      if (!status.ok()) break;
+      added = true;
+    }
+    return added ? absl::OkStatus() : status;
+  }
+
+  absl::Status AddMoments() {
+    proto::DesignSpec spec;
+    spec.mutable_moments();
+    return AddDesign(spec);
   }
 
   absl::Status AddSplineGrids() {

@@ -70,6 +70,18 @@ inline proto::DesignSpec SplineGridDesign(std::vector<uint32_t> cells, double ri
   return spec;
 }
 
+inline proto::DesignSpec AxisDesign(uint32_t harmonics) {
+  proto::DesignSpec spec;
+  spec.mutable_axis()->set_harmonics(harmonics);
+  return spec;
+}
+
+inline proto::DesignSpec MomentsDesign() {
+  proto::DesignSpec spec;
+  spec.mutable_moments();
+  return spec;
+}
+
 inline PrivacySpec PureAddRemove(double epsilon) { return *PrivacySpec::Pure(epsilon, Neighboring::kAddRemove); }
 
 inline PrivacySpec ApproximateAddRemove(double epsilon, double delta) {
