@@ -28,6 +28,18 @@ namespace {
 
 using boost::multiprecision::cpp_int;
 
+// floor(sqrt(square)), square >= 0, by Newton's iteration from above: while root > sqrt(square), the next is smaller
+// and, by the inequality of the means, at least floor(sqrt(square)). Far faster than Boost's, which goes bit by bit.
+cpp_int SquareRoot(const cpp_int& square) {
+  if (square == 0) return 0;
+  cpp_int root = cpp_int(1) << (msb(square) / 2 + 1);
+  while (true) {
+    cpp_int next = (root + square / root) >> 1;
+    if (next >= root) return root;
+    root = std::move(next);
+  }
+}
+
 // sqrt(V)·radius/epsilon.
 class ChiScale final : public LazyScale {
  public:
@@ -57,7 +69,7 @@ class ChiScale final : public LazyScale {
       low += digits * digits;
       high += (digits + 1) * (digits + 1);
     }
-    Set(gamma_.words(), scale_.Times({sqrt(low), sqrt(high) + 1, -fraction_bits}));
+    Set(gamma_.words(), scale_.Times({SquareRoot(low), SquareRoot(high) + 1, -fraction_bits}));
   }
 
   const NoiseScale& scale_;
