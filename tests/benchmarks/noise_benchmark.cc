@@ -8,6 +8,8 @@
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/discrete_gaussian.h"
 #include "dpkde/noise/discrete_laplace.h"
+#include "dpkde/noise/knorm_ball.h"
+#include "dpkde/noise/knorm_disks.h"
 
 namespace dpkde {
 namespace {
@@ -33,6 +35,24 @@ void Scales(benchmark::internal::Benchmark* benchmark) {
 }
 BENCHMARK_TEMPLATE(Draws, DiscreteLaplace)->Apply(Scales);
 BENCHMARK_TEMPLATE(Draws, DiscreteGaussian)->Apply(Scales);
+
+// K-norm noise: items are whole vectors. The second argument is log2 of the scale, bound/epsilon: 2^20 is ordinary; at
+// 2^62 hardly any coordinate is decided by the first word.
+void DiskProductVectors(benchmark::State& state) {
+  SystemBitSource bits;
+  const DiskProductNoise noise = DiskProductNoise::Create(state.range(0), uint64_t{1} << state.range(1), 1).value();
+  for (auto _ : state) benchmark::DoNotOptimize(noise.Sample(bits).data());
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(DiskProductVectors)->ArgsProduct({{1, 64, 2048, 4096}, {20, 40, 62}});
+
+void BallVectors(benchmark::State& state) {
+  SystemBitSource bits;
+  const BallNoise noise = BallNoise::Create(state.range(0), uint64_t{1} << state.range(1), 1).value();
+  for (auto _ : state) benchmark::DoNotOptimize(noise.Sample(bits).data());
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(BallVectors)->ArgsProduct({{1, 100, 1000}, {20, 40, 62}});
 
 }  // namespace
 }  // namespace dpkde

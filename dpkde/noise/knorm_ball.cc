@@ -1,0 +1,110 @@
+#include "dpkde/noise/knorm_ball.h"
+
+#include <utility>
+
+#include "absl/types/optional.h"
+#include "boost/multiprecision/cpp_int.hpp"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/noise/fatal.h"
+#include "dpkde/noise/lazy_real.h"
+#include "dpkde/noise/saturating_add.h"
+
+// z = (radius/epsilon)·sqrt(V)·(g_1, .., g_d), V ~ chi²_{d+1} and g_i ~ N(0, 1) independent, has density
+// ∝ exp(−epsilon·‖z‖_2/radius). Proof, radius = epsilon = 1: z is spherically symmetric, and so is the density, so it
+// is enough that ‖z‖_2 = sqrt(V·‖g‖²) has the density's radial law, ∝ r^(d−1)·exp(−r): Gamma(d). With E[(chi²_k)^(s/2)]
+// = 2^(s/2)·Γ((k+s)/2)/Γ(k/2), and Γ(x)·Γ(x + 1/2) = 2^(1−2x)·sqrt(pi)·Γ(2x) (duplication) at x = (d+s)/2 and x = d/2,
+//   E[‖z‖^s] = 2^s·Γ((d+s)/2)·Γ((d+1+s)/2)/(Γ(d/2)·Γ((d+1)/2)) = Γ(d+s)/Γ(d)
+// for all real s >= 0 (and imaginary s: the characteristic function of log‖z‖): the moments of Gamma(d), which fix the
+// law.
+//
+// chi²_{d+1} is twice a Gamma of shape (d+1)/2: for odd d an integer shape; for even d, 2·Gamma(d/2) plus one squared
+// normal.
+//
+// Variance: E[V]·E[g²] = d + 1.
+
+namespace dpkde {
+namespace {
+
+using boost::multiprecision::cpp_int;
+
+// floor(sqrt(square)), square >= 0, by Newton's iteration from above: while root > sqrt(square), the next is smaller
+// and, by the inequality of the means, at least floor(sqrt(square)). Far faster than Boost's, which goes bit by bit.
+cpp_int SquareRoot(const cpp_int& square) {
+  if (square == 0) return 0;
+  cpp_int root = cpp_int(1) << (msb(square) / 2 + 1);
+  while (true) {
+    cpp_int next = (root + square / root) >> 1;
+    if (next >= root) return root;
+    root = std::move(next);
+  }
+}
+
+// sqrt(V)·radius/epsilon.
+class ChiScale final : public LazyScale {
+ public:
+  ChiScale(const NoiseScale& scale, uint64_t dimension, BitSource& bits)
+      : scale_(scale), gamma_((dimension + 1) / 2, bits) {
+    if (dimension % 2 == 0) normal_ = DrawNormal(bits);
+    Update();
+  }
+
+  void Extend(BitSource& bits) override {
+    gamma_.Extend(bits);
+    // It may be ahead already.
+    if (normal_.has_value() && normal_->fraction.words() < gamma_.words()) normal_->fraction.Extend(bits);
+    Update();
+  }
+
+ private:
+  void Update() {
+    // In units of 2^(-2·fraction_bits), sqrt(V) then of 2^-fraction_bits.
+    const int64_t fraction_bits = 64 * static_cast<int64_t>(gamma_.words());
+    cpp_int low = gamma_.low() << (fraction_bits + 1);
+    cpp_int high = (gamma_.low() + gamma_.shape()) << (fraction_bits + 1);
+    if (normal_.has_value()) {
+      const size_t ahead = normal_->fraction.words() - gamma_.words();
+      const cpp_int digits =
+          (cpp_int(normal_->integer) << fraction_bits) + (normal_->fraction.Digits() >> (64 * ahead));
+      low += digits * digits;
+      high += (digits + 1) * (digits + 1);
+    }
+    Set(gamma_.words(), scale_.Times({SquareRoot(low), SquareRoot(high) + 1, -fraction_bits}));
+  }
+
+  const NoiseScale& scale_;
+  LazyGamma gamma_;
+  absl::optional<LazyReal> normal_;
+};
+
+}  // namespace
+
+absl::StatusOr<BallNoise> BallNoise::Create(uint64_t dimension, uint64_t radius, double epsilon) {
+  DPKDE_RETURN_IF_ERROR(
+      CheckInRange("dimension", static_cast<int64_t>(dimension), 1, static_cast<int64_t>(kMaxDimension)));
+  DPKDE_RETURN_IF_ERROR(CheckNoiseScale("radius", radius, epsilon));
+  return BallNoise(dimension, NoiseScale(radius, epsilon));
+}
+
+std::vector<absl::int128> BallNoise::Sample(BitSource& bits) const {
+  ChiScale scale(radius_, dimension_, bits);
+  std::vector<absl::int128> noise;
+  noise.reserve(dimension_);
+  for (uint64_t i = 0; i < dimension_; ++i) {
+    LazyReal normal = DrawNormal(bits);
+    noise.push_back(RoundedProduct(scale, normal, bits));
+  }
+  return noise;
+}
+
+void BallNoise::AddTo(absl::Span<int64_t> values, BitSource& bits) const {
+  if (values.size() != dimension_) Fatal("BallNoise: as many values as dimensions");
+  const std::vector<absl::int128> noise = Sample(bits);
+  for (uint64_t i = 0; i < dimension_; ++i) values[i] = SaturatingAdd(values[i], noise[i]);
+}
+
+double BallNoise::Variance() const {
+  return (static_cast<double>(dimension_) + 1) * radius_.value() * radius_.value() + 1.0 / 12;
+}
+
+}  // namespace dpkde
