@@ -60,7 +60,7 @@ ABSL_FLAG(
     "data; records outside are clamped.");
 ABSL_FLAG(std::string, domain_max, "", "Upper bounds of the box.");
 ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, axis, moments, monte_carlo or orthogonal.");
-ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace or gaussian (needs --delta).");
+ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
 ABSL_FLAG(
@@ -250,11 +250,15 @@ absl::StatusOr<Settings> ParseFlags() {
   }
 
   const std::string design = absl::GetFlag(FLAGS_design);
-  DPKDE_RETURN_IF_ERROR(CheckChoice("design", design, {"auto", "spline_grid", "lattice", "axis", "moments", "monte_carlo", "orthogonal"}));
+  DPKDE_RETURN_IF_ERROR(CheckChoice(
+      "design", design, {"auto", "spline_grid", "lattice", "axis", "moments", "monte_carlo", "orthogonal"}));
   if (design != "auto") settings.design = design;
   const std::string mechanism = absl::GetFlag(FLAGS_mechanism);
-  DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "gaussian"}));
-  if (mechanism != "auto") settings.mechanism = mechanism == "laplace" ? proto::LAPLACE : proto::GAUSSIAN;
+  DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "knorm", "gaussian"}));
+  if (mechanism != "auto")
+    settings.mechanism = mechanism == "laplace" ? proto::LAPLACE
+                         : mechanism == "knorm" ? proto::KNORM
+                                                : proto::GAUSSIAN;
   if (absl::GetFlag(FLAGS_features).has_value()) {
     DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--features", *absl::GetFlag(FLAGS_features), 1, 1 << 20)));
     if (design != "monte_carlo" && design != "orthogonal") {
@@ -422,11 +426,11 @@ absl::Status PrintPlan(PlanInputs inputs, double n) {
                          CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, choice.design));
   DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism,
                          Mechanism::Calibrate(choice.mechanism, design->groups(), inputs.privacy));
-  const auto scales = std::minmax_element(mechanism.scales().begin(), mechanism.scales().end());
-  absl::PrintF("chosen: %s, %s noise; scales %.6g to %.6g records; spends epsilon = %.10g, delta = %.10g\n",
-               DescribeDesign(choice.design), MechanismName(choice.mechanism),
-               static_cast<double>(*scales.first) / kGridUnit, static_cast<double>(*scales.second) / kGridUnit,
-               mechanism.guarantee().epsilon, mechanism.guarantee().delta);
+  const auto variances = std::minmax_element(mechanism.variances().begin(), mechanism.variances().end());
+  absl::PrintF(
+      "chosen: %s, %s noise; standard deviations of %.6g to %.6g records; spends epsilon = %.10g, delta = %.10g\n",
+      DescribeDesign(choice.design), MechanismName(choice.mechanism), std::sqrt(*variances.first) / kGridUnit,
+      std::sqrt(*variances.second) / kGridUnit, mechanism.guarantee().epsilon, mechanism.guarantee().delta);
   const Sensitivity& first = SensitivityOf(design->groups()[0], inputs.privacy.neighboring());
   absl::PrintF("sensitivity of each of %d groups: L1 %.8g, L2 %.8g; of the count: %d\n\n", design->groups().size() - 1,
                static_cast<double>(first.l1) / kGridUnit, static_cast<double>(first.l2) / kGridUnit,

@@ -109,6 +109,7 @@ class AxisDesign final : public Design {
         CoordinateGroup group;
         group.first = 2 * h * i + k;
         group.count = 2;
+        group.shape = GroupShape::kDisk;
         group.stride = h;
         group.add_remove = pair;
         group.replace = {2 * pair.l1, 2 * pair.l2};

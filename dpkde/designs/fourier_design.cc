@@ -58,6 +58,7 @@ std::vector<CoordinateGroup> FourierGroups(absl::Span<const double> coefficients
     CoordinateGroup group;
     group.first = k;
     group.count = 2;
+    group.shape = GroupShape::kDisk;
     group.stride = m;
     group.add_remove = pair;
     group.replace = {2 * pair.l1, 2 * pair.l2};

@@ -54,6 +54,7 @@ class MomentsDesign final : public Design {
     CoordinateGroup sums;
     sums.first = 0;
     sums.count = d;
+    sums.shape = GroupShape::kBall;
     sums.add_remove = {static_cast<uint64_t>(std::ceil(std::sqrt(static_cast<double>(d)) * bound_)), bound_};
     sums.replace = {2 * sums.add_remove.l1, 2 * sums.add_remove.l2};
     sums.mean_square_weight = 4 * radius_ * radius_ * mean_square;

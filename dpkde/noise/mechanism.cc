@@ -1,5 +1,7 @@
 #include "dpkde/noise/mechanism.h"
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -7,8 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
-#include "dpkde/noise/discrete_gaussian.h"
-#include "dpkde/noise/discrete_laplace.h"
+#include "dpkde/noise/knorm_blocks.h"
 #include "dpkde/privacy/gaussian_calibration.h"
 
 namespace dpkde {
@@ -34,37 +35,14 @@ double RoundedUp(double sum, size_t count) {
 // (...). Independent ones multiply 1 + chi^2, and total variation is at most sqrt(chi^2) / 2. The factor 2 in front
 // pays for the O() terms at sigma >= kSmallestSigma, where they are below 1e-5.
 double GaussianSamplerDelta(double epsilon, const std::vector<CoordinateGroup>& groups,
-                            const std::vector<uint64_t>& sigmas) {
+                            const proto::NoiseScales& sigmas) {
   double sum = 0;
   for (size_t g = 0; g < groups.size(); ++g) {
-    if (sigmas[g] == 0) continue;
-    const double sigma = sigmas[g];
+    const double sigma = sigmas.scale(g);
+    if (sigma == 0) continue;
     sum += groups[g].count / (288 * sigma * sigma * sigma * sigma);
   }
   return 2 * (1 + std::exp(epsilon)) * std::sqrt(std::expm1(sum)) / 2;
-}
-
-// Shares of the budget proportional to `demand`, each at least its group's least share, adding up to at most 1.
-std::vector<double> Shares(const std::vector<CoordinateGroup>& groups, std::vector<double> demand) {
-  double total = 0;
-  for (double value : demand) total += value;
-  if (!(total > 0)) return demand;
-  for (double& value : demand) value /= total;
-  // Raising one group lowers the rest, which may push another below its least share: repeat until none is.
-  std::vector<bool> raised(groups.size(), false);
-  while (true) {
-    double fixed = 0, free = 0;
-    bool changed = false;
-    for (size_t g = 0; g < groups.size(); ++g) {
-      if (!raised[g] && demand[g] < groups[g].least_share) raised[g] = changed = true;
-      (raised[g] ? fixed : free) += raised[g] ? groups[g].least_share : demand[g];
-    }
-    if (!changed) break;
-    for (size_t g = 0; g < groups.size(); ++g) {
-      demand[g] = raised[g] ? groups[g].least_share : demand[g] * (1 - fixed) / free;
-    }
-  }
-  return demand;
 }
 
 absl::Status TooSmall() {
@@ -72,7 +50,7 @@ absl::Status TooSmall() {
 }
 
 absl::Status CheckKind(proto::Mechanism kind, const PrivacySpec& privacy) {
-  if (kind != proto::LAPLACE && kind != proto::GAUSSIAN) {
+  if (kind != proto::LAPLACE && kind != proto::GAUSSIAN && kind != proto::KNORM) {
     return absl::InvalidArgumentError("mechanism is missing or unknown");
   }
   if (kind == proto::GAUSSIAN && !privacy.delta().has_value()) {
@@ -90,13 +68,25 @@ const Sensitivity& SensitivityOf(const CoordinateGroup& group, Neighboring neigh
 absl::StatusOr<Mechanism> Mechanism::Calibrate(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
                                                const PrivacySpec& privacy) {
   DPKDE_RETURN_IF_ERROR(CheckKind(kind, privacy));
-  std::vector<double> demand;
+  // Scales are rounded up and parts of epsilon down, so the guarantee is met; the slack covers the rounding of the
+  // shares.
+  constexpr double kSlack = 1 + 1e-9;
+  proto::NoiseScales scales;
+  if (kind == proto::KNORM) {
+    const KNormBlocks blocks = PlanKNormBlocks(groups, privacy.neighboring());
+    scales.mutable_block()->Add(blocks.block_of.begin(), blocks.block_of.end());
+    for (double share : blocks.shares) scales.add_block_epsilon(privacy.epsilon() * share / kSlack);
+    return FromScales(kind, std::move(groups), scales, privacy);
+  }
+
+  std::vector<double> demand, least;
   // A weight of zero would give no budget; whatever is released gets some.
   double weight_sum = 0;
   for (const CoordinateGroup& group : groups) weight_sum += group.mean_square_weight;
   for (const CoordinateGroup& group : groups) {
     const Sensitivity& sensitivity = SensitivityOf(group, privacy.neighboring());
     const double weight = std::max(group.mean_square_weight, std::max(weight_sum * 1e-18, 1e-300));
+    least.push_back(sensitivity.l1 == 0 ? 0 : group.least_share);
     if (sensitivity.l1 == 0) {
       demand.push_back(0);
     } else if (kind == proto::LAPLACE) {
@@ -105,100 +95,149 @@ absl::StatusOr<Mechanism> Mechanism::Calibrate(proto::Mechanism kind, std::vecto
       demand.push_back(sensitivity.l2 * std::sqrt(weight));
     }
   }
-  // A group without sensitivity takes no share.
-  std::vector<CoordinateGroup> sharing = groups;
-  for (size_t g = 0; g < groups.size(); ++g) {
-    if (demand[g] == 0) sharing[g].least_share = 0;
-  }
-  const std::vector<double> shares = Shares(sharing, demand);
+  const std::vector<double> shares = SharesWithLeast(demand, least);
 
   double mu = 0;
   if (kind == proto::GAUSSIAN) {
     // delta / 1000 is set aside for the sampler.
     DPKDE_ASSIGN_OR_RETURN(mu, LargestGaussianMu(privacy.epsilon(), *privacy.delta() * 0.999));
   }
-  // Scales are rounded up, so the guarantee is met; the slack covers the rounding of the shares.
-  constexpr double kSlack = 1 + 1e-9;
-  std::vector<uint64_t> scales;
   for (size_t g = 0; g < groups.size(); ++g) {
     const Sensitivity& sensitivity = SensitivityOf(groups[g], privacy.neighboring());
-    if (demand[g] == 0) {
-      scales.push_back(0);
+    if (sensitivity.l1 == 0) {
+      scales.add_scale(0);
       continue;
     }
     const double scale = kind == proto::LAPLACE ? sensitivity.l1 / (privacy.epsilon() * shares[g]) * kSlack
                                                 : sensitivity.l2 / (mu * std::sqrt(shares[g])) * kSlack;
     if (!(scale < kLargestScale)) return TooSmall();
-    scales.push_back(std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(scale))));
+    scales.add_scale(std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(scale))));
   }
   return FromScales(kind, std::move(groups), scales, privacy);
 }
 
 absl::StatusOr<Mechanism> Mechanism::FromScales(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
-                                                absl::Span<const uint64_t> scales, const PrivacySpec& privacy) {
+                                                const proto::NoiseScales& scales, const PrivacySpec& privacy) {
   DPKDE_RETURN_IF_ERROR(CheckKind(kind, privacy));
-  if (scales.size() != groups.size()) {
+  const size_t given = kind == proto::KNORM ? scales.block_size() : scales.scale_size();
+  if (given != groups.size()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("noise must have one scale a group, but has ", scales.size(), " for ", groups.size()));
+        absl::StrCat("noise must be given for each of ", groups.size(), " groups, but is for ", given));
   }
-  Mechanism mechanism(kind, std::move(groups), {scales.begin(), scales.end()});
-  DPKDE_RETURN_IF_ERROR(mechanism.ComputeGuarantee(privacy));
-  DPKDE_RETURN_IF_ERROR(mechanism.ComputeVariances());
+  Mechanism mechanism(kind, std::move(groups), scales);
+  DPKDE_RETURN_IF_ERROR(kind == proto::KNORM ? mechanism.BuildKNorm(privacy) : mechanism.BuildIndependent(privacy));
+  DPKDE_RETURN_IF_ERROR(mechanism.CheckGuarantee(privacy));
   return mechanism;
 }
 
-absl::Status Mechanism::ComputeGuarantee(const PrivacySpec& privacy) {
+absl::Status Mechanism::BuildIndependent(const PrivacySpec& privacy) {
   double loss = 0;  // epsilon, or mu^2
   for (size_t g = 0; g < groups_.size(); ++g) {
     const Sensitivity& sensitivity = SensitivityOf(groups_[g], privacy.neighboring());
-    if (sensitivity.l1 == 0 && scales_[g] == 0) continue;
+    const uint64_t scale = scales_.scale(g);
+    if (sensitivity.l1 == 0 && scale == 0) continue;
     const double least = kind_ == proto::GAUSSIAN ? kSmallestSigma : 1;
-    if (!(scales_[g] >= least && scales_[g] <= kLargestScale)) return TooSmall();
-    const double scale = scales_[g];
+    if (!(scale >= least && scale <= kLargestScale)) return TooSmall();
     if (kind_ == proto::LAPLACE) {
-      loss += std::nextafter(sensitivity.l1 / scale, 1e300);
+      loss += std::nextafter(sensitivity.l1 / static_cast<double>(scale), 1e300);
+      DPKDE_ASSIGN_OR_RETURN(const DiscreteLaplace laplace, DiscreteLaplace::Create(scale));
+      variances_[g] = laplace.Variance();
+      blocks_.push_back({{g}, laplace});
     } else {
-      const double ratio = sensitivity.l2 / scale;
+      const double ratio = sensitivity.l2 / static_cast<double>(scale);
       loss += ratio * ratio * (1 + 4 * std::numeric_limits<double>::epsilon());
+      DPKDE_ASSIGN_OR_RETURN(const DiscreteGaussian gaussian, DiscreteGaussian::Create(scale));
+      variances_[g] = gaussian.Variance();
+      blocks_.push_back({{g}, gaussian});
     }
   }
   loss = RoundedUp(loss, groups_.size());
   if (kind_ == proto::LAPLACE) {
     guarantee_.epsilon = loss;
-  } else {
-    guarantee_.epsilon = privacy.epsilon();
-    guarantee_.mu = RoundedUp(std::sqrt(loss), 1);
-    if (guarantee_.mu > 0) {
-      DPKDE_ASSIGN_OR_RETURN(guarantee_.delta, GaussianDelta(privacy.epsilon(), guarantee_.mu));
-    }
-    guarantee_.sampler_delta = GaussianSamplerDelta(privacy.epsilon(), groups_, scales_);
-    if (guarantee_.sampler_delta > *privacy.delta() / 1000) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("delta must be at least 1000 times what the discrete sampler adds, ", guarantee_.sampler_delta));
-    }
-    guarantee_.delta = RoundedUp(guarantee_.delta + guarantee_.sampler_delta, 1);
+    return absl::OkStatus();
   }
-  if (guarantee_.epsilon > privacy.epsilon() || guarantee_.delta > privacy.delta().value_or(0)) {
-    return absl::InvalidArgumentError(absl::StrCat("noise scales guarantee epsilon = ", guarantee_.epsilon,
-                                                   ", delta = ", guarantee_.delta,
-                                                   " only, which is more than was stated"));
+  guarantee_.epsilon = privacy.epsilon();
+  guarantee_.mu = RoundedUp(std::sqrt(loss), 1);
+  if (guarantee_.mu > 0) {
+    DPKDE_ASSIGN_OR_RETURN(guarantee_.delta, GaussianDelta(privacy.epsilon(), guarantee_.mu));
   }
+  guarantee_.sampler_delta = GaussianSamplerDelta(privacy.epsilon(), groups_, scales_);
+  if (guarantee_.sampler_delta > *privacy.delta() / 1000) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("delta must be at least 1000 times what the discrete sampler adds, ", guarantee_.sampler_delta));
+  }
+  guarantee_.delta = RoundedUp(guarantee_.delta + guarantee_.sampler_delta, 1);
   return absl::OkStatus();
 }
 
-absl::Status Mechanism::ComputeVariances() {
-  for (uint64_t scale : scales_) {
-    if (scale == 0) {
-      variances_.push_back(0);
-    } else if (kind_ == proto::LAPLACE) {
-      DPKDE_ASSIGN_OR_RETURN(const DiscreteLaplace laplace, DiscreteLaplace::Create(scale));
-      variances_.push_back(laplace.Variance());
+absl::Status Mechanism::BuildKNorm(const PrivacySpec& privacy) {
+  const size_t count = scales_.block_epsilon_size();
+  std::vector<std::vector<size_t>> members(count);
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    const uint32_t block = scales_.block(g);
+    if (block == 0 && SensitivityOf(groups_[g], privacy.neighboring()).l1 == 0) continue;
+    if (block == 0 || block > count) return absl::InvalidArgumentError("a group is in no block of noise");
+    members[block - 1].push_back(g);
+  }
+  double spent = 0;
+  for (size_t b = 0; b < count; ++b) {
+    if (members[b].empty()) return absl::InvalidArgumentError("a block of noise has no groups");
+    DPKDE_RETURN_IF_ERROR(AddKNormBlock(std::move(members[b]), scales_.block_epsilon(b), privacy.neighboring(), spent));
+  }
+  guarantee_.epsilon = RoundedUp(spent, count);
+  return absl::OkStatus();
+}
+
+absl::Status Mechanism::AddKNormBlock(std::vector<size_t> members, double epsilon, Neighboring neighboring,
+                                      double& spent) {
+  if (!(epsilon > 0 && std::isfinite(epsilon))) return TooSmall();
+  const CoordinateGroup& first = groups_[members[0]];
+  const Sensitivity& sensitivity = SensitivityOf(first, neighboring);
+  if (sensitivity.l2 / epsilon > kLargestScale || sensitivity.l1 / epsilon > kLargestScale) return TooSmall();
+  if (first.shape != GroupShape::kDisk) {
+    if (members.size() != 1) return absl::InvalidArgumentError("only disks may share a block of noise");
+    if (first.shape == GroupShape::kBall) {
+      DPKDE_ASSIGN_OR_RETURN(const BallNoise ball, BallNoise::Create(first.count, sensitivity.l2, epsilon));
+      variances_[members[0]] = ball.Variance();
+      blocks_.push_back({std::move(members), ball});
     } else {
-      DPKDE_ASSIGN_OR_RETURN(const DiscreteGaussian gaussian, DiscreteGaussian::Create(scale));
-      variances_.push_back(gaussian.Variance());
+      DPKDE_ASSIGN_OR_RETURN(const DiscreteLaplace laplace,
+                             DiscreteLaplace::Create(std::max<uint64_t>(
+                                 1, static_cast<uint64_t>(std::ceil(sensitivity.l1 / epsilon * (1 + 1e-12))))));
+      variances_[members[0]] = laplace.Variance();
+      blocks_.push_back({std::move(members), laplace});
+    }
+    spent += epsilon;
+    return absl::OkStatus();
+  }
+  // Disks of one radius, and possibly one coordinate more, the last.
+  const CoordinateGroup& last = groups_[members.back()];
+  const bool joint = last.shape == GroupShape::kCross && last.count == 1;
+  const size_t disks = members.size() - (joint ? 1 : 0);
+  for (size_t k = 0; k < disks; ++k) {
+    const CoordinateGroup& group = groups_[members[k]];
+    if (group.shape != GroupShape::kDisk || group.count != 2 ||
+        SensitivityOf(group, neighboring).l2 != sensitivity.l2) {
+      return absl::InvalidArgumentError("only disks of one radius may share a block of noise");
     }
   }
+  const absl::StatusOr<DiskProductNoise> noise =
+      joint ? DiskProductNoise::CreateWithCount(disks, sensitivity.l2, SensitivityOf(last, neighboring).l1, epsilon)
+            : DiskProductNoise::Create(disks, sensitivity.l2, epsilon);
+  DPKDE_RETURN_IF_ERROR(noise.status());
+  for (size_t k = 0; k < disks; ++k) variances_[members[k]] = noise->PairVariance();
+  if (joint) variances_[members.back()] = noise->CountVariance();
+  blocks_.push_back({std::move(members), *noise});
+  spent += epsilon;
   return absl::OkStatus();
+}
+
+absl::Status Mechanism::CheckGuarantee(const PrivacySpec& privacy) const {
+  if (guarantee_.epsilon <= privacy.epsilon() && guarantee_.delta <= privacy.delta().value_or(0)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("noise scales guarantee epsilon = ", guarantee_.epsilon, ", delta = ",
+                                                 guarantee_.delta, " only, which is more than was stated"));
 }
 
 double Mechanism::PredictedVariance() const {
@@ -208,24 +247,62 @@ double Mechanism::PredictedVariance() const {
 }
 
 void Mechanism::AddNoise(absl::Span<int64_t> values, BitSource& source) const {
-  const auto add = [&](const auto& sampler, const CoordinateGroup& group) {
-    if (group.stride == 1) return sampler.AddTo(values.subspan(group.first, group.count), source);
-    for (size_t j = 0; j < group.count; ++j) sampler.AddTo(values.subspan(group.first + j * group.stride, 1), source);
-  };
-  for (size_t g = 0; g < groups_.size(); ++g) {
-    if (scales_[g] == 0) continue;
-    // The scales were accepted by Create when the variances were computed.
-    if (kind_ == proto::LAPLACE) {
-      add(*DiscreteLaplace::Create(scales_[g]), groups_[g]);
+  for (const Block& block : blocks_) {
+    if (const auto* disks = std::get_if<DiskProductNoise>(&block.noise)) {
+      AddDiskNoise(*disks, block.groups, values, source);
+      continue;
+    }
+    const CoordinateGroup& group = groups_[block.groups[0]];
+    const auto add = [&](const auto& sampler) {
+      if (group.stride == 1) return sampler.AddTo(values.subspan(group.first, group.count), source);
+      for (size_t j = 0; j < group.count; ++j) {
+        sampler.AddTo(values.subspan(group.first + j * group.stride, 1), source);
+      }
+    };
+    if (const auto* laplace = std::get_if<DiscreteLaplace>(&block.noise)) {
+      add(*laplace);
+    } else if (const auto* gaussian = std::get_if<DiscreteGaussian>(&block.noise)) {
+      add(*gaussian);
     } else {
-      add(*DiscreteGaussian::Create(scales_[g]), groups_[g]);
+      // A ball's coordinates are drawn together.
+      std::get<BallNoise>(block.noise).AddTo(values.subspan(group.first, group.count), source);
     }
   }
 }
 
+void Mechanism::AddDiskNoise(const DiskProductNoise& noise, const std::vector<size_t>& members,
+                             absl::Span<int64_t> values, BitSource& source) const {
+  const size_t pairs = noise.pairs();
+  std::vector<int64_t> cosines(pairs), sines(pairs);
+  for (size_t k = 0; k < pairs; ++k) {
+    const CoordinateGroup& group = groups_[members[k]];
+    cosines[k] = values[group.first];
+    sines[k] = values[group.first + group.stride];
+  }
+  if (noise.has_count()) {
+    noise.AddTo(absl::MakeSpan(cosines), absl::MakeSpan(sines), values[groups_[members.back()].first], source);
+  } else {
+    noise.AddTo(absl::MakeSpan(cosines), absl::MakeSpan(sines), source);
+  }
+  for (size_t k = 0; k < pairs; ++k) {
+    const CoordinateGroup& group = groups_[members[k]];
+    values[group.first] = cosines[k];
+    values[group.first + group.stride] = sines[k];
+  }
+  // They held the raw sums.
+  OPENSSL_cleanse(cosines.data(), pairs * sizeof(cosines[0]));
+  OPENSSL_cleanse(sines.data(), pairs * sizeof(sines[0]));
+}
+
 std::string Mechanism::SamplerName() const {
-  return kind_ == proto::LAPLACE ? "exact discrete Laplace (Canonne, Kamath, Steinke 2020)"
-                                 : "exact discrete Gaussian (Canonne, Kamath, Steinke 2020)";
+  switch (kind_) {
+    case proto::LAPLACE:
+      return "exact discrete Laplace (Canonne, Kamath, Steinke 2020)";
+    case proto::GAUSSIAN:
+      return "exact discrete Gaussian (Canonne, Kamath, Steinke 2020)";
+    default:
+      return "exact rounded K-norm (Hardt, Talwar 2010), by lazy refinement";
+  }
 }
 
 }  // namespace dpkde

@@ -3,12 +3,18 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "dpkde/noise/bit_source.h"
+#include "dpkde/noise/discrete_gaussian.h"
+#include "dpkde/noise/discrete_laplace.h"
+#include "dpkde/noise/knorm_ball.h"
+#include "dpkde/noise/knorm_disks.h"
 #include "dpkde/privacy/privacy_spec.h"
 #include "dpkde/privacy/sensitivity.h"
 #include "dpkde/proto/density.pb.h"
@@ -39,11 +45,15 @@ struct NoiseGuarantee {
 // delta)-private exactly when GaussianDelta(epsilon, mu) <= delta with mu^2 = sum_g (l2_g / sigma_g)^2 (Balle and Wang
 // 2018); the discrete one costs sampler_delta more.
 //
+// KNORM: exact rounded continuous K-norm noise (Hardt and Talwar 2010) of blocks of groups: disks and possibly the
+// count together, a ball, or, for groups of which only L1 is known, discrete Laplace noise. Pure epsilon, the sum over
+// blocks; far less noise than LAPLACE where a record moves many disks at once.
+//
 // The budget is shared among groups so that sum_g mean_square_weight_g * variance_g is least: shares of epsilon
 // proportional to (weight l1^2)^(1/3), shares of mu^2 proportional to l2 sqrt(weight). Shares depend on public values
 // only.
 //
-// A group of sensitivity 0 gets scale 0: no noise. Immutable; thread-safe, but for the source.
+// KNORM: knorm_blocks.h. A group of sensitivity 0 gets no noise. Immutable; thread-safe, but for the source.
 class Mechanism {
  public:
   // The least noise within `privacy`. kInvalidArgument for an unknown kind, GAUSSIAN without delta, or parameters so
@@ -51,13 +61,13 @@ class Mechanism {
   static absl::StatusOr<Mechanism> Calibrate(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
                                              const PrivacySpec& privacy);
 
-  // With given scales, one a group: for loading. kInvalidArgument if they guarantee less than `privacy`, or if a group
-  // with a sensitivity has no noise.
+  // With given scales: for loading. kInvalidArgument if they guarantee less than `privacy`, if a group with a
+  // sensitivity has no noise, or if blocks are put together of groups that do not fit.
   static absl::StatusOr<Mechanism> FromScales(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
-                                              absl::Span<const uint64_t> scales, const PrivacySpec& privacy);
+                                              const proto::NoiseScales& scales, const PrivacySpec& privacy);
 
   proto::Mechanism kind() const { return kind_; }
-  const std::vector<uint64_t>& scales() const { return scales_; }
+  const proto::NoiseScales& scales() const { return scales_; }
   const NoiseGuarantee& guarantee() const { return guarantee_; }
 
   // Variance of each coordinate of each group, in squared units of the integers. Public.
@@ -76,15 +86,28 @@ class Mechanism {
   std::string SamplerName() const;
 
  private:
-  Mechanism(proto::Mechanism kind, std::vector<CoordinateGroup> groups, std::vector<uint64_t> scales)
-      : kind_(kind), groups_(std::move(groups)), scales_(std::move(scales)) {}
+  // The noise of some groups; one sampler a group but for blocks of disks.
+  struct Block {
+    std::vector<size_t> groups;
+    std::variant<DiscreteLaplace, DiscreteGaussian, DiskProductNoise, BallNoise> noise;
+  };
 
-  absl::Status ComputeGuarantee(const PrivacySpec& privacy);
-  absl::Status ComputeVariances();
+  Mechanism(proto::Mechanism kind, std::vector<CoordinateGroup> groups, const proto::NoiseScales& scales)
+      : kind_(kind), groups_(std::move(groups)), scales_(scales), variances_(groups_.size()) {}
+
+  // Check the scales and fill blocks_, variances_ and guarantee_.
+  absl::Status BuildIndependent(const PrivacySpec& privacy);
+  absl::Status BuildKNorm(const PrivacySpec& privacy);
+  absl::Status AddKNormBlock(std::vector<size_t> members, double epsilon, Neighboring neighboring, double& spent);
+  absl::Status CheckGuarantee(const PrivacySpec& privacy) const;
+
+  void AddDiskNoise(const DiskProductNoise& noise, const std::vector<size_t>& members, absl::Span<int64_t> values,
+                    BitSource& source) const;
 
   proto::Mechanism kind_;
   std::vector<CoordinateGroup> groups_;
-  std::vector<uint64_t> scales_;
+  proto::NoiseScales scales_;
+  std::vector<Block> blocks_;
   std::vector<double> variances_;
   NoiseGuarantee guarantee_;
 };

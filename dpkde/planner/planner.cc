@@ -32,7 +32,7 @@ class Planner {
     if (inputs.mechanism.has_value()) {
       mechanisms_ = {*inputs.mechanism};
     } else {
-      mechanisms_ = {proto::LAPLACE};
+      mechanisms_ = {proto::KNORM, proto::LAPLACE};
       if (inputs.privacy.delta().has_value()) mechanisms_.push_back(proto::GAUSSIAN);
     }
   }
@@ -74,7 +74,12 @@ class Planner {
   // Adds the design under every mechanism.
   absl::Status Add(const proto::DesignSpec& spec, const std::vector<CoordinateGroup>& groups,
                    double approximation_error) {
+    const bool has_shape = std::any_of(groups.begin(), groups.end(), [](const CoordinateGroup& group) {
+      return group.shape != GroupShape::kCross;
+    });
     for (proto::Mechanism kind : mechanisms_) {
+      // Without shapes, K-norm noise is Laplace noise.
+      if (kind == proto::KNORM && !has_shape && mechanisms_.size() > 1) continue;
       DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism, Mechanism::Calibrate(kind, groups, inputs_.privacy));
       Candidate candidate;
       candidate.design = spec;

@@ -14,6 +14,13 @@ struct Sensitivity {
   uint64_t l2 = 0;
 };
 
+// What is known of the vectors that a record can add to a group, beyond their norms: which K-norm noise fits.
+enum class GroupShape {
+  kCross,  // nothing beyond L1: per-coordinate Laplace noise is the K-norm mechanism
+  kDisk,   // two coordinates in a disk whose radius is the L2 sensitivity; disks of equal radius may share a block
+  kBall,   // in a ball whose radius is the L2 sensitivity
+};
+
 // Coordinates first, first + stride, ..., `count` of them, that share one noise scale. The groups of a design are
 // disjoint and cover its vector. A record may contribute to all of them, so their losses add up:
 //   pure epsilon:  sum_g l1_g / t_g <= epsilon;      Gaussian:  sum_g (l2_g / sigma_g)^2 <= mu^2.
@@ -21,6 +28,7 @@ struct CoordinateGroup {
   size_t first = 0;
   size_t count = 0;
   size_t stride = 1;
+  GroupShape shape = GroupShape::kCross;
   Sensitivity add_remove;
   Sensitivity replace;
 

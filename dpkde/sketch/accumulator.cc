@@ -153,7 +153,7 @@ absl::StatusOr<Release> Accumulator::Privatize(BitSource& source) && {
   proto::Release message;
   *message.mutable_plan() = plan_;
   *message.mutable_certificate() = MakeCertificate(plan_, *parts_->design, mechanism_);
-  message.mutable_scales()->mutable_scale()->Add(mechanism_.scales().begin(), mechanism_.scales().end());
+  *message.mutable_scales() = mechanism_.scales();
   message.mutable_values()->Add(values.begin(), values.end());
   return Release(std::move(message), parts_->similarity, parts_->domain, std::move(parts_->design),
                  std::move(mechanism_));

@@ -45,7 +45,7 @@ absl::StatusOr<Release> Release::FromProto(proto::Release message) {
     return absl::InvalidArgumentError("values do not fit the design");
   }
   DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::FromScales(plan.mechanism(), parts.design->groups(),
-                                                                    message.scales().scale(), parts.privacy));
+                                                                    message.scales(), parts.privacy));
   const proto::Certificate computed = MakeCertificate(plan, *parts.design, mechanism);
   const proto::Certificate& stated = message.certificate();
   if (stated.epsilon_spent() < computed.epsilon_spent() * (1 - 1e-12) ||

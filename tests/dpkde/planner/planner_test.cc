@@ -30,7 +30,21 @@ TEST(PlannerTest, ChoosesFrequenciesInManyDimensions) {
   const auto plan = Plan(inputs);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(DesignName(plan->candidates[0].design), "orthogonal");
-  EXPECT_EQ(plan->exclusions.size(), 2u);  // grid, lattice
+  EXPECT_EQ(plan->exclusions.size(), 4u);  // grid, lattice, axis, moments
+}
+
+TEST(PlannerTest, ChoosesByWhatTheSimilarityIs) {
+  PlanInputs l1{MakeSimilarity(proto::SimilaritySpec::L1, 0), 1, Cube(1, 0, 1), PureAddRemove(1)};
+  l1.public_n = 1e5;
+  auto plan = Plan(l1);
+  EXPECT_EQ(DesignName(plan->candidates[0].design), "axis");
+  EXPECT_TRUE(plan->candidates[0].mechanism == proto::KNORM);
+  EXPECT_LT(plan->candidates[0].total_error(), 3.2);
+  EXPECT_TRUE(plan->assumptions.empty());  // a distance has no expected similarity
+  PlanInputs squared{MakeSimilarity(proto::SimilaritySpec::L2_SQUARED, 0), 10, Cube(10, 0, 1), PureAddRemove(1)};
+  plan = Plan(squared);
+  EXPECT_EQ(DesignName(plan->candidates[0].design), "moments");
+  EXPECT_TRUE(plan->candidates[0].mechanism == proto::KNORM);
 }
 
 TEST(PlannerTest, SortsByTotalErrorUpToOnePercent) {

@@ -74,6 +74,8 @@ std::vector<Case> Cases() {
       {"zip_grid_gaussian", false, "spline_grid", proto::GAUSSIAN, absl::nullopt, 1, delta, 0.97, kAny, kAny},
       {"zip_lattice_laplace", false, "lattice", proto::LAPLACE, absl::nullopt, 1, absl::nullopt, 0.97, kAny, kAny},
       {"zip_lattice_gaussian", false, "lattice", proto::GAUSSIAN, absl::nullopt, 1, delta, 0.97, 4.5, kAny},
+      {"zip_lattice_knorm", false, "lattice", proto::KNORM, absl::nullopt, 1, absl::nullopt, 0.97, kAny, kAny},
+      {"letter_orthogonal_knorm", true, "orthogonal", proto::KNORM, 1024, 1, absl::nullopt, 1, kAny, kAny},
       {"zip_monte_carlo_laplace", false, "monte_carlo", proto::LAPLACE, 1024, 1, absl::nullopt, 1, kAny, kAny},
       {"zip_monte_carlo_gaussian", false, "monte_carlo", proto::GAUSSIAN, 1024, 1, delta, 1, kAny, kAny},
       {"zip_orthogonal_gaussian", false, "orthogonal", proto::GAUSSIAN, 1024, 1, delta, 1, kAny, kAny},
@@ -182,7 +184,8 @@ TEST(UnbiasednessTest, TheMeanOfManyReleasesIsTheAnswer) {
   for (const Structure& structure :
        {Structure{SplineGridDesign({110, 52}), proto::LAPLACE}, Structure{SplineGridDesign({110, 52}), proto::GAUSSIAN},
         Structure{LatticeDesign(1e-2), proto::LAPLACE}, Structure{LatticeDesign(1e-2), proto::GAUSSIAN},
-        Structure{MonteCarloDesign(256), proto::LAPLACE}, Structure{MonteCarloDesign(256), proto::GAUSSIAN}}) {
+        Structure{MonteCarloDesign(256), proto::KNORM}, Structure{MonteCarloDesign(256), proto::LAPLACE},
+        Structure{MonteCarloDesign(256), proto::GAUSSIAN}}) {
     const auto design = CreateDesign(Gaussian(1), 2, ZipCodeDomain(), structure.design);
     const auto mechanism =
         Mechanism::Calibrate(structure.mechanism, (*design)->groups(), ApproximateAddRemove(1, 1e-6));

@@ -1,0 +1,176 @@
+#include "dpkde/noise/knorm_blocks.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace dpkde {
+namespace {
+
+// Variance at epsilon = 1 and radius 1 of each of the coordinates of m disks, and of an interval that joins them.
+double DiskVariance(double m) { return (m + 0.5) * (m + 1); }
+double JointDiskVariance(double m) { return (m + 1) * (2 * m + 3) / 2; }
+double JointCountVariance(double m) { return (2 * m + 2) * (2 * m + 3) / 3; }
+
+// Cuts at which runs may begin: all of the first few, then 10 % apart.
+std::vector<size_t> Cuts(size_t count) {
+  std::vector<size_t> cuts = {0};
+  while (cuts.back() < count) {
+    cuts.push_back(std::min(count, std::max(cuts.back() + 1, static_cast<size_t>(cuts.back() * 1.1))));
+  }
+  return cuts;
+}
+
+class BlockPlanner {
+ public:
+  BlockPlanner(const std::vector<CoordinateGroup>& groups, Neighboring neighboring)
+      : groups_(groups), neighboring_(neighboring) {
+    for (size_t g = 0; g < groups.size(); ++g) {
+      if (Of(g).l1 == 0) continue;
+      (groups[g].shape == GroupShape::kDisk ? disks_ : others_).push_back(g);
+    }
+    std::stable_sort(disks_.begin(), disks_.end(),
+                     [&](size_t a, size_t b) { return groups_[a].mean_square_weight > groups_[b].mean_square_weight; });
+    prefix_.push_back(0);
+    for (size_t g : disks_) prefix_.push_back(prefix_.back() + groups_[g].mean_square_weight);
+    // Weights of zero would get nothing.
+    floor_ = 1e-18 * std::max(prefix_.back(), 1e-280);
+    radius_square_ = disks_.empty() ? 0 : std::pow(static_cast<double>(Of(disks_[0]).l2), 2);
+  }
+
+  KNormBlocks Plan() {
+    PlanRuns();
+    const bool count_is_last = !others_.empty() && others_.back() + 1 == groups_.size();
+    if (count_is_last && !disks_.empty()) JoinCount();
+
+    KNormBlocks blocks;
+    blocks.block_of.assign(groups_.size(), 0);
+    std::vector<double> demand, least;
+    for (size_t j = 0; j + 1 < runs_.size(); ++j) {
+      const bool joint = joint_ && j == 0;
+      demand.push_back(joint ? JointDemand(runs_[1]) : Demand(runs_[j], runs_[j + 1]));
+      least.push_back(0);
+      for (size_t k = runs_[j]; k < runs_[j + 1]; ++k) blocks.block_of[disks_[k]] = demand.size();
+      if (joint) blocks.block_of[others_.back()] = demand.size();
+    }
+    for (size_t g : others_) {
+      if (joint_ && g == others_.back()) continue;
+      demand.push_back(OtherDemand(g));
+      least.push_back(groups_[g].least_share);
+      blocks.block_of[g] = demand.size();
+    }
+    blocks.shares = SharesWithLeast(demand, least);
+    return blocks;
+  }
+
+ private:
+  const Sensitivity& Of(size_t g) const {
+    return neighboring_ == Neighboring::kAddRemove ? groups_[g].add_remove : groups_[g].replace;
+  }
+
+  // A^(1/3) of sorted disks [begin, end).
+  double Demand(size_t begin, size_t end) const {
+    return std::cbrt((prefix_[end] - prefix_[begin] + floor_) * DiskVariance(end - begin) * radius_square_);
+  }
+
+  double OtherDemand(size_t g) const {
+    const double weight = groups_[g].mean_square_weight + floor_;
+    const double l1 = Of(g).l1, l2 = Of(g).l2;
+    return std::cbrt(weight * (groups_[g].shape == GroupShape::kBall ? (groups_[g].count + 1) * l2 * l2 : 2 * l1 * l1));
+  }
+
+  // The first `end` disks and the count.
+  double JointDemand(size_t end) const {
+    const size_t count = others_.back();
+    const double bound = Of(count).l1;
+    return std::cbrt((prefix_[end] + floor_) * JointDiskVariance(end) * radius_square_ +
+                     groups_[count].mean_square_weight * JointCountVariance(end) * bound * bound);
+  }
+
+  void PlanRuns() {
+    cuts_ = Cuts(disks_.size());
+    // best_[i]: least demand of the disks from cut i on; next_[i]: where the first run of that ends.
+    best_.assign(cuts_.size(), 0);
+    next_.assign(cuts_.size(), 0);
+    for (size_t i = cuts_.size() - 1; i-- > 0;) {
+      best_[i] = std::numeric_limits<double>::infinity();
+      for (size_t j = i + 1; j < cuts_.size(); ++j) {
+        const double demand = Demand(cuts_[i], cuts_[j]) + best_[j];
+        if (demand < best_[i]) {
+          best_[i] = demand;
+          next_[i] = j;
+        }
+      }
+    }
+    FollowFrom(0);
+  }
+
+  // runs_ = 0, then the ends of the runs from cut i on.
+  void FollowFrom(size_t i) {
+    runs_ = {0};
+    if (i > 0) runs_.push_back(cuts_[i]);
+    while (cuts_[i] < disks_.size()) {
+      i = next_[i];
+      runs_.push_back(cuts_[i]);
+    }
+  }
+
+  void JoinCount() {
+    const size_t count = others_.back();
+    double rest = 0;
+    for (size_t g : others_) rest += g == count ? 0 : OtherDemand(g);
+    double least = rest + best_[0] + OtherDemand(count);
+    const double share = groups_[count].least_share;
+    for (size_t i = 1; i < cuts_.size(); ++i) {
+      const double demand = JointDemand(cuts_[i]) + best_[i] + rest;
+      // Variance of the count: 2 / share^2 on its own, and within the block, at epsilon = 1.
+      const double block_share = JointDemand(cuts_[i]) / demand;
+      if (share > 0 && JointCountVariance(cuts_[i]) / (block_share * block_share) > 2 / (share * share)) continue;
+      if (demand < least) {
+        least = demand;
+        joint_ = true;
+        FollowFrom(i);
+      }
+    }
+  }
+
+  const std::vector<CoordinateGroup>& groups_;
+  const Neighboring neighboring_;
+  std::vector<size_t> disks_;   // by falling weight
+  std::vector<size_t> others_;  // in order
+  std::vector<double> prefix_;  // of the weights of disks_
+  double floor_ = 0;
+  double radius_square_ = 0;
+  std::vector<size_t> cuts_;
+  std::vector<double> best_;
+  std::vector<size_t> next_;
+  std::vector<size_t> runs_ = {0};
+  bool joint_ = false;
+};
+
+}  // namespace
+
+KNormBlocks PlanKNormBlocks(const std::vector<CoordinateGroup>& groups, Neighboring neighboring) {
+  return BlockPlanner(groups, neighboring).Plan();
+}
+
+std::vector<double> SharesWithLeast(std::vector<double> demand, const std::vector<double>& least) {
+  const double total = std::accumulate(demand.begin(), demand.end(), 0.0);
+  if (!(total > 0)) return demand;
+  for (double& value : demand) value /= total;
+  // Raising one lowers the rest, which may push another below its least share: repeat until none is.
+  std::vector<bool> raised(demand.size(), false);
+  while (true) {
+    double fixed = 0, free = 0;
+    bool changed = false;
+    for (size_t g = 0; g < demand.size(); ++g) {
+      if (!raised[g] && demand[g] < least[g]) raised[g] = changed = true;
+      (raised[g] ? fixed : free) += raised[g] ? least[g] : demand[g];
+    }
+    if (!changed) return demand;
+    for (size_t g = 0; g < demand.size(); ++g) demand[g] = raised[g] ? least[g] : demand[g] * (1 - fixed) / free;
+  }
+}
+
+}  // namespace dpkde
