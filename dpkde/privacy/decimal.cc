@@ -83,6 +83,15 @@ Integer Units(double value, bool round_up) {
   return round_up ? QuotientRoundedUp(scaled, divisor) : Integer(scaled / divisor);
 }
 
+// Without the digits that say nothing beyond the precision of doubles.
+Integer Shortened(const Integer& units, bool round_up) {
+  constexpr int kDigits = 19;
+  const int surplus = static_cast<int>(units.str().size()) - kDigits;
+  if (surplus <= 0) return units;
+  const Integer& divisor = PowerOfTen(surplus);
+  return (round_up ? QuotientRoundedUp(units, divisor) : Integer(units / divisor)) * divisor;
+}
+
 }  // namespace
 
 absl::StatusOr<Decimal> Decimal::Parse(absl::string_view text) {
@@ -116,11 +125,12 @@ absl::StatusOr<Decimal> Decimal::FromDouble(double value) {
 
 absl::StatusOr<Decimal> Decimal::UpperBound(double value) {
   DPKDE_RETURN_IF_ERROR(CheckDouble(value));
-  constexpr int kDigits = 19;
-  const Integer units = Units(value, /*round_up=*/true);
-  const int surplus = static_cast<int>(units.str().size()) - kDigits;
-  if (surplus <= 0) return Decimal(units);
-  return Decimal(Integer(QuotientRoundedUp(units, PowerOfTen(surplus)) * PowerOfTen(surplus)));
+  return Decimal(Shortened(Units(value, /*round_up=*/true), /*round_up=*/true));
+}
+
+absl::StatusOr<Decimal> Decimal::LowerBound(double value) {
+  DPKDE_RETURN_IF_ERROR(CheckDouble(value));
+  return Decimal(Shortened(Units(value, /*round_up=*/false), /*round_up=*/false));
 }
 
 double Decimal::LargestDoubleWithin() const {

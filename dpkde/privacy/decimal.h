@@ -34,6 +34,8 @@ class Decimal {
   // At least `value`, and more by 10^-18 of it at most (or 10^-kPlaces): for what was computed. kInvalidArgument unless
   // 0 <= value <= 10^12.
   static absl::StatusOr<Decimal> UpperBound(double value);
+  // Likewise at most `value`.
+  static absl::StatusOr<Decimal> LowerBound(double value);
 
   // The greatest double that is at most this number: noise calibrated to it costs no more than the decimal says.
   double LargestDoubleWithin() const;

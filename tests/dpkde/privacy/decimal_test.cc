@@ -70,9 +70,11 @@ TEST(DecimalTest, DoublesEnterAsTheyAreWrittenOrRoundedUp) {
   EXPECT_EQ(Decimal::UpperBound(0.5)->ToString(), "0.5");
   // 0.1000000000000000055511151231257827...
   EXPECT_EQ(Decimal::UpperBound(0.1)->ToString(), "0.1000000000000000056");
+  EXPECT_EQ(Decimal::LowerBound(0.1)->ToString(), "0.1000000000000000055");
   for (double tiny : {1e-70, std::numeric_limits<double>::denorm_min()}) {
     EXPECT_EQ(Decimal::FromDouble(tiny)->ToString(), "1e-60");
     EXPECT_EQ(Decimal::UpperBound(tiny)->ToString(), "1e-60");
+    EXPECT_TRUE(Decimal::LowerBound(tiny)->IsZero());
   }
 }
 
@@ -91,6 +93,7 @@ TEST(DecimalTest, ReturnsToDoublesOnTheSideThatIsSaid) {
     const Decimal above = *Decimal::UpperBound(value);
     EXPECT_GE(above.LargestDoubleWithin(), value);
     EXPECT_LE(above.SmallestDoubleAbove(), std::nextafter(value, HUGE_VAL));
+    EXPECT_LE(Decimal::LowerBound(value)->SmallestDoubleAbove(), value);
     const Decimal written = *Decimal::FromDouble(value);
     EXPECT_EQ(std::stod(written.ToString()), value);
     EXPECT_LE(written.LargestDoubleWithin(), value);
