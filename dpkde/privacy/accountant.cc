@@ -224,7 +224,7 @@ absl::StatusOr<PrivacyCost> ComposeDisjoint(CompositionRule rule, Neighboring ne
   for (std::vector<Decimal>* parts : {&amounts, &slacks}) {
     std::sort(parts->begin(), parts->end(), [](const Decimal& a, const Decimal& b) { return b < a; });
   }
-  for (size_t i = 0; i < paid; ++i) sum = sum + PrivacyCost(rule, amounts[i], slacks[i]);
+  for (size_t i = 0; i < paid; ++i) sum = sum + PrivacyCost::Total(rule, amounts[i], slacks[i]);
   return sum;
 }
 
@@ -258,11 +258,11 @@ absl::StatusOr<PrivacyBudget> PrivacyBudget::Create(CompositionRule rule, const 
 PrivacyCost PrivacyBudget::Limit(const Decimal& slack) const {
   switch (rule_) {
     case CompositionRule::kPure:
-      return PrivacyCost(rule_, *epsilon_, Decimal());
+      return PrivacyCost::Total(rule_, *epsilon_, Decimal());
     case CompositionRule::kZcdp:
-      return PrivacyCost(rule_, rho_limit_, Decimal());
+      return PrivacyCost::Total(rule_, rho_limit_, Decimal());
     case CompositionRule::kEpsilonDelta:
-      return PrivacyCost(rule_, *epsilon_, *delta_);
+      return PrivacyCost::Total(rule_, *epsilon_, *delta_);
     case CompositionRule::kGaussian: {
       // P(M(x) in S) <= P(G(x) in S) + v <= e^epsilon P(G(x') in S) + delta_G + v
       //              <= e^epsilon P(M(x') in S) + delta_G + (1 + e^epsilon) v, for all releases M at once.
@@ -270,7 +270,7 @@ PrivacyCost PrivacyBudget::Limit(const Decimal& slack) const {
       const double delta = left > 0 ? RoundedDown(left) : 0;
       const absl::StatusOr<double> mu = LargestGaussianMu(epsilon_->LargestDoubleWithin(), delta);
       if (!mu.ok()) return PrivacyCost::Zero(rule_);  // no delta is left
-      return PrivacyCost(rule_, *Decimal::LowerBound(std::nextafter(*mu * *mu, 0.0)), slack);
+      return PrivacyCost::Total(rule_, *Decimal::LowerBound(std::nextafter(*mu * *mu, 0.0)), slack);
     }
   }
   std::abort();
@@ -285,8 +285,8 @@ bool PrivacyBudget::Admits(const PrivacyCost& total) const {
 PrivacyCost PrivacyBudget::Remaining(const PrivacyCost& spent) const {
   if (spent.rule() != rule_) std::abort();
   const PrivacyCost limit = Limit(spent.slack());
-  return PrivacyCost(rule_, Decimal::Difference(limit.amount(), spent.amount()),
-                     Decimal::Difference(limit.slack(), spent.slack()));
+  return PrivacyCost::Total(rule_, Decimal::Difference(limit.amount(), spent.amount()),
+                            Decimal::Difference(limit.slack(), spent.slack()));
 }
 
 std::string PrivacyBudget::ToString() const {

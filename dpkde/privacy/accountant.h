@@ -54,7 +54,11 @@ class PrivacyCost {
   // Pure or EpsilonDelta, in the decimals that the user wrote.
   static absl::StatusOr<PrivacyCost> FromSpec(const PrivacySpec& spec);
 
-  static PrivacyCost Zero(CompositionRule rule) { return PrivacyCost(rule, Decimal(), Decimal()); }
+  // What costs have come to: any amount and slack, also 0.
+  static PrivacyCost Total(CompositionRule rule, const Decimal& amount, const Decimal& slack) {
+    return PrivacyCost(rule, amount, slack);
+  }
+  static PrivacyCost Zero(CompositionRule rule) { return Total(rule, Decimal(), Decimal()); }
 
   CompositionRule rule() const { return rule_; }
   // epsilon, rho, mu^2 or epsilon.
@@ -90,10 +94,6 @@ class PrivacyCost {
   static constexpr int kLargestAmount = 1000000;
 
  private:
-  friend class PrivacyBudget;
-  friend absl::StatusOr<PrivacyCost> ComposeDisjoint(CompositionRule rule, Neighboring neighboring,
-                                                     absl::Span<const PrivacyCost> costs);
-
   PrivacyCost(CompositionRule rule, Decimal amount, Decimal slack)
       : rule_(rule), amount_(std::move(amount)), slack_(std::move(slack)) {}
 

@@ -116,27 +116,19 @@ proto::PrivacyAmount ToProto(const PrivacyCost& cost) {
 
 absl::StatusOr<PrivacyCost> CostFromProto(const proto::PrivacyAmount& amount) {
   DPKDE_ASSIGN_OR_RETURN(const CompositionRule rule, FromProto(amount.rule()));
-  switch (rule) {
-    case CompositionRule::kPure: {
-      DPKDE_ASSIGN_OR_RETURN(const Decimal epsilon, Decimal::Parse(amount.epsilon()));
-      return PrivacyCost::Pure(epsilon);
-    }
-    case CompositionRule::kZcdp: {
-      DPKDE_ASSIGN_OR_RETURN(const Decimal rho, Decimal::Parse(amount.rho()));
-      return PrivacyCost::Zcdp(rho);
-    }
-    case CompositionRule::kGaussian: {
-      DPKDE_ASSIGN_OR_RETURN(const Decimal mu_squared, Decimal::Parse(amount.mu_squared()));
-      DPKDE_ASSIGN_OR_RETURN(const Decimal total_variation, Decimal::Parse(amount.total_variation()));
-      return PrivacyCost::DiscreteGaussian(mu_squared, total_variation);
-    }
-    case CompositionRule::kEpsilonDelta: {
-      DPKDE_ASSIGN_OR_RETURN(const Decimal epsilon, Decimal::Parse(amount.epsilon()));
-      DPKDE_ASSIGN_OR_RETURN(const Decimal delta, Decimal::Parse(amount.delta()));
-      return PrivacyCost::EpsilonDelta(epsilon, delta);
-    }
+  const bool has_epsilon = rule == CompositionRule::kPure || rule == CompositionRule::kEpsilonDelta;
+  const std::string& first = has_epsilon                      ? amount.epsilon()
+                             : rule == CompositionRule::kZcdp ? amount.rho()
+                                                              : amount.mu_squared();
+  DPKDE_ASSIGN_OR_RETURN(const Decimal loss, Decimal::Parse(first));
+  Decimal slack;
+  if (rule == CompositionRule::kGaussian) {
+    DPKDE_ASSIGN_OR_RETURN(slack, Decimal::Parse(amount.total_variation()));
+  } else if (rule == CompositionRule::kEpsilonDelta) {
+    DPKDE_ASSIGN_OR_RETURN(slack, Decimal::Parse(amount.delta()));
   }
-  return absl::InternalError("unreachable");
+  if (loss.IsZero()) return absl::InvalidArgumentError("a release that costs nothing");
+  return PrivacyCost::Total(rule, loss, slack);
 }
 
 proto::PrivacyAmount ToProto(const PrivacyBudget& budget) {
@@ -287,11 +279,12 @@ absl::StatusOr<BudgetLedger> BudgetLedger::FromProto(proto::Ledger message) {
     if (!entry.released_sha256().empty() && !IsDigest(entry.released_sha256())) {
       return absl::InvalidArgumentError(absl::StrCat("entry ", id, " has no SHA-256 where one should be"));
     }
-    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, CostFromProto(entry.cost()));
-    DPKDE_ASSIGN_OR_RETURN(const Neighboring relation, dpkde::FromProto(entry.neighboring()));
-    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost charged, ledger.Charge(cost, relation));
-    if (ToProto(charged).SerializeAsString() != entry.charged().SerializeAsString()) {
-      return absl::InvalidArgumentError(absl::StrCat("entry ", id, " is charged other than it costs"));
+    DPKDE_RETURN_IF_ERROR(CostFromProto(entry.cost()).status());
+    DPKDE_RETURN_IF_ERROR(dpkde::FromProto(entry.neighboring()).status());
+    // As it was charged then, though a later version may know a tighter conversion.
+    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost charged, CostFromProto(entry.charged()));
+    if (charged.rule() != budget.rule()) {
+      return absl::InvalidArgumentError(absl::StrCat("entry ", id, " is charged in another unit than the budget's"));
     }
     ledger.spent_ = ledger.spent_ + charged;
   }
@@ -354,7 +347,7 @@ std::string BudgetLedger::DebugString() const {
   for (const proto::LedgerEntry& entry : message_.entry()) {
     // Checked when the ledger was made.
     const PrivacyCost cost = *CostFromProto(entry.cost());
-    const PrivacyCost charged = *Charge(cost, *dpkde::FromProto(entry.neighboring()));
+    const PrivacyCost charged = *CostFromProto(entry.charged());
     const bool pending = entry.released_sha256().empty();
     absl::StrAppendFormat(&text, "%6d  %-8s  %s", entry.id(), pending ? "pending" : "released", charged.ToString());
     if (!(charged == cost)) {

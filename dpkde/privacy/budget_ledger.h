@@ -71,7 +71,7 @@ class BudgetLedger {
   // kUnavailable if the operating system fails. Needs no lock: the file is replaced whole.
   static absl::StatusOr<BudgetLedger> Read(const std::string& path);
 
-  // Loading is building: everything is checked, and what was charged is what the costs come to.
+  // Loading is building: every name, number and unit is checked.
   static absl::StatusOr<BudgetLedger> Deserialize(absl::string_view file_bytes);
   std::string Serialize() const;
 
