@@ -39,13 +39,6 @@ absl::Status SystemError(const std::string& path, const char* phrase, int error_
   return absl::UnavailableError(absl::StrCat(path, ": ", phrase, ": ", reason));
 }
 
-absl::Status CheckDataset(const std::string& dataset) {
-  const bool legible = std::all_of(dataset.begin(), dataset.end(), absl::ascii_isgraph);
-  if (legible && !dataset.empty() && dataset.size() <= kLongestDataset) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("dataset must have 1 to ", kLongestDataset, " printable ASCII characters without blanks"));
-}
-
 absl::Status CheckDescription(const std::string& description) {
   const bool legible = std::all_of(description.begin(), description.end(), absl::ascii_isprint);
   if (legible && description.size() <= kLongestDescription) return absl::OkStatus();
@@ -207,6 +200,13 @@ absl::Status Change(const std::string& path, const std::function<absl::Status(Bu
 }
 
 }  // namespace
+
+absl::Status BudgetLedger::CheckDataset(const std::string& dataset) {
+  const bool legible = std::all_of(dataset.begin(), dataset.end(), absl::ascii_isgraph);
+  if (legible && !dataset.empty() && dataset.size() <= kLongestDataset) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("dataset must have 1 to ", kLongestDataset, " printable ASCII characters without blanks"));
+}
 
 absl::Status BudgetLedger::Declare(const std::string& path, const std::string& dataset, const PrivacyBudget& budget,
                                    Neighboring neighboring) {

@@ -52,6 +52,9 @@ struct ReleaseRequest {
 // O(entries), some milliseconds for the disk, and 20 ms under the Gaussian rule.
 class BudgetLedger {
  public:
+  // kInvalidArgument unless `dataset` has 1 to 200 printable ASCII characters without blanks.
+  static absl::Status CheckDataset(const std::string& dataset);
+
   // Creates the file. A declared budget is never changed: kAlreadyExists if there is something at `path`.
   // kInvalidArgument unless `dataset` has 1 to 200 printable ASCII characters without blanks.
   static absl::Status Declare(const std::string& path, const std::string& dataset, const PrivacyBudget& budget,
