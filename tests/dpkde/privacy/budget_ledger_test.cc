@@ -475,6 +475,34 @@ TEST(BudgetLedgerRaceTest, TheLastTenthIsSpentOnce) {
   }
 }
 
+// Processes that come while others are replacing the file: no entry is lost, none is paid twice.
+TEST(BudgetLedgerRaceTest, NoEntryIsLost) {
+  const std::string path = NewLedger(PureBudget("2"));
+  std::vector<pid_t> children;
+  for (int i = 0; i < 4; ++i) {
+    children.push_back(Fork([&] {
+      int count = 0;
+      while (true) {
+        const auto id = BudgetLedger::Reserve(path, Request("0.01"));
+        if (!id.ok()) return id.status().code() == absl::StatusCode::kResourceExhausted ? count : 255;
+        if (!BudgetLedger::MarkReleased(path, *id, Sha256("file")).ok()) return 254;
+        ++count;
+      }
+    }));
+  }
+  int reserved = 0;
+  for (pid_t child : children) {
+    const int status = Wait(child);
+    ASSERT_TRUE(WIFEXITED(status));
+    reserved += WEXITSTATUS(status);
+  }
+  EXPECT_EQ(reserved, 200);
+  const BudgetLedger ledger = ReadLedger(path);
+  EXPECT_EQ(ledger.message().entry_size(), 200);
+  EXPECT_EQ(ledger.spent(), Pure("2"));
+  for (const proto::LedgerEntry& entry : ledger.message().entry()) EXPECT_NE(entry.released_sha256(), "") << entry.id();
+}
+
 // The control: two processes that meet just before they replace the file both get the last tenth if flock() does
 // nothing; if it works, they cannot meet, and the second is refused.
 TEST(BudgetLedgerRaceTest, ItIsTheLockThatPreventsIt) {
