@@ -51,10 +51,6 @@ ABSL_FLAG(absl::optional<double>, epsilon, absl::nullopt, "Privacy parameter, > 
 ABSL_FLAG(absl::optional<double>, delta, absl::nullopt,
           "In (0, 1): allows Gaussian noise. Left out: pure epsilon-differential privacy.");
 ABSL_FLAG(
-    std::string, neighboring, "",
-    "add_remove: hides whether a record is there, and how many there are; replace: hides what a record is, the number "
-    "of records is public. Required; there is no default.");
-ABSL_FLAG(
     std::string, domain_min, "",
     "Lower bounds of the box in which records live: a,b,... or one for all coordinates. Chosen without looking at the "
     "data; records outside are clamped.");

@@ -14,5 +14,8 @@ ABSL_DECLARE_FLAG(bool, overwrite);
 ABSL_DECLARE_FLAG(bool, quiet);
 ABSL_DECLARE_FLAG(int, threads);
 ABSL_DECLARE_FLAG(std::string, release);
+ABSL_DECLARE_FLAG(std::string, neighboring);
+ABSL_DECLARE_FLAG(std::string, ledger);
+ABSL_DECLARE_FLAG(std::string, dataset);
 
 #endif  // DPKDE_TOOLS_SHARED_FLAGS_H_
