@@ -50,7 +50,7 @@ class BallNoise {
   void AddTo(absl::Span<int64_t> values, BitSource& bits) const;
 
   // Of each coordinate, (d + 1)·(radius/epsilon)^2 + 1/12. The first term is exact for z; that rounding adds 1/12 holds
-  // up to 1e-3 of the variance from radius/epsilon = 1 on. Coordinates are uncorrelated, not independent.
+  // up to 4e-3 of the variance from radius/epsilon = 1 on. Coordinates are uncorrelated, not independent.
   double Variance() const;
 
   uint64_t dimension() const { return dimension_; }

@@ -41,8 +41,12 @@ class UniformScale final : public LazyScale {
   LazyUniform uniform_;
 };
 
-cpp_int ToBig(absl::int128 value) {
-  return (cpp_int(absl::Int128High64(value)) << 64) + cpp_int(absl::Int128Low64(value));
+cpp_int Magnitude(absl::int128 value) {
+  const absl::int128 magnitude = value < 0 ? -value : value;
+  cpp_int big = absl::Int128High64(magnitude);
+  big <<= 64;
+  big += absl::Int128Low64(magnitude);
+  return big;
 }
 
 // Whether |scale·x|·epsilon lies within epsilon/2 of |rounded|·epsilon for every continuation of the digits: both sides
@@ -58,7 +62,7 @@ bool IsNearest(absl::int128 rounded, uint64_t bound, double epsilon, const LazyU
   const int64_t bits = scale_bits + x_bits;
   cpp_int low = scale.Digits() * digits * bound * 2;
   cpp_int high = (scale.Digits() + 1) * (digits + 1) * bound * 2;
-  cpp_int magnitude = ToBig(rounded < 0 ? -rounded : rounded) * 2;
+  const cpp_int magnitude = Magnitude(rounded) * 2;
   cpp_int floor = (magnitude - 1) * mantissa;
   cpp_int ceiling = (magnitude + 1) * mantissa;
   const int64_t shift = bits + exponent;
