@@ -29,6 +29,8 @@
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/planner/planner.h"
+#include "dpkde/privacy/accountant.h"
+#include "dpkde/privacy/budget_ledger.h"
 #include "dpkde/sketch/accumulator.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
@@ -261,6 +263,12 @@ absl::StatusOr<Settings> ParseFlags() {
       return UsageError("--features needs --design=monte_carlo or --design=orthogonal");
     }
   }
+  if (absl::GetFlag(FLAGS_ledger).empty() != absl::GetFlag(FLAGS_dataset).empty()) {
+    return UsageError("--ledger and --dataset must be given together");
+  }
+  if (!absl::GetFlag(FLAGS_dataset).empty()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(BudgetLedger::CheckDataset(absl::GetFlag(FLAGS_dataset))));
+  }
   const std::string bad_records = absl::GetFlag(FLAGS_bad_records);
   DPKDE_RETURN_IF_ERROR(CheckChoice("bad_records", bad_records, {"fail", "replace"}));
   if (bad_records == "replace") settings.bad_records = Accumulator::BadRecords::kReplace;
@@ -481,6 +489,34 @@ absl::Status Verify(const std::string& path, const std::string& bytes) {
   return Release::Deserialize(stored).status();
 }
 
+// The entry of this release in the ledger of its dataset; nothing without --ledger.
+class LedgerEntry {
+ public:
+  // To be called before the first word of noise is drawn: from then on the whole budget of this run counts as spent.
+  absl::Status Reserve(const PrivacySpec& privacy, const Similarity& similarity) {
+    const std::string path = absl::GetFlag(FLAGS_ledger);
+    if (path.empty() || id_.has_value()) return absl::OkStatus();
+    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, PrivacyCost::FromSpec(privacy));
+    const absl::StatusOr<uint64_t> id = BudgetLedger::Reserve(
+        path,
+        {absl::GetFlag(FLAGS_dataset), cost, privacy.neighboring(), absl::StrCat("density, ", similarity.name())});
+    if (!id.ok()) {
+      const bool refused = absl::IsResourceExhausted(id.status()) || absl::IsInvalidArgument(id.status());
+      return refused ? WithExitCode(id.status(), ExitCode::kPrivacy) : id.status();
+    }
+    id_ = *id;
+    return absl::OkStatus();
+  }
+
+  absl::Status MarkReleased(const std::string& bytes) const {
+    if (!id_.has_value()) return absl::OkStatus();
+    return BudgetLedger::MarkReleased(absl::GetFlag(FLAGS_ledger), *id_, Sha256(bytes));
+  }
+
+ private:
+  absl::optional<uint64_t> id_;
+};
+
 absl::Status Run(const std::vector<std::string>&) {
   const absl::Time start = absl::Now();
   DPKDE_ASSIGN_OR_RETURN(const Settings settings, ParseFlags());
@@ -514,10 +550,12 @@ absl::Status Run(const std::vector<std::string>&) {
   }
 
   SystemBitSource noise;
+  LedgerEntry entry;
   absl::optional<proto::PlanningCount> planning_count;
   if (NeedsCount(*settings.privacy)) {
     const absl::StatusOr<uint64_t> count = CountRows(*reader);
     if (!count.ok()) return DataError(count.status());
+    DPKDE_RETURN_IF_ERROR(entry.Reserve(*settings.privacy, inputs.similarity));
     DPKDE_ASSIGN_OR_RETURN(planning_count,
                            ReleasePlanningCount(*count, settings.privacy->epsilon() * kPlanningShare, noise));
     inputs.public_n = std::max<double>(planning_count->value(), 1);
@@ -533,6 +571,7 @@ absl::Status Run(const std::vector<std::string>&) {
   proto::ReleasePlan plan = MakeReleasePlan(inputs, choice);
   if (planning_count.has_value()) *plan.mutable_planning_count() = *planning_count;
   for (const std::string& what : AssertedPublic(inputs)) plan.add_asserted_public(what);
+  plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
 
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   DPKDE_ASSIGN_OR_RETURN(Accumulator accumulator, Accumulator::Create(plan, settings.bad_records, pool));
@@ -546,11 +585,13 @@ absl::Status Run(const std::vector<std::string>&) {
   if (!added.ok()) return DataError(added);
   const double read_seconds = absl::ToDoubleSeconds(absl::Now() - read_start);
 
+  DPKDE_RETURN_IF_ERROR(entry.Reserve(*settings.privacy, inputs.similarity));
   DPKDE_ASSIGN_OR_RETURN(const Release release, std::move(accumulator).Privatize(noise));
   const std::string bytes = release.Serialize();
   DPKDE_RETURN_IF_ERROR(writer->Append(bytes));
   DPKDE_RETURN_IF_ERROR(writer->Commit());
   DPKDE_RETURN_IF_ERROR(Verify(output, bytes));
+  DPKDE_RETURN_IF_ERROR(entry.MarkReleased(bytes));
 
   const proto::Certificate& certificate = release.certificate();
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
@@ -594,7 +635,8 @@ Subcommand BuildDensitySubcommand() {
           {"input",     "input_format", "csv_header",  "similarity",  "bandwidth",           "nu",          "alpha",
            "p",         "epsilon",      "delta",       "neighboring", "domain_min",          "domain_max",  "design",
            "mechanism", "features",     "public_seed", "expected_n",  "expected_similarity", "bad_records", "dry_run",
-           "dim",       "threads",      "quiet",       "overwrite",   "summary_out",         "output"},
+           "dim",       "threads",      "quiet",       "overwrite",   "summary_out",         "ledger",      "dataset",
+           "output"},
           {},
           Run};
 }

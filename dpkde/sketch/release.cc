@@ -154,6 +154,8 @@ std::string Release::DebugString() const {
   }
   const Count n = count();
   line("records", n.value, add_remove ? absl::StrCat(" +- ", n.std_error, " (noised)") : " (public)");
+  line("accounted", plan().ledger_dataset().empty() ? "no: nothing adds up the releases of this dataset"
+                                                    : absl::StrCat("in the ledger of ", plan().ledger_dataset()));
   line("asserted public", absl::StrJoin(plan().asserted_public(), "; "));
   line("written by", "dpkde ", c.program_version(), ", format ", kVersion);
   return text;

@@ -77,7 +77,7 @@ struct VectorSearchResult {
 // Guarantees. kFlat is exact up to the rounding of float32 sums, and where scores are equal, the k best are those of
 // the lowest rows. A query has the same answer, bit for bit, whatever other queries stand beside it and whatever the
 // number of threads, and equal vectors have equal scores (no BLAS is involved). kHnsw promises no recall: measure it on
-// your data (letter recognition, 16-d, defaults: recall@10 above 0.99).
+// your data (letter recognition, 16-d, defaults: recall@10 of at least 0.95 is tested).
 //
 // Complexity, for n vectors of dimension d. kFlat: 4nd bytes, a query O(nd). kHnsw: 4nd + 8n * hnsw_neighbors bytes, a
 // query about O(d * ef_search * hnsw_neighbors), a build n times that with ef_construction; each thread of a search
