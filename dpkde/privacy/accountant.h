@@ -67,14 +67,12 @@ class PrivacyCost {
   const Decimal& slack() const { return slack_; }
 
   // The same cost in the unit of `rule`, rounded up:
-  //   pure -> zcdp           rho = epsilon^2 / 2                  (Bun and Steinke 2016, Proposition 1.4)
+  //   pure -> zcdp           rho = epsilon^2 / 2 (Bun and Steinke 2016, Proposition 1.4)
   //   pure -> gaussian       mu = -2 Phi^-1(1 / (1 + e^epsilon)): the trade-off curve of randomised response, the worst
-  //   of
-  //                          all epsilon-private mechanisms, touches that of mu from above
+  //                          of all epsilon-private mechanisms, lies above that of mu and touches it
   //   pure -> epsilon_delta  delta = 0
-  //   gaussian -> zcdp       rho = mu^2 / 2; the discrete Gaussian keeps it without slack (Canonne, Kamath and Steinke
-  //   2020,
-  //                          Theorem 14)
+  //   gaussian -> zcdp       rho = mu^2 / 2; the multivariate discrete Gaussian keeps it without slack (Canonne, Kamath
+  //                          and Steinke 2020, Section 2)
   // kInvalidArgument, naming both, for every other pair: a conversion would have to choose an epsilon or a delta.
   absl::StatusOr<PrivacyCost> ConvertTo(CompositionRule rule) const;
 

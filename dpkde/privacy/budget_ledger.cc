@@ -308,20 +308,23 @@ absl::StatusOr<PrivacyCost> BudgetLedger::Charge(const PrivacyCost& cost, Neighb
   return cost.OverTwoSteps().ConvertTo(budget_.rule());
 }
 
-absl::Status BudgetLedger::AddEntry(const ReleaseRequest& request) {
+absl::StatusOr<PrivacyCost> BudgetLedger::Price(const ReleaseRequest& request) const {
   if (request.dataset != dataset()) {
     return absl::InvalidArgumentError(
         absl::StrCat("is the ledger of the dataset '", dataset(), "', not of '", request.dataset, "'"));
   }
   DPKDE_RETURN_IF_ERROR(CheckDescription(request.description));
   DPKDE_ASSIGN_OR_RETURN(const PrivacyCost charged, Charge(request.cost, request.neighboring));
-  if (!budget_.Admits(spent_ + charged)) {
-    const bool two_steps = request.neighboring != neighboring_;
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the release would spend ", charged.ToString(),
-                     two_steps ? " (an add_remove release counts over two steps in a replace budget)" : "",
-                     ", but of the budget ", budget_.ToString(), " only ", Remaining().ToString(), " is left"));
-  }
+  if (budget_.Admits(spent_ + charged)) return charged;
+  const bool two_steps = request.neighboring != neighboring_;
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the release would spend ", charged.ToString(),
+                   two_steps ? " (an add_remove release counts over two steps in a replace budget)" : "",
+                   ", but of the budget ", budget_.ToString(), " only ", Remaining().ToString(), " is left"));
+}
+
+absl::Status BudgetLedger::AddEntry(const ReleaseRequest& request) {
+  DPKDE_ASSIGN_OR_RETURN(const PrivacyCost charged, Price(request));
   proto::LedgerEntry& entry = *message_.add_entry();
   entry.set_id(message_.entry_size());
   entry.set_description(request.description);

@@ -162,6 +162,10 @@ TEST(BudgetLedgerTest, SaysWhatIsLeft) {
   ASSERT_TRUE(BudgetLedger::Reserve(path, Request("0.7")).ok());
   const absl::Status refused = BudgetLedger::Reserve(path, Request("0.30000000000000000001")).status();
   EXPECT_THAT(Message(refused), HasSubstr("of the budget epsilon = 1 (pure) only epsilon = 0.3 is left"));
+  // A question is not a purchase.
+  EXPECT_EQ(*ReadLedger(path).Price(Request("0.3")), Pure("0.3"));
+  EXPECT_EQ(ReadLedger(path).Price(Request("0.4")).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReadLedger(path).spent(), Pure("0.7"));
   EXPECT_TRUE(BudgetLedger::Reserve(path, Request("0.3")).ok());
 }
 
