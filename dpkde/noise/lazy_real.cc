@@ -1,6 +1,5 @@
 #include "dpkde/noise/lazy_real.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "dpkde/noise/bernoulli.h"
@@ -15,19 +14,25 @@ cpp_int ToInteger(unsigned __int128 value) {
   return (cpp_int(static_cast<uint64_t>(value >> 64)) << 64) + static_cast<uint64_t>(value);
 }
 
-// True with probability exp(−x) given x. Von Neumann 1951: in u_1, u_2, .. uniform, the first n are a descending run
-// below x (x > u_1 > .. > u_n) with probability x^n/n!, so the longest such run is even with probability Σ_n (−x)^n/n!
-// = exp(−x).
-bool ExpMinus(LazyUniform& x, BitSource& bits) {
+// Draws u_1, u_2, .. uniform as long as they descend from x (x > u_1 > u_2 > ..) and `coin`, tossed after each, falls
+// heads. Whether an even number did. With heads of probability p, n or more do with probability (x·p)^n/n!, so an even
+// number does with probability Σ_n (−x·p)^n/n! = exp(−x·p), given x (von Neumann 1951).
+template <typename Coin>
+bool EvenDescent(LazyUniform& x, BitSource& bits, Coin coin) {
   LazyUniform last(bits);
-  if (!last.Less(x, bits)) return true;
-  bool odd = true;
+  if (!last.Less(x, bits) || !coin()) return true;
+  bool even = false;
   while (true) {
     LazyUniform next(bits);
-    if (!next.Less(last, bits)) return !odd;
+    if (!next.Less(last, bits) || !coin()) return even;
     last = std::move(next);
-    odd = !odd;
+    even = !even;
   }
+}
+
+// True with probability exp(−x) given x.
+bool ExpMinus(LazyUniform& x, BitSource& bits) {
+  return EvenDescent(x, bits, [] { return true; });
 }
 
 // True with probability p = (2k + x)/(2k + 2) given x: of 2k + 2 equally probable cases 2k, and one more with
@@ -39,18 +44,9 @@ bool Thinning(uint64_t k, LazyUniform& x, BitSource& bits) {
   return other.Less(x, bits);
 }
 
-// True with probability exp(−x·(2k + x)/(2k + 2)) given x. Karney 2016, Algorithm B: as ExpMinus, but the run also ends
-// where a coin of heads p falls tails, so that it has n elements or more with probability (x·p)^n/n!.
+// True with probability exp(−x·(2k + x)/(2k + 2)) given x (Karney 2016, Algorithm B).
 bool ExpMinusThinned(uint64_t k, LazyUniform& x, BitSource& bits) {
-  LazyUniform last(bits);
-  if (!last.Less(x, bits) || !Thinning(k, x, bits)) return true;
-  bool odd = true;
-  while (true) {
-    LazyUniform next(bits);
-    if (!next.Less(last, bits) || !Thinning(k, x, bits)) return !odd;
-    last = std::move(next);
-    odd = !odd;
-  }
+  return EvenDescent(x, bits, [&] { return Thinning(k, x, bits); });
 }
 
 // True with probability exp(−k(k−1)/2).

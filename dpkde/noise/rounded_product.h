@@ -17,6 +17,9 @@
 
 namespace dpkde {
 
+// The largest number of coordinates of K-norm noise.
+inline constexpr uint64_t kMaxKNormDimension = uint64_t{1} << 26;
+
 // A real that lies in [low, high]·2^exponent; 0 <= low <= high.
 struct RealInterval {
   boost::multiprecision::cpp_int low;
@@ -30,8 +33,8 @@ class NoiseScale {
   // 1 <= bound <= kMaxNoiseScale, epsilon > 0 and finite (checked by CheckNoiseScale below).
   NoiseScale(uint64_t bound, double epsilon);
 
-  // An interval that holds bound/epsilon times any real of `factor`. Its ends are rounded outwards by less than 2^-11
-  // of the unit of `factor` relative to bound.
+  // An interval that holds bound/epsilon times any real of `factor`. Rounding widens it by less than 2^-11
+  // of what one unit of `factor` is worth.
   RealInterval Times(const RealInterval& factor) const;
 
   // bound/epsilon, for variances.
@@ -54,7 +57,7 @@ class LazyScale {
   LazyScale(const LazyScale&) = delete;
   LazyScale& operator=(const LazyScale&) = delete;
 
-  // Narrows interval() by about 2^-64.
+  // Narrows interval() to about 2^-64 of its width.
   virtual void Extend(BitSource& bits) = 0;
 
   // Words drawn of each part.

@@ -12,8 +12,9 @@
 #include "absl/types/span.h"
 #include "boost/math/distributions/gamma.hpp"
 #include "gtest/gtest.h"
-#include "tests/dpkde/noise/event_ratio.h"
+#include "tests/dpkde/noise/knorm_testing.h"
 #include "tests/testing/goodness_of_fit.h"
+#include "tests/testing/scripted_bit_source.h"
 #include "tests/testing/seeded_bit_source.h"
 
 namespace dpkde {
@@ -52,8 +53,8 @@ std::vector<absl::int128> Norms(const DiskProductNoise& noise, double modulus, d
 }
 
 // ‖z‖_K ~ Gamma(d, 1/epsilon). At modulus 2^62 the first words never decide, so that this tests extension as well.
-// Power: 2e4 draws, critical distance 0.019; shapes d + 1 and d − 1 are 0.035 or more away at d = 129,
-// the scale 1.1 everywhere.
+// Power: 2e4 draws, critical distance 0.019; the shape d + 1 is 0.035 away at d = 129, the scale 0.9 at d = 2 0.05, and
+// both more elsewhere.
 TEST(DiskProductNoiseTest, NormHasAGammaLaw) {
   constexpr size_t kDraws = 20000;
   const double critical = KolmogorovSmirnovCriticalDistance(kDraws, kRejectionLevel);
@@ -78,23 +79,6 @@ TEST(DiskProductNoiseTest, NormHasAGammaLaw) {
     }
   }
 }
-
-// Means of squares, fourth powers and products, in standard errors from what is expected; `expected` and standard
-// errors from the law of r ~ Gamma(d + 1) and of points of disk and interval.
-struct Mean {
-  double sum = 0;
-  double squares = 0;
-  int count = 0;
-  void Add(double value) {
-    sum += value;
-    squares += value * value;
-    ++count;
-  }
-  double ErrorsFrom(double expected) const {
-    const double mean = sum / count;
-    return std::abs(mean - expected) / std::sqrt((squares / count - mean * mean) / count);
-  }
-};
 
 // E[r^4]/E[r^2]^2.
 double RadiusKurtosis(double d) { return (d + 3) * (d + 4) / ((d + 1) * (d + 2)); }
@@ -242,6 +226,27 @@ TEST(DiskProductNoiseTest, AgreesWithLongDoubleOnTheSameWords) {
   }
   EXPECT_GT(compared, 20000 * 7 - 10);
   EXPECT_EQ(bits.NextWord(), words.NextWord());
+}
+
+// Points so near the circle that the first words do not tell.
+TEST(DiskProductNoiseTest, TheCircleIsDecidedByFurtherWords) {
+  constexpr uint64_t kOnes = ~uint64_t{0};
+  constexpr uint64_t kQuarter = uint64_t{1} << 62;
+  const DiskProductNoise noise = DiskProductNoise::Create(1, 1000, 1).value();
+  const std::vector<uint64_t> radius = {kQuarter, kOnes, kQuarter, kOnes, kQuarter, kOnes};  // 3/4
+  const auto sample = [&](std::vector<uint64_t> rest) {
+    std::vector<uint64_t> words = radius;
+    words.insert(words.end(), rest.begin(), rest.end());
+    ScriptedBitSource bits(words);
+    const std::vector<absl::int128> draw = noise.Sample(bits);
+    EXPECT_TRUE(bits.exhausted());
+    return draw;
+  };
+  // x = 1 − 2^-64 + .., y = 5·2^-128: inside, after a second word of each.
+  EXPECT_EQ(sample({kOnes, 0, 0, 5, 2}), (std::vector<absl::int128>{750, 0}));
+  // y² = 2^-62 nearly, which 63 bits do not see but 64 do: outside, and drawn again, (1/4, 1/4 + 1/8).
+  EXPECT_EQ(sample({kOnes, (uint64_t{1} << 33) - (1 << 20), kQuarter, kQuarter + kQuarter / 2, 1}),
+            (std::vector<absl::int128>{-188, 281}));
 }
 
 // trust.md, 8: events where the log likelihood ratio is nearly epsilon = 1, fixed beforehand. Noise that is right stays
