@@ -492,28 +492,46 @@ absl::Status Verify(const std::string& path, const std::string& bytes) {
 // The entry of this release in the ledger of its dataset; nothing without --ledger.
 class LedgerEntry {
  public:
-  // To be called before the first word of noise is drawn: from then on the whole budget of this run counts as spent.
-  absl::Status Reserve(const PrivacySpec& privacy, const Similarity& similarity) {
-    const std::string path = absl::GetFlag(FLAGS_ledger);
-    if (path.empty() || id_.has_value()) return absl::OkStatus();
+  static absl::StatusOr<LedgerEntry> Create(const PrivacySpec& privacy, const Similarity& similarity) {
+    LedgerEntry entry;
+    entry.path_ = absl::GetFlag(FLAGS_ledger);
+    if (entry.path_.empty()) return entry;
     DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, PrivacyCost::FromSpec(privacy));
-    const absl::StatusOr<uint64_t> id = BudgetLedger::Reserve(
-        path,
-        {absl::GetFlag(FLAGS_dataset), cost, privacy.neighboring(), absl::StrCat("density, ", similarity.name())});
-    if (!id.ok()) {
-      const bool refused = absl::IsResourceExhausted(id.status()) || absl::IsInvalidArgument(id.status());
-      return refused ? WithExitCode(id.status(), ExitCode::kPrivacy) : id.status();
-    }
+    entry.request_ = ReleaseRequest{absl::GetFlag(FLAGS_dataset), cost, privacy.neighboring(),
+                                    absl::StrCat("density, ", similarity.name())};
+    return entry;
+  }
+
+  // Whether the budget would suffice now: asked before the data are read. Spends nothing.
+  absl::Status Check() const {
+    if (path_.empty()) return absl::OkStatus();
+    DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(path_));
+    const absl::Status status = ledger.Price(*request_).status();
+    return status.ok() ? status
+                       : Refusal(absl::Status(status.code(), absl::StrCat(path_, ": ", std::string(status.message()))));
+  }
+
+  // To be called before the first word of noise is drawn: from then on the whole budget of this run counts as spent.
+  absl::Status Reserve() {
+    if (path_.empty() || id_.has_value()) return absl::OkStatus();
+    const absl::StatusOr<uint64_t> id = BudgetLedger::Reserve(path_, *request_);
+    if (!id.ok()) return Refusal(id.status());
     id_ = *id;
     return absl::OkStatus();
   }
 
   absl::Status MarkReleased(const std::string& bytes) const {
-    if (!id_.has_value()) return absl::OkStatus();
-    return BudgetLedger::MarkReleased(absl::GetFlag(FLAGS_ledger), *id_, Sha256(bytes));
+    return id_.has_value() ? BudgetLedger::MarkReleased(path_, *id_, Sha256(bytes)) : absl::OkStatus();
   }
 
  private:
+  static absl::Status Refusal(const absl::Status& status) {
+    const bool refused = absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status);
+    return refused ? WithExitCode(status, ExitCode::kPrivacy) : status;
+  }
+
+  std::string path_;
+  absl::optional<ReleaseRequest> request_;
   absl::optional<uint64_t> id_;
 };
 
@@ -539,6 +557,9 @@ absl::Status Run(const std::vector<std::string>&) {
     return DryRun(inputs, public_rows);
   }
 
+  DPKDE_ASSIGN_OR_RETURN(LedgerEntry entry, LedgerEntry::Create(*settings.privacy, inputs.similarity));
+  DPKDE_RETURN_IF_ERROR(entry.Check());
+
   // Both before the data are read: what cannot be written must not cost a pass over them, nor privacy.
   const bool overwrite = absl::GetFlag(FLAGS_overwrite);
   const std::string output = absl::GetFlag(FLAGS_output);
@@ -550,12 +571,11 @@ absl::Status Run(const std::vector<std::string>&) {
   }
 
   SystemBitSource noise;
-  LedgerEntry entry;
   absl::optional<proto::PlanningCount> planning_count;
   if (NeedsCount(*settings.privacy)) {
     const absl::StatusOr<uint64_t> count = CountRows(*reader);
     if (!count.ok()) return DataError(count.status());
-    DPKDE_RETURN_IF_ERROR(entry.Reserve(*settings.privacy, inputs.similarity));
+    DPKDE_RETURN_IF_ERROR(entry.Reserve());
     DPKDE_ASSIGN_OR_RETURN(planning_count,
                            ReleasePlanningCount(*count, settings.privacy->epsilon() * kPlanningShare, noise));
     inputs.public_n = std::max<double>(planning_count->value(), 1);
@@ -585,7 +605,7 @@ absl::Status Run(const std::vector<std::string>&) {
   if (!added.ok()) return DataError(added);
   const double read_seconds = absl::ToDoubleSeconds(absl::Now() - read_start);
 
-  DPKDE_RETURN_IF_ERROR(entry.Reserve(*settings.privacy, inputs.similarity));
+  DPKDE_RETURN_IF_ERROR(entry.Reserve());
   DPKDE_ASSIGN_OR_RETURN(const Release release, std::move(accumulator).Privatize(noise));
   const std::string bytes = release.Serialize();
   DPKDE_RETURN_IF_ERROR(writer->Append(bytes));

@@ -1,6 +1,7 @@
 // What "dpkde_build density" makes: which inputs it takes, and what its output does and does not hold.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <ostream>
@@ -380,6 +381,88 @@ TEST_F(DryRunTest, PredictsWhatTheBuildChooses) {
   Build({{"input", input}, {"expected_n", "500"}});
   const std::string design = Described(release_, "design");
   EXPECT_THAT(planned.out, HasSubstr("chosen: " + design.substr(0, design.find(", ")) + ", laplace noise"));
+}
+
+// A budget of 1.0 pays for ten releases of 0.1; the eleventh is refused before the data are read, and nothing is
+// written.
+TEST_F(BuildTest, TheLedgerRefusesToOverspend) {
+  const std::string ledger = outputs_.Path("ledger");
+  const auto declared = RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=visits",
+                                                   "--budget_epsilon=1.0", "--neighboring=add_remove"});
+  ASSERT_EQ(declared.exit_code, 0) << declared.err;
+  const Flags flags = {{"input", inputs_.Write("a.npy", Npy(TwoColumns(20), 2))},
+                       {"ledger", ledger},
+                       {"dataset", "visits"},
+                       {"epsilon", "0.1"}};
+  const auto build = [&](const std::string& name, Flags changed) {
+    changed["output"] = outputs_.Path(name);
+    return BuildDensity(changed);
+  };
+  for (int i = 0; i < 10; ++i) {
+    const CommandResult result = build("release" + std::to_string(i), flags);
+    ASSERT_EQ(result.exit_code, 0) << i << " " << result.err;
+  }
+  const std::string spent = FileBytes(ledger);
+  Flags eleventh = flags;
+  eleventh["epsilon"] = "1e-7";
+  const CommandResult refused = build("eleventh", eleventh);
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_NE(refused.err.find("only epsilon = 0 is left"), std::string::npos) << refused.err;
+  EXPECT_EQ(FileBytes(outputs_.Path("eleventh")), "");
+  EXPECT_EQ(FileBytes(ledger), spent);
+  const CommandResult described = RunCommand("dpkde_query", {"describe", outputs_.Path("release0")});
+  EXPECT_NE(described.out.find("in the ledger of visits"), std::string::npos) << described.out;
+}
+
+// A bad record is found before the budget is touched; a release that fails after the entry stays paid.
+TEST_F(BuildTest, TheLedgerIsChargedOnlyWhenNoiseIsDrawn) {
+  const std::string ledger = outputs_.Path("ledger");
+  ASSERT_EQ(RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=visits", "--budget_epsilon=1.0",
+                                       "--neighboring=add_remove"})
+                .exit_code,
+            0);
+  const std::string declared = FileBytes(ledger);
+  std::vector<float> values = TwoColumns(20);
+  values[15] = std::nanf("");
+  const CommandResult bad = BuildDensity({{"input", inputs_.Write("bad.npy", Npy(values, 2))},
+                                          {"ledger", ledger},
+                                          {"dataset", "visits"},
+                                          {"expected_n", "20"},
+                                          {"output", outputs_.Path("release")}});
+  EXPECT_EQ(bad.exit_code, 2) << bad.err;
+  EXPECT_EQ(FileBytes(ledger), declared);
+  const CommandResult other = BuildDensity({{"input", inputs_.Write("a.npy", Npy(TwoColumns(20), 2))},
+                                            {"ledger", ledger},
+                                            {"dataset", "tests"},
+                                            {"output", outputs_.Path("release")}});
+  EXPECT_EQ(other.exit_code, 4) << other.err;
+  EXPECT_EQ(FileBytes(ledger), declared);
+}
+
+// Every similarity is built and answered by the design that the planner chooses.
+TEST_F(BuildTest, EverySimilarityIsReleasedAndAnswered) {
+  const std::string input = inputs_.Write("a.npy", Npy(TwoColumns(20), 2));
+  const std::string queries = inputs_.Write("q.csv", "1,1\n0.5,2\n");
+  const std::vector<Flags> cases = {{{"similarity", "exponential"}},
+                                    {{"similarity", "matern"}, {"nu", "1.5"}},
+                                    {{"similarity", "rational_quadratic"}, {"alpha", "2"}},
+                                    {{"similarity", "cauchy"}},
+                                    {{"similarity", "inverse_l2"}},
+                                    {{"similarity", "inverse_l1"}},
+                                    {{"similarity", "product_cauchy"}},
+                                    {{"similarity", "l1"}, {"bandwidth", kMissing}},
+                                    {{"similarity", "lp_power"}, {"p", "0.5"}, {"bandwidth", kMissing}},
+                                    {{"similarity", "l2_squared"}, {"bandwidth", kMissing}}};
+  for (size_t i = 0; i < cases.size(); ++i) {
+    Flags flags = cases[i];
+    flags["input"] = input;
+    flags["output"] = outputs_.Path("r" + std::to_string(i));
+    const CommandResult built = BuildDensity(flags);
+    ASSERT_EQ(built.exit_code, 0) << flags["similarity"] << ": " << built.err;
+    const CommandResult answered = QueryDensity(flags["output"], queries);
+    EXPECT_EQ(answered.exit_code, 0) << answered.err;
+    EXPECT_EQ(std::count(answered.out.begin(), answered.out.end(), '\n'), 2) << answered.out;
+  }
 }
 
 }  // namespace

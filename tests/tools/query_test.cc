@@ -371,9 +371,10 @@ TEST_F(QueryTest, DescribeAsText) {
   const auto result = RunCommand("dpkde_query", {"describe", Release("wide"), "--quiet", "--threads=1"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.err, "");
-  for (const char* part : {"similarity        gaussian bandwidth=1", "dimension         2", "[0, 4] x [0, 2]", "design",
-                           "delta             0 (pure)", "replace", "unit of privacy", "sensitivity",
-                           "records           3000 (public)", "asserted public   similarity and its parameters; domain"}) {
+  for (const char* part :
+       {"similarity        gaussian bandwidth=1", "dimension         2", "[0, 4] x [0, 2]", "design",
+        "delta             0 (pure)", "replace", "unit of privacy", "sensitivity", "records           3000 (public)",
+        "asserted public   similarity and its parameters; domain"}) {
     EXPECT_THAT(result.out, HasSubstr(part));
   }
   EXPECT_EQ(RunCommand("dpkde_query", {"describe", Release("wide"), "--output_format=text"}).out, result.out);
