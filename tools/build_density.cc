@@ -432,7 +432,8 @@ absl::Status PrintPlan(PlanInputs inputs, double n) {
                          Mechanism::Calibrate(choice.mechanism, design->groups(), inputs.privacy));
   const auto variances = std::minmax_element(mechanism.variances().begin(), mechanism.variances().end());
   absl::PrintF(
-      "chosen: %s, %s noise; standard deviations of %.6g to %.6g records; spends epsilon = %.10g, delta = %.10g\n",
+      "chosen: %s, %s noise; scales (standard deviations) of %.6g to %.6g records; spends epsilon = %.10g, delta = "
+      "%.10g\n",
       DescribeDesign(choice.design), MechanismName(choice.mechanism), std::sqrt(*variances.first) / kGridUnit,
       std::sqrt(*variances.second) / kGridUnit, mechanism.guarantee().epsilon, mechanism.guarantee().delta);
   const Sensitivity& first = SensitivityOf(design->groups()[0], inputs.privacy.neighboring());
