@@ -44,7 +44,7 @@ ABSL_FLAG(
     "Kernels, with r_p = |x-y|_p and h = --bandwidth: gaussian exp(-r_2^2 / (2 h^2)); laplacian exp(-r_1 / h); "
     "exponential exp(-r_2 / h); matern (--nu); rational_quadratic (1 + r_2^2 / (2 a h^2))^-a (--alpha); cauchy "
     "1 / (1 + r_2^2 / h^2); inverse_l2 1 / (1 + r_2 / h); inverse_l1; product_cauchy. Distances: l1, lp_power (--p), "
-    "l2, l2_squared.");
+    "l2, l2_squared. Products: cosine, inner_product.");
 ABSL_FLAG(absl::optional<double>, bandwidth, absl::nullopt, "h above, in the unit of the coordinates; > 0. Public.");
 ABSL_FLAG(absl::optional<double>, nu, absl::nullopt, "Smoothness of matern: 0.5, 1.5 or 2.5.");
 ABSL_FLAG(absl::optional<double>, alpha, absl::nullopt, "Exponent of rational_quadratic; > 0.");

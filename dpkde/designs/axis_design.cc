@@ -18,8 +18,8 @@ namespace {
 constexpr double kPi = boost::math::constants::pi<double>();
 constexpr int64_t kMostValues = int64_t{1} << 22;
 
-// Table nodes a period of the highest harmonic: cubic interpolation is then off by less than 0.1 % of that harmonic, the
-// smallest of all.
+// Table nodes a period of the highest harmonic: cubic interpolation is then off by less than 0.1 % of that harmonic,
+// the smallest of all.
 constexpr size_t kNodesPerPeriod = 16;
 
 // The function of one axis, tabulated over the width of the domain at equal steps, one node beyond either end.
@@ -68,7 +68,8 @@ class AxisDesign final : public Design {
  public:
   AxisDesign(double p, const Domain& domain, const proto::AxisSpec& spec) : domain_(domain) {
     *spec_.mutable_axis() = spec;
-    // The tail is followed far beyond the cut to bound what is dropped; past that the terms fall at least like k^-(1 + p).
+    // The tail is followed far beyond the cut to bound what is dropped; past that the terms fall at least like k^-(1 +
+    // p).
     const size_t cut = spec.harmonics();
     const std::vector<double> series = PowerCosineCoefficients(p, 16 * cut);
     double dropped = 0, dropped_square = 0;
@@ -207,8 +208,9 @@ class AxisDesign final : public Design {
 }  // namespace
 
 std::vector<double> PowerCosineCoefficients(double p, size_t harmonics) {
-  // a_k = 2 I_k, I_k = integral_0^1 u^p cos(pi k u) du. Few half-periods: quadrature, each on its own. Many: integration by
-  // parts, with the singularity at 0 contributing Gamma(p + 1) cos(pi (p + 1) / 2) / w^(p + 1) and the end at 1 the series
+  // a_k = 2 I_k, I_k = integral_0^1 u^p cos(pi k u) du. Few half-periods: quadrature, each on its own. Many:
+  // integration by parts, with the singularity at 0 contributing Gamma(p + 1) cos(pi (p + 1) / 2) / w^(p + 1) and the
+  // end at 1 the series
   // (-1)^k [p / w^2 - p (p-1)(p-2) / w^4 + ...], w = pi k.
   constexpr size_t kQuadrature = 12;
   std::vector<double> coefficients = {1 / (p + 1)};

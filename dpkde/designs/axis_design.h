@@ -15,9 +15,9 @@ namespace dpkde {
 //
 //   |t|^p = R^p (a_0 + sum_{k >= 1} a_k cos(pi k t / R)),
 //
-// cut after a highest harmonic; for p = 1, a_0 = 1/2 and a_k = -4 / (pi k)^2 for odd k, 0 for even. A record contributes one
-// pair (cos, sin) for each axis and harmonic, as in fourier_design.h, whose sensitivities hold here too; coefficients have
-// signs, which change nothing.
+// cut after a highest harmonic; for p = 1, a_0 = 1/2 and a_k = -4 / (pi k)^2 for odd k, 0 for even. A record
+// contributes one pair (cos, sin) for each axis and harmonic, as in fourier_design.h, whose sensitivities hold here
+// too; coefficients have signs, which change nothing.
 //
 // Layout: for each axis its cosines, then its sines; the count last.
 //

@@ -19,6 +19,7 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   if (spec.design_case() == proto::DesignSpec::DESIGN_NOT_SET) {
     return absl::InvalidArgumentError("design is missing or unknown");
   }
+  if (spec.has_moments()) return MakeMomentsDesign(similarity, dimension, domain);
   if (!domain.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("the ", DesignName(spec), " design needs a domain"));
   }
@@ -28,7 +29,6 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   }
   if (spec.has_lattice()) return MakeLatticeDesign(similarity, *domain, spec.lattice());
   if (spec.has_axis()) return MakeAxisDesign(similarity, *domain, spec.axis());
-  if (spec.has_moments()) return MakeMomentsDesign(similarity, *domain, spec.moments());
   return MakeSplineGridDesign(similarity, *domain, spec.spline_grid());
 }
 

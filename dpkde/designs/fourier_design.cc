@@ -513,7 +513,7 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
   }
   if (!similarity.is_kernel()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(similarity.name(), " is a distance, which has no Monte-Carlo frequencies"));
+        absl::StrCat(similarity.name(), " is no kernel and has no Monte-Carlo frequencies"));
   }
   if (HasHeavyTailedFrequencies(similarity) && !domain.has_value()) {
     return absl::InvalidArgumentError(

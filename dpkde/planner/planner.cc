@@ -74,9 +74,8 @@ class Planner {
   // Adds the design under every mechanism.
   absl::Status Add(const proto::DesignSpec& spec, const std::vector<CoordinateGroup>& groups,
                    double approximation_error) {
-    const bool has_shape = std::any_of(groups.begin(), groups.end(), [](const CoordinateGroup& group) {
-      return group.shape != GroupShape::kCross;
-    });
+    const bool has_shape = std::any_of(groups.begin(), groups.end(),
+                                       [](const CoordinateGroup& group) { return group.shape != GroupShape::kCross; });
     for (proto::Mechanism kind : mechanisms_) {
       // Without shapes, K-norm noise is Laplace noise.
       if (kind == proto::KNORM && !has_shape && mechanisms_.size() > 1) continue;

@@ -15,10 +15,10 @@ namespace {
 
 using Spec = proto::SimilaritySpec;
 
-constexpr Spec::Kind kKinds[] = {Spec::GAUSSIAN,           Spec::LAPLACIAN, Spec::EXPONENTIAL, Spec::MATERN,
-                                 Spec::RATIONAL_QUADRATIC, Spec::CAUCHY,    Spec::INVERSE_L2,  Spec::INVERSE_L1,
-                                 Spec::PRODUCT_CAUCHY,     Spec::L1,        Spec::LP_POWER,    Spec::L2,
-                                 Spec::L2_SQUARED};
+constexpr Spec::Kind kKinds[] = {Spec::GAUSSIAN,           Spec::LAPLACIAN, Spec::EXPONENTIAL,  Spec::MATERN,
+                                 Spec::RATIONAL_QUADRATIC, Spec::CAUCHY,    Spec::INVERSE_L2,   Spec::INVERSE_L1,
+                                 Spec::PRODUCT_CAUCHY,     Spec::L1,        Spec::LP_POWER,     Spec::L2,
+                                 Spec::L2_SQUARED,         Spec::COSINE,    Spec::INNER_PRODUCT};
 
 bool IsKernel(Spec::Kind kind) { return kind >= Spec::GAUSSIAN && kind <= Spec::PRODUCT_CAUCHY; }
 
@@ -64,6 +64,10 @@ Similarity::Similarity(const proto::SimilaritySpec& spec) : spec_(spec), geometr
       break;
     case Spec::PRODUCT_CAUCHY:
       geometry_ = Geometry::kProduct;
+      break;
+    case Spec::COSINE:
+    case Spec::INNER_PRODUCT:
+      geometry_ = Geometry::kInnerProduct;
       break;
     default:
       break;
@@ -129,6 +133,17 @@ double Similarity::Evaluate(absl::Span<const float> x, absl::Span<const float> y
     case Geometry::kPowers:
       for (size_t i = 0; i < d; ++i) sum += EvaluateAxis(static_cast<double>(x[i]) - y[i]);
       return sum;
+    case Geometry::kInnerProduct: {
+      double x_square = 0, y_square = 0;
+      for (size_t i = 0; i < d; ++i) {
+        sum += static_cast<double>(x[i]) * y[i];
+        x_square += static_cast<double>(x[i]) * x[i];
+        y_square += static_cast<double>(y[i]) * y[i];
+      }
+      if (kind() == Spec::INNER_PRODUCT) return sum;
+      const double norms = std::sqrt(x_square) * std::sqrt(y_square);
+      return norms > 0 ? sum / norms : 0;
+    }
     case Geometry::kProduct:
       break;
   }
@@ -146,6 +161,7 @@ double Similarity::EvaluateAxis(double difference) const {
     case Geometry::kPowers:
       return std::pow(std::abs(difference), spec_.p());
     case Geometry::kProduct:
+    case Geometry::kInnerProduct:
       break;
   }
   return 1 / (1 + difference * difference / (bandwidth() * bandwidth()));

@@ -39,7 +39,7 @@ class Similarity {
   std::string name() const;
 
   // What designs ask.
-  // Positive-definite, 1 at x = y, at most 1 elsewhere; otherwise a distance, 0 at x = y.
+  // Positive-definite, 1 at x = y, at most 1 elsewhere; otherwise a distance, 0 at x = y, or a product.
   bool is_kernel() const;
   // A function of ||x - y||_2 alone.
   bool is_euclidean() const;
@@ -51,7 +51,7 @@ class Similarity {
   // f(x, y); the spans are of one length.
   double Evaluate(absl::Span<const float> x, absl::Span<const float> y) const;
 
-  // f of two points that differ by `difference` in one coordinate.
+  // f of two points that differ by `difference` in one coordinate. Kernels and distances only.
   double EvaluateAxis(double difference) const;
 
   // sums[j] = sum_i f(points_i, queries_j), exact up to rounding (in double precision), with the same bits for any
@@ -65,7 +65,7 @@ class Similarity {
   // Of the sum over coordinates of squares (kSquares), absolute values (kAbsolutes), or of the axis function itself.
   double FromSum(double sum) const;
 
-  enum class Geometry { kSquares, kAbsolutes, kPowers, kProduct };
+  enum class Geometry { kSquares, kAbsolutes, kPowers, kProduct, kInnerProduct };
 
   proto::SimilaritySpec spec_;
   Geometry geometry_;

@@ -443,16 +443,19 @@ TEST_F(BuildTest, TheLedgerIsChargedOnlyWhenNoiseIsDrawn) {
 TEST_F(BuildTest, EverySimilarityIsReleasedAndAnswered) {
   const std::string input = inputs_.Write("a.npy", Npy(TwoColumns(20), 2));
   const std::string queries = inputs_.Write("q.csv", "1,1\n0.5,2\n");
-  const std::vector<Flags> cases = {{{"similarity", "exponential"}},
-                                    {{"similarity", "matern"}, {"nu", "1.5"}},
-                                    {{"similarity", "rational_quadratic"}, {"alpha", "2"}},
-                                    {{"similarity", "cauchy"}},
-                                    {{"similarity", "inverse_l2"}},
-                                    {{"similarity", "inverse_l1"}},
-                                    {{"similarity", "product_cauchy"}},
-                                    {{"similarity", "l1"}, {"bandwidth", kMissing}},
-                                    {{"similarity", "lp_power"}, {"p", "0.5"}, {"bandwidth", kMissing}},
-                                    {{"similarity", "l2_squared"}, {"bandwidth", kMissing}}};
+  const std::vector<Flags> cases = {
+      {{"similarity", "exponential"}},
+      {{"similarity", "matern"}, {"nu", "1.5"}},
+      {{"similarity", "rational_quadratic"}, {"alpha", "2"}},
+      {{"similarity", "cauchy"}},
+      {{"similarity", "inverse_l2"}},
+      {{"similarity", "inverse_l1"}},
+      {{"similarity", "product_cauchy"}},
+      {{"similarity", "l1"}, {"bandwidth", kMissing}},
+      {{"similarity", "lp_power"}, {"p", "0.5"}, {"bandwidth", kMissing}},
+      {{"similarity", "l2_squared"}, {"bandwidth", kMissing}},
+      {{"similarity", "inner_product"}, {"bandwidth", kMissing}},
+      {{"similarity", "cosine"}, {"bandwidth", kMissing}, {"domain_min", ""}, {"domain_max", ""}}};
   for (size_t i = 0; i < cases.size(); ++i) {
     Flags flags = cases[i];
     flags["input"] = input;

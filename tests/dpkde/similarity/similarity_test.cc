@@ -34,6 +34,15 @@ TEST(SimilarityTest, EvaluatesTheDefinitions) {
   EXPECT_NEAR(MakeSimilarity(Spec::L2_SQUARED, 0).Evaluate(x, y), 5.25, 1e-15);
 }
 
+TEST(SimilarityTest, ProductsFollowTheirDefinitions) {
+  const std::vector<float> x = {3, 4, 0}, y = {1, -2, 2}, zero = {0, 0, 0};
+  const Similarity cosine = MakeSimilarity(proto::SimilaritySpec::COSINE, 0);
+  EXPECT_EQ(MakeSimilarity(proto::SimilaritySpec::INNER_PRODUCT, 0).Evaluate(x, y), -5);
+  EXPECT_NEAR(cosine.Evaluate(x, y), -5.0 / 15, 1e-15);
+  EXPECT_EQ(cosine.Evaluate(x, zero), 0);
+  EXPECT_FALSE(cosine.is_kernel());
+}
+
 TEST(SimilarityTest, KernelsAreOneAtZeroAndDistancesZero) {
   const std::vector<float> x = {1, 2, 3};
   for (const Similarity& kernel : AllKernels(0.1)) EXPECT_EQ(kernel.Evaluate(x, x), 1) << kernel.name();
@@ -114,7 +123,8 @@ TEST(SimilarityTest, KnowsItsNames) {
   EXPECT_EQ(
       SimilarityKindFromName("Gaussian").status().message(),
       "unknown similarity 'Gaussian'; known are gaussian, laplacian, exponential, matern, rational_quadratic, cauchy, "
-      "inverse_l2, inverse_l1, product_cauchy, l1, lp_power, l2, l2_squared");
+      "inverse_l2, inverse_l1, product_cauchy, l1, lp_power, l2, l2_squared, cosine, "
+      "inner_product");
   EXPECT_FALSE(Similarity::Create(proto::SimilaritySpec()).ok());
 }
 

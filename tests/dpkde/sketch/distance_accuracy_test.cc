@@ -96,7 +96,8 @@ TEST(DistanceAccuracyTest, OtherDistancesAsPredicted) {
       {proto::SimilaritySpec::L1, 0, 8, false},           {proto::SimilaritySpec::L1, 0, 8, true},
       {proto::SimilaritySpec::LP_POWER, 0.5, 2, false},   {proto::SimilaritySpec::LP_POWER, 1.5, 2, false},
       {proto::SimilaritySpec::L2_SQUARED, 0, 8, false},   {proto::SimilaritySpec::L2_SQUARED, 0, 8, true},
-      {proto::SimilaritySpec::L2_SQUARED, 0, 100, false},
+      {proto::SimilaritySpec::L2_SQUARED, 0, 100, false}, {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, false},
+      {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, true}, {proto::SimilaritySpec::COSINE, 0, 8, false},
   };
   for (const auto& test : cases) {
     for (Neighboring neighboring : {Neighboring::kAddRemove, Neighboring::kReplace}) {
