@@ -424,6 +424,7 @@ absl::Status PrintPlan(PlanInputs inputs, double n) {
   }
   for (const std::string& exclusion : plan.exclusions) absl::PrintF("left out: %s\n", exclusion);
   for (const std::string& assumption : plan.assumptions) absl::PrintF("assumed: %s\n", assumption);
+  for (const std::string& warning : plan.warnings) absl::PrintF("warning: %s\n", warning);
 
   const Candidate& choice = plan.candidates[0];
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<Design> design,
@@ -618,6 +619,7 @@ absl::Status Run(const std::vector<std::string>&) {
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   if (!absl::GetFlag(FLAGS_quiet)) {
     for (const std::string& assumption : planned.assumptions) absl::FPrintF(stderr, "assumed: %s\n", assumption);
+    for (const std::string& warning : planned.warnings) absl::FPrintF(stderr, "warning: %s\n", warning);
     absl::FPrintF(stderr,
                   "%s: %s, %s noise, %d values; predicted rmse %.4g (noise %.4g, approximation %.4g); epsilon = %.10g, "
                   "delta = %.4g, %s\n",

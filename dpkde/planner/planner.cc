@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
@@ -61,6 +62,7 @@ class Planner {
           absl::StrCat("no design is admissible: ", absl::StrJoin(result_.exclusions, "; ")));
     }
     Sort();
+    WarnOfFewRecords();
     return std::move(result_);
   }
 
@@ -178,6 +180,39 @@ class Planner {
       if (features > most / 2) break;
     }
     return absl::OkStatus();
+  }
+
+  // The mean similarity: the user's guess, or, for products over the axes of a box, that of records and queries spread
+  // evenly, which real data exceed; nullopt if neither is at hand.
+  absl::optional<double> TypicalSimilarity() const {
+    if (inputs_.expected_similarity.has_value()) return inputs_.expected_similarity;
+    if (!inputs_.domain.has_value() || !inputs_.similarity.is_product()) return absl::nullopt;
+    double similarity = 1;
+    for (size_t i = 0; i < inputs_.dimension; ++i) {
+      // The mean over |t| <= width of f(t) (1 - |t| / width), by the midpoint rule on a scale that resolves the kernel.
+      constexpr int kSteps = 2000;
+      const double width = inputs_.domain->width(i);
+      const double reach = std::min(width, 40 * inputs_.similarity.bandwidth());
+      double sum = 0;
+      for (int step = 0; step < kSteps; ++step) {
+        const double t = (step + 0.5) / kSteps * reach;
+        sum += inputs_.similarity.EvaluateAxis(t) * (1 - t / width);
+      }
+      similarity *= std::min(1.0, 2 * sum * reach / kSteps / width);
+    }
+    return similarity;
+  }
+
+  void WarnOfFewRecords() {
+    if (!inputs_.similarity.is_kernel()) return;
+    const absl::optional<double> similarity = TypicalSimilarity();
+    const double error = result_.candidates[0].total_error();
+    if (!similarity.has_value() || N() * *similarity >= 2 * error) return;
+    result_.warnings.push_back(absl::StrFormat(
+        "a typical answer, about %.3g records%s, is drowned by an error of about %.3g: the bandwidth makes too few "
+        "records "
+        "matter; use a larger one, or more epsilon",
+        N() * *similarity, inputs_.expected_similarity.has_value() ? "" : " if they were spread evenly", error));
   }
 
   double N() const { return std::max(inputs_.public_n, 0.0); }

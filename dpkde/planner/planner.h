@@ -53,6 +53,8 @@ struct PlanResult {
   std::vector<std::string> exclusions;
   // What was assumed for want of a hint, in words.
   std::vector<std::string> assumptions;
+  // What the user should know before paying: that so few records matter to an answer that noise drowns them.
+  std::vector<std::string> warnings;
 };
 
 // Predicts the error of every admissible design, noise and size, and sorts by the total: sqrt(noise^2 +

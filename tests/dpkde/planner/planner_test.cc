@@ -109,6 +109,22 @@ TEST(PlannerTest, MoreDataMeansFinerApproximation) {
   }
 }
 
+TEST(PlannerTest, WarnsWhereTooFewRecordsMatter) {
+  PlanInputs inputs = ZipCodeInputs(PureAddRemove(1));
+  EXPECT_TRUE(Plan(inputs)->warnings.empty());
+  inputs.expected_similarity = 1e-5;  // less than one record to an answer
+  ASSERT_EQ(Plan(inputs)->warnings.size(), 1u);
+  EXPECT_NE(Plan(inputs)->warnings[0].find("about 0.42 records,"), std::string::npos) << Plan(inputs)->warnings[0];
+  // Without a hint: 42,000 records spread evenly have 2 pi h^2 / (120 * 57) of them near a query, 38.6 at 1 degree (a
+  // little less at the edges) and 0.39 at a tenth of it.
+  inputs.expected_similarity = absl::nullopt;
+  EXPECT_TRUE(Plan(inputs)->warnings.empty());
+  inputs.similarity = Gaussian(0.1);
+  ASSERT_EQ(Plan(inputs)->warnings.size(), 1u);
+  EXPECT_NE(Plan(inputs)->warnings[0].find("0.385 records if they were spread evenly"), std::string::npos)
+      << Plan(inputs)->warnings[0];
+}
+
 TEST(PlannerTest, RefusesHintsThatAreNone) {
   PlanInputs inputs = ZipCodeInputs(PureAddRemove(1));
   for (double bad : {0.0, -1.0, 1.5, std::nan("")}) {
