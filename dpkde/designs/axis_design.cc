@@ -144,7 +144,7 @@ class AxisDesign final : public Design {
     for (size_t i = 0; i < d; ++i) {
       std::fill(cos_sums.begin(), cos_sums.end(), 0);
       std::fill(sin_sums.begin(), sin_sums.end(), 0);
-      AccumulateFourier(panels_, {&columns[i * rows.rows], rows.rows, 1}, cos_sums.data(), sin_sums.data());
+      AccumulateFourier(panels_, {columns.data() + i * rows.rows, rows.rows, 1}, cos_sums.data(), sin_sums.data());
       for (size_t k = 0; k < h; ++k) {
         sums[2 * h * i + k] += cos_sums[panels_.column_of[k]];
         sums[2 * h * i + h + k] += sin_sums[panels_.column_of[k]];
