@@ -103,19 +103,9 @@ class AxisDesign final : public Design {
     count_coefficient_ = count_coefficient;
 
     const size_t h = harmonics_.size();
-    const Sensitivity pair = {static_cast<uint64_t>(std::ceil(std::sqrt(2.0) * kFourierPairNorm)),
-                              static_cast<uint64_t>(kFourierPairNorm)};
     for (size_t i = 0; i < domain.dimension(); ++i) {
       for (size_t k = 0; k < h; ++k) {
-        CoordinateGroup group;
-        group.first = 2 * h * i + k;
-        group.count = 2;
-        group.shape = GroupShape::kDisk;
-        group.stride = h;
-        group.add_remove = pair;
-        group.replace = {2 * pair.l1, 2 * pair.l2};
-        group.mean_square_weight = std::pow(axis_scales_[i] * coefficients_[k], 2);
-        groups_.push_back(group);
+        groups_.push_back(DiskGroup(2 * h * i + k, h, kFourierPairNorm, axis_scales_[i] * coefficients_[k]));
       }
     }
     groups_.push_back(CountGroup(count_coordinate(), count_coefficient_));

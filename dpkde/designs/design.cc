@@ -1,6 +1,20 @@
 #include "dpkde/designs/design.h"
 
+#include <cmath>
+
 namespace dpkde {
+
+CoordinateGroup DiskGroup(size_t first, size_t stride, int64_t radius, double coefficient) {
+  CoordinateGroup group;
+  group.first = first;
+  group.count = 2;
+  group.stride = stride;
+  group.shape = GroupShape::kDisk;
+  group.add_remove = {static_cast<uint64_t>(std::ceil(std::sqrt(2.0) * radius)), static_cast<uint64_t>(radius)};
+  group.replace = {2 * group.add_remove.l1, 2 * group.add_remove.l2};
+  group.mean_square_weight = coefficient * coefficient;
+  return group;
+}
 
 CoordinateGroup CountGroup(size_t coordinate, double coefficient) {
   CoordinateGroup group;

@@ -24,6 +24,11 @@ inline constexpr int64_t kGridUnit = int64_t{1} << kGridBits;
 // where c is small.
 CoordinateGroup CountGroup(size_t coordinate, double coefficient);
 
+// The group of coordinates first and first + stride that a record changes by a vector of a disk: L2 at most `radius`,
+// so L1 at most sqrt(2) radius, and twice both under REPLACE, a difference of two such vectors. `coefficient` is c in
+// an answer's part c (cos * a + sin * b).
+CoordinateGroup DiskGroup(size_t first, size_t stride, int64_t radius, double coefficient);
+
 // An answer before it is put into words; all of the sum.
 struct Answer {
   double sum = 0;

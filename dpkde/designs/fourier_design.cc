@@ -49,22 +49,10 @@ struct FourierParameters {
 };
 
 std::vector<CoordinateGroup> FourierGroups(absl::Span<const double> coefficients, double count_coefficient) {
-  const Sensitivity pair = {static_cast<uint64_t>(std::ceil(std::sqrt(2.0) * kFourierPairNorm)),
-                            static_cast<uint64_t>(kFourierPairNorm)};
   const size_t m = coefficients.size();
   std::vector<CoordinateGroup> groups;
   groups.reserve(m + 1);
-  for (size_t k = 0; k < m; ++k) {
-    CoordinateGroup group;
-    group.first = k;
-    group.count = 2;
-    group.shape = GroupShape::kDisk;
-    group.stride = m;
-    group.add_remove = pair;
-    group.replace = {2 * pair.l1, 2 * pair.l2};
-    group.mean_square_weight = coefficients[k] * coefficients[k];
-    groups.push_back(group);
-  }
+  for (size_t k = 0; k < m; ++k) groups.push_back(DiskGroup(k, m, kFourierPairNorm, coefficients[k]));
   groups.push_back(CountGroup(2 * m, count_coefficient));
   return groups;
 }
