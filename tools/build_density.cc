@@ -88,10 +88,6 @@ constexpr double kPlanningShare = 0.01;
 // Floats a batch, whatever the dimension.
 constexpr size_t kBatchFloats = size_t{1} << 20;
 
-absl::Status PrivacyError(const std::string& message) {
-  return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kPrivacy);
-}
-
 // What the library says about the value of a flag.
 absl::Status FlagError(const absl::Status& status, absl::string_view before = "") {
   return status.ok() ? status : UsageError(absl::StrCat(before, std::string(status.message())));
@@ -175,23 +171,24 @@ absl::Status CheckBudget(const Settings& settings, size_t dimension) {
   return status.ok() ? status : PrivacyError(absl::StrCat("--epsilon, --delta: ", std::string(status.message())));
 }
 
+// Usage before privacy: `privacy` is what ParsePrivacy said. Only what fails is planned more than once.
+absl::Status CheckPlan(const Settings& settings, size_t dimension, const absl::Status& privacy) {
+  if (privacy.ok() && CheckBudget(settings, dimension).ok()) return absl::OkStatus();
+  DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
+  DPKDE_RETURN_IF_ERROR(privacy);
+  return CheckBudget(settings, dimension);
+}
+
 absl::Status ParsePrivacy(Settings& settings) {
   const absl::optional<double> epsilon = absl::GetFlag(FLAGS_epsilon);
   const absl::optional<double> delta = absl::GetFlag(FLAGS_delta);
-  const std::string neighboring = absl::GetFlag(FLAGS_neighboring);
   if (!epsilon.has_value()) {
     return PrivacyError(
         "--epsilon is missing: it is the promise made to the people in the data, so there is no default");
   }
-  if (neighboring.empty()) {
-    return PrivacyError(
-        "--neighboring is missing: add_remove hides how many records there are, replace makes their number public; "
-        "there is no default");
-  }
-  if (neighboring != "add_remove" && neighboring != "replace") {
-    return PrivacyError(absl::StrCat("--neighboring must be add_remove or replace, but is '", neighboring, "'"));
-  }
-  const Neighboring relation = neighboring == "add_remove" ? Neighboring::kAddRemove : Neighboring::kReplace;
+  DPKDE_ASSIGN_OR_RETURN(
+      const Neighboring relation,
+      ParseNeighboring("add_remove hides how many records there are, replace makes their number public"));
   const absl::StatusOr<PrivacySpec> privacy =
       delta.has_value() ? PrivacySpec::Approximate(*epsilon, *delta, relation) : PrivacySpec::Pure(*epsilon, relation);
   if (!privacy.ok()) return PrivacyError(absl::StrCat("--", std::string(privacy.status().message())));
@@ -308,10 +305,8 @@ absl::StatusOr<Settings> ParseFlags() {
     }
   }
   // What a single column does not admit, no number of columns does.
-  const size_t dimension = settings.dimension.value_or(1);
-  DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
-  DPKDE_RETURN_IF_ERROR(ParsePrivacy(settings));
-  DPKDE_RETURN_IF_ERROR(CheckBudget(settings, dimension));
+  const absl::Status privacy = ParsePrivacy(settings);
+  DPKDE_RETURN_IF_ERROR(CheckPlan(settings, settings.dimension.value_or(1), privacy));
   return settings;
 }
 
@@ -484,13 +479,6 @@ std::string JsonString(absl::string_view text) {
   return json + "\"";
 }
 
-// Checks that the file holds the release that was meant to be there.
-absl::Status Verify(const std::string& path, const std::string& bytes) {
-  DPKDE_ASSIGN_OR_RETURN(const std::string stored, ReadFile(path, bytes.size()));
-  if (stored != bytes) return absl::UnavailableError(absl::StrCat(path, ": reads back other than was written"));
-  return Release::Deserialize(stored).status();
-}
-
 // The entry of this release in the ledger of its dataset; nothing without --ledger.
 class LedgerEntry {
  public:
@@ -549,8 +537,7 @@ absl::Status Run(const std::vector<std::string>&) {
   }
   const size_t dimension = reader != nullptr ? reader->dimension() : *settings.dimension;
   if (dimension != settings.dimension.value_or(1)) {
-    DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
-    DPKDE_RETURN_IF_ERROR(CheckBudget(settings, dimension));
+    DPKDE_RETURN_IF_ERROR(CheckPlan(settings, dimension, absl::OkStatus()));
   }
   DPKDE_ASSIGN_OR_RETURN(PlanInputs inputs, MakePlanInputs(settings, dimension, *settings.privacy));
   if (dry_run) {
@@ -610,9 +597,10 @@ absl::Status Run(const std::vector<std::string>&) {
   DPKDE_RETURN_IF_ERROR(entry.Reserve());
   DPKDE_ASSIGN_OR_RETURN(const Release release, std::move(accumulator).Privatize(noise));
   const std::string bytes = release.Serialize();
+  // Before it is written; that the file then holds these bytes is what Commit reads back.
+  DPKDE_RETURN_IF_ERROR(Release::Deserialize(bytes).status());
   DPKDE_RETURN_IF_ERROR(writer->Append(bytes));
   DPKDE_RETURN_IF_ERROR(writer->Commit());
-  DPKDE_RETURN_IF_ERROR(Verify(output, bytes));
   DPKDE_RETURN_IF_ERROR(entry.MarkReleased(bytes));
 
   const proto::Certificate& certificate = release.certificate();

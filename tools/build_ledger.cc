@@ -33,10 +33,6 @@ ABSL_FLAG(
 namespace dpkde {
 namespace {
 
-absl::Status PrivacyError(absl::string_view message) {
-  return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kPrivacy);
-}
-
 // A usage error unless the flag holds a number or nothing.
 absl::Status CheckNumber(const char* flag, const std::string& text) {
   double ignored;
@@ -76,18 +72,6 @@ absl::StatusOr<PrivacyBudget> ParseBudget(CompositionRule rule) {
   return budget;
 }
 
-absl::StatusOr<Neighboring> ParseNeighboring() {
-  const std::string neighboring = absl::GetFlag(FLAGS_neighboring);
-  if (neighboring == "add_remove") return Neighboring::kAddRemove;
-  if (neighboring == "replace") return Neighboring::kReplace;
-  if (!neighboring.empty()) {
-    return PrivacyError(absl::StrCat("--neighboring must be add_remove or replace, but is '", neighboring, "'"));
-  }
-  return PrivacyError(
-      "--neighboring is missing: a budget under add_remove hides how many records there are, one under replace lets "
-      "releases make their number public; there is no default");
-}
-
 absl::Status Run(const std::vector<std::string>&) {
   const std::string path = absl::GetFlag(FLAGS_ledger);
   const std::string dataset = absl::GetFlag(FLAGS_dataset);
@@ -104,7 +88,11 @@ absl::Status Run(const std::vector<std::string>&) {
   }
 
   DPKDE_ASSIGN_OR_RETURN(const PrivacyBudget budget, ParseBudget(rule));
-  DPKDE_ASSIGN_OR_RETURN(const Neighboring neighboring, ParseNeighboring());
+  DPKDE_ASSIGN_OR_RETURN(
+      const Neighboring neighboring,
+      ParseNeighboring(
+          "a budget under add_remove hides how many records there are, one under replace lets releases make "
+          "their number public"));
   const absl::Status declared = BudgetLedger::Declare(path, dataset, budget, neighboring);
   // The path names no file.
   if (declared.code() == absl::StatusCode::kInvalidArgument) return WithExitCode(declared, ExitCode::kUsage);

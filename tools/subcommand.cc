@@ -139,6 +139,20 @@ absl::Status FinishStandardOutput() {
 
 }  // namespace
 
+absl::StatusOr<Neighboring> ParseNeighboring(absl::string_view what_it_decides) {
+  const std::string neighboring = absl::GetFlag(FLAGS_neighboring);
+  if (neighboring == "add_remove") return Neighboring::kAddRemove;
+  if (neighboring == "replace") return Neighboring::kReplace;
+  if (neighboring.empty()) {
+    return PrivacyError(absl::StrCat("--neighboring is missing: ", what_it_decides, "; there is no default"));
+  }
+  return PrivacyError(absl::StrCat("--neighboring must be add_remove or replace, but is '", neighboring, "'"));
+}
+
+absl::Status PrivacyError(const std::string& message) {
+  return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kPrivacy);
+}
+
 absl::Status UsageError(const std::string& message) {
   return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kUsage);
 }

@@ -6,7 +6,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "dpkde/privacy/privacy_spec.h"
 
 namespace dpkde {
 
@@ -33,8 +36,15 @@ int RunTool(const std::string& tool, const std::string& summary, absl::Span<cons
 // An error about the command line itself (exit code 1).
 absl::Status UsageError(const std::string& message);
 
+// An error about a privacy parameter that is missing or inadmissible (exit code 4).
+absl::Status PrivacyError(const std::string& message);
+
 // A usage error unless `value` is one of the `known` values of --`flag`.
 absl::Status CheckChoice(const std::string& flag, const std::string& value, const std::vector<std::string>& known);
+
+// The relation that --neighboring names. A privacy error if it is unknown or missing; for the latter `what_it_decides`
+// tells why there is no default.
+absl::StatusOr<Neighboring> ParseNeighboring(absl::string_view what_it_decides);
 
 }  // namespace dpkde
 
