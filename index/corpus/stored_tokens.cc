@@ -1,0 +1,120 @@
+#include "dpkde/index/corpus/stored_tokens.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "dpkde/io/floats.h"
+
+namespace dpkde {
+namespace {
+
+constexpr float kLargestHalf = 65504;
+
+// Below it the quotient by the scale would lose bits to denormals.
+constexpr float kSmallestScale = FLT_MIN;
+
+void StoreHalves(MatrixView tokens, char* out) {
+  const size_t count = tokens.rows * tokens.columns;
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(tokens.data + i), _MM_FROUND_TO_NEAREST_INT);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 2 * i), halves);
+  }
+  for (; i < count; ++i) {
+    const uint16_t half = _cvtss_sh(tokens.data[i], _MM_FROUND_TO_NEAREST_INT);
+    std::memcpy(out + 2 * i, &half, sizeof(half));
+  }
+}
+
+// Returns the scale.
+float StoreCodes(absl::Span<const float> token, char* out) {
+  float largest = 0;
+  for (const float x : token) largest = std::max(largest, std::abs(x));
+  const float scale = largest / 127;
+  if (scale < kSmallestScale) return 0;
+  for (size_t i = 0; i < token.size(); ++i) {
+    out[i] = static_cast<char>(static_cast<uint8_t>(128 + static_cast<int>(std::nearbyint(token[i] / scale))));
+  }
+  return scale;
+}
+
+}  // namespace
+
+absl::string_view TokenFormatName(TokenFormat format) {
+  switch (format) {
+    case TokenFormat::kFloat32:
+      return "f4";
+    case TokenFormat::kFloat16:
+      return "f2";
+    case TokenFormat::kInt8:
+      return "i1";
+  }
+  return "";
+}
+
+size_t TokenStride(TokenFormat format, size_t dimension) {
+  switch (format) {
+    case TokenFormat::kFloat32:
+      return 4 * dimension;
+    case TokenFormat::kFloat16:
+      return 2 * dimension;
+    case TokenFormat::kInt8:
+      return (dimension + 3) / 4 * 4;
+  }
+  return 0;
+}
+
+absl::Status StoreTokens(TokenFormat format, MatrixView tokens, std::string* values, std::vector<float>* scales) {
+  const size_t count = tokens.rows * tokens.columns;
+  const size_t stride = TokenStride(format, tokens.columns);
+  const size_t begin = values->size();
+  switch (format) {
+    case TokenFormat::kFloat32:
+      values->append(reinterpret_cast<const char*>(tokens.data), count * sizeof(float));
+      break;
+    case TokenFormat::kFloat16:
+      for (size_t i = 0; i < count; ++i) {
+        if (std::abs(tokens.data[i]) <= kLargestHalf) continue;
+        return absl::InvalidArgumentError(absl::StrCat("row ", i / tokens.columns, ", column ", i % tokens.columns,
+                                                       " (counting from 0): does not fit into float16"));
+      }
+      values->resize(begin + tokens.rows * stride);
+      StoreHalves(tokens, &(*values)[begin]);
+      break;
+    case TokenFormat::kInt8:
+      values->resize(begin + tokens.rows * stride, static_cast<char>(128));
+      for (size_t row = 0; row < tokens.rows; ++row) {
+        scales->push_back(StoreCodes(tokens.row(row), &(*values)[begin + row * stride]));
+      }
+      break;
+  }
+  return absl::OkStatus();
+}
+
+void LoadTokens(const StoredTokens& stored, float* out) {
+  const size_t count = stored.count * stored.dimension;
+  switch (stored.format) {
+    case TokenFormat::kFloat32:
+      if (count > 0) std::memcpy(out, stored.values, count * sizeof(float));
+      return;
+    case TokenFormat::kFloat16:
+      return HalfToFloat(static_cast<const char*>(stored.values), count, out);
+    case TokenFormat::kInt8: {
+      const size_t stride = TokenStride(stored.format, stored.dimension);
+      for (size_t row = 0; row < stored.count; ++row) {
+        const uint8_t* const codes = static_cast<const uint8_t*>(stored.values) + row * stride;
+        for (size_t i = 0; i < stored.dimension; ++i) {
+          out[row * stored.dimension + i] = stored.scales[row] * static_cast<float>(codes[i] - 128);
+        }
+      }
+      return;
+    }
+  }
+}
+
+}  // namespace dpkde

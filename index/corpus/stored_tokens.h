@@ -1,0 +1,54 @@
+#ifndef DPKDE_INDEX_CORPUS_STORED_TOKENS_H_
+#define DPKDE_INDEX_CORPUS_STORED_TOKENS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "dpkde/base/matrix_view.h"
+
+namespace dpkde {
+
+// How the tokens of a corpus are kept.
+//
+// kFloat32  as they came.
+// kFloat16  half the bytes. A value x becomes x (1 + e) + a with |e| <= 2^-11, |a| <= 2^-25; beyond 65,504 is refused.
+// kInt8     a quarter of the bytes, and 4 for a token's scale s = max |x| / 127. A value x becomes s c, c in -127..127,
+//           with |x - s c| <= 0.50001 s. Tokens whose largest value is below 1.5e-36 become zero.
+enum class TokenFormat { kFloat32, kFloat16, kInt8 };
+
+// "f4", "f2" or "i1".
+absl::string_view TokenFormatName(TokenFormat format);
+
+// Bytes between tokens that lie side by side. An int8 token is padded to a multiple of 4.
+size_t TokenStride(TokenFormat format, size_t dimension);
+
+// The tokens of one document as they are stored, in memory that somebody else owns.
+struct StoredTokens {
+  TokenFormat format = TokenFormat::kFloat32;
+  size_t dimension = 0;
+  size_t count = 0;  // of tokens; may be 0
+  // `count` tokens, TokenStride() bytes apart, little-endian. kFloat32 and kFloat16 are aligned to their own size.
+  // kInt8 is c + 128 as uint8 (the kernels multiply unsigned document codes by signed query codes); padding is 128.
+  const void* values = nullptr;
+  const float* scales = nullptr;  // kInt8 only: `count` of them
+};
+
+// `tokens`, kept where they are.
+inline StoredTokens StoredFloats(MatrixView tokens) {
+  return {TokenFormat::kFloat32, tokens.columns, tokens.rows, tokens.data, nullptr};
+}
+
+// Appends tokens in `format`, and for kInt8 their scales. All values are finite. kInvalidArgument, naming row and
+// column (counting from 0), for a value that does not fit; then nothing was appended.
+absl::Status StoreTokens(TokenFormat format, MatrixView tokens, std::string* values, std::vector<float>* scales);
+
+// The tokens that are stored, `count` x `dimension`, row-major: exactly what the kernels compute with.
+void LoadTokens(const StoredTokens& stored, float* out);
+
+}  // namespace dpkde
+
+#endif  // DPKDE_INDEX_CORPUS_STORED_TOKENS_H_
