@@ -57,6 +57,12 @@ ABSL_FLAG(
     "Lower bounds of the box in which records live: a,b,... or one for all coordinates. Chosen without looking at the "
     "data; records outside are clamped.");
 ABSL_FLAG(std::string, domain_max, "", "Upper bounds of the box.");
+ABSL_FLAG(
+    absl::optional<double>, domain_radius, absl::nullopt,
+    "Radius of the ball in which records live, instead of a box; > 0. Chosen without looking at the data; records "
+    "outside are moved to the sphere. Designs that need a box use the ball's bounding box.");
+ABSL_FLAG(std::string, domain_center, "",
+          "Center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
 ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, axis, moments, monte_carlo or orthogonal.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
@@ -101,8 +107,8 @@ absl::Status DataError(const absl::Status& status) {
 struct Settings {
   absl::optional<Similarity> similarity;
   absl::optional<PrivacySpec> privacy;
-  std::vector<double> domain_min, domain_max;  // empty: none
-  absl::optional<size_t> dimension;            // nullopt: the flags do not tell, so the input does
+  std::vector<double> domain_min, domain_max, domain_center;  // empty: none
+  absl::optional<size_t> dimension;                           // nullopt: the flags do not tell, so the input does
   absl::optional<std::string> design;
   absl::optional<proto::Mechanism> mechanism;
   VectorReaderOptions reader_options;
@@ -121,17 +127,27 @@ absl::Status ParseBounds(const std::string& flag, const std::string& text, std::
   return absl::OkStatus();
 }
 
+// One value for each coordinate.
+absl::StatusOr<std::vector<double>> Spread(const char* flag, const std::vector<double>& values, size_t dimension) {
+  if (values.size() == 1) return std::vector<double>(dimension, values[0]);
+  if (values.size() == dimension) return values;
+  return UsageError(absl::StrCat("--", flag, " must have one value for all columns or one for each of the ", dimension,
+                                 " columns, but has ", values.size(), " values"));
+}
+
 absl::StatusOr<absl::optional<Domain>> MakeDomain(const Settings& settings, size_t dimension) {
-  if (settings.domain_min.empty()) return absl::optional<Domain>();
-  std::vector<double> lower = settings.domain_min, upper = settings.domain_max;
-  const std::pair<const char*, std::vector<double>*> sides[] = {{"--domain_min", &lower}, {"--domain_max", &upper}};
-  for (const auto& [flag, side] : sides) {
-    if (side->size() == 1) side->assign(dimension, (*side)[0]);
-    if (side->size() != dimension) {
-      return UsageError(absl::StrCat(flag, " must have one value for all columns or one for each of the ", dimension,
-                                     " columns, but has ", side->size(), " values"));
-    }
+  if (const auto radius = absl::GetFlag(FLAGS_domain_radius); radius.has_value()) {
+    DPKDE_ASSIGN_OR_RETURN(
+        std::vector<double> center,
+        Spread("domain_center", settings.domain_center.empty() ? std::vector<double>{0} : settings.domain_center,
+               dimension));
+    absl::StatusOr<Domain> ball = Domain::Ball(std::move(center), *radius);
+    if (!ball.ok()) return FlagError(ball.status(), "--domain_radius: ");
+    return absl::optional<Domain>(*std::move(ball));
   }
+  if (settings.domain_min.empty()) return absl::optional<Domain>();
+  DPKDE_ASSIGN_OR_RETURN(std::vector<double> lower, Spread("domain_min", settings.domain_min, dimension));
+  DPKDE_ASSIGN_OR_RETURN(std::vector<double> upper, Spread("domain_max", settings.domain_max, dimension));
   absl::StatusOr<Domain> domain = Domain::Box(std::move(lower), std::move(upper));
   if (!domain.ok()) return FlagError(domain.status(), "--domain_min, --domain_max: ");
   return absl::optional<Domain>(*std::move(domain));
@@ -161,7 +177,8 @@ absl::Status CheckDesign(const Settings& settings, size_t dimension) {
   DPKDE_ASSIGN_OR_RETURN(const PrivacySpec ample, PrivacySpec::Pure(1, Neighboring::kReplace));
   DPKDE_ASSIGN_OR_RETURN(PlanInputs inputs, MakePlanInputs(settings, dimension, ample));
   inputs.mechanism = absl::nullopt;
-  return FlagError(Plan(inputs).status(), inputs.domain.has_value() ? "" : "without --domain_min and --domain_max, ");
+  return FlagError(Plan(inputs).status(),
+                   inputs.domain.has_value() ? "" : "without --domain_min and --domain_max or --domain_radius, ");
 }
 
 // Whether the budget can be met, if CheckDesign has found nothing.
@@ -243,6 +260,16 @@ absl::StatusOr<Settings> ParseFlags() {
   if (settings.domain_min.empty() != settings.domain_max.empty()) {
     return UsageError("--domain_min and --domain_max must be given together");
   }
+  DPKDE_RETURN_IF_ERROR(ParseBounds("domain_center", absl::GetFlag(FLAGS_domain_center), settings.domain_center));
+  const absl::optional<double> radius = absl::GetFlag(FLAGS_domain_radius);
+  if (!settings.domain_center.empty() && !radius.has_value())
+    return UsageError("--domain_center needs --domain_radius");
+  if (radius.has_value()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--domain_radius", *radius)));
+    if (!settings.domain_min.empty()) {
+      return UsageError("--domain_radius is not taken with --domain_min: a domain is a box or a ball");
+    }
+  }
 
   const std::string design = absl::GetFlag(FLAGS_design);
   DPKDE_RETURN_IF_ERROR(CheckChoice(
@@ -285,7 +312,8 @@ absl::StatusOr<Settings> ParseFlags() {
   if (input.empty() && !(dry_run && dim.has_value())) {
     return UsageError(dry_run ? "--input (or --dim) is missing" : "--input is missing");
   }
-  const size_t bounds = std::max(settings.domain_min.size(), settings.domain_max.size());
+  const size_t bounds =
+      std::max({settings.domain_min.size(), settings.domain_max.size(), settings.domain_center.size()});
   if (dim.has_value()) {
     settings.dimension = *dim;
   } else if (bounds > 1) {
@@ -642,12 +670,12 @@ Subcommand BuildDensitySubcommand() {
   return {"density",
           "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
           "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace "
-          "[--domain_min=a,b --domain_max=c,d] ... --output=F",
-          {"input",     "input_format", "csv_header",  "similarity",  "bandwidth",           "nu",          "alpha",
-           "p",         "epsilon",      "delta",       "neighboring", "domain_min",          "domain_max",  "design",
-           "mechanism", "features",     "public_seed", "expected_n",  "expected_similarity", "bad_records", "dry_run",
-           "dim",       "threads",      "quiet",       "overwrite",   "summary_out",         "ledger",      "dataset",
-           "output"},
+          "[--domain_min=a,b --domain_max=c,d | --domain_radius=R [--domain_center=a,b]] ... --output=F",
+          {"input",     "input_format",  "csv_header",   "similarity",  "bandwidth",           "nu",          "alpha",
+           "p",         "epsilon",       "delta",        "neighboring", "domain_min",          "domain_max",  "design",
+           "mechanism", "features",      "public_seed",  "expected_n",  "expected_similarity", "bad_records", "dry_run",
+           "dim",       "threads",       "quiet",        "overwrite",   "summary_out",         "ledger",      "dataset",
+           "output",    "domain_radius", "domain_center"},
           {},
           Run};
 }

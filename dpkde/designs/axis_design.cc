@@ -178,7 +178,7 @@ class AxisDesign final : public Design {
  private:
   // Phases of the k-th harmonic are k times this, in turns.
   float Scale(float x, size_t axis) const {
-    const float center = 0.5f * (domain_.lower()[axis] + domain_.upper()[axis]);
+    const float center = static_cast<float>(domain_.center(axis));
     const float inverse = static_cast<float>(0.5 / domain_.width(axis));
     return (x - center) * inverse;
   }

@@ -109,19 +109,12 @@ class FourierDesign final : public Design {
     std::vector<bool> wide(m, false);
     if (parameters_.domain.has_value()) {
       const Domain& domain = *parameters_.domain;
-      for (size_t i = 0; i < d; ++i) center_[i] = 0.5f * (domain.lower()[i] + domain.upper()[i]);
-      for (size_t k = 0; k < m; ++k) wide[k] = LargestPhase(domain, &parameters_.turns[k * d]) > kNarrowTurns;
+      for (size_t i = 0; i < d; ++i) center_[i] = static_cast<float>(domain.center(i));
+      for (size_t k = 0; k < m; ++k) wide[k] = domain.Reach(&parameters_.turns[k * d]) > kNarrowTurns;
     }
     panels_ = MakeFrequencyPanels(parameters_.turns, d, wide);
 
     groups_ = FourierGroups(parameters_.coefficients, parameters_.count_coefficient);
-  }
-
-  // Largest |<omega, x - center>| over the domain, in turns.
-  static double LargestPhase(const Domain& domain, const float* turns) {
-    double phase = 0;
-    for (size_t i = 0; i < domain.dimension(); ++i) phase += std::abs(turns[i]) * domain.width(i) / 2;
-    return phase;
   }
 
   size_t dimension() const override { return parameters_.dimension; }
@@ -456,7 +449,7 @@ std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const
         DrawOtherFrequency(similarity, d, engine, omega.data());
       }
       for (size_t i = 0; i < d; ++i) row[i] = static_cast<float>(unit * omega[i]);
-    } while (domain.has_value() && !(FourierDesign::LargestPhase(*domain, row) <= kLargestTurns));
+    } while (domain.has_value() && !(domain->Reach(row) <= kLargestTurns));
   }
   return turns;
 }

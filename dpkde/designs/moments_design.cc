@@ -73,19 +73,21 @@ class MomentsDesign final : public Design {
   MomentsDesign(Spec::Kind kind, size_t dimension, const absl::optional<Domain>& domain)
       : kind_(kind), domain_(domain), center_(dimension), has_square_(kind == Spec::L2_SQUARED) {
     spec_.mutable_moments();
-    // Over queries uniform in the box (any, for cosine): mean squares of the weights above.
+    // Over queries uniform in the domain (any, for cosine): mean squares of the weights above.
     double spread = 0, spread_variance = 0;  // of ||y - c||^2: mean and variance
     double center_square = 0, projection = 0;
     if (kind != Spec::COSINE) {
-      radius_ = domain->Diameter() / 2;
+      radius_ = domain->radius();
       for (size_t i = 0; i < dimension; ++i) {
         const double width = domain->width(i);
-        center_[i] = 0.5 * (static_cast<double>(domain->lower()[i]) + domain->upper()[i]);
-        spread += width * width / 12;
+        const double square = domain->is_ball() ? radius_ * radius_ / (dimension + 2.0) : width * width / 12;
+        center_[i] = domain->center(i);
+        spread += square;
         spread_variance += std::pow(width, 4) * (1.0 / 80 - 1.0 / 144);
         center_square += center_[i] * center_[i];
-        projection += center_[i] * center_[i] * width * width / 12;
+        projection += center_[i] * center_[i] * square;
       }
+      if (domain->is_ball()) spread_variance = std::pow(radius_, 4) * dimension / (dimension + 4.0) - spread * spread;
     }
     double sums_weight = 1, count_weight_square = 0;
     if (kind == Spec::L2_SQUARED) {

@@ -12,8 +12,8 @@
 namespace dpkde {
 
 // Moments, for l2_squared, inner_product and cosine: sums that follow from the sum of the records (and of their squared
-// norms). A record becomes a vector z in the unit ball: for cosine x / ||x||, else (x - c) / R with the centre c of the
-// domain and half its diagonal R. Then
+// norms). A record becomes a vector z in the unit ball: for cosine x / ||x||, else (x - c) / R with the centre c and
+// the radius R of the domain's (circumscribed) ball. Then
 //
 //   ||x - y||^2 = R^2 ||z||^2 - 2 R <z, y - c> + ||y - c||^2,   <x, y> = R <z, y> + <c, y>,   cos(x, y) = <z, y> /
 //   ||y||.

@@ -10,20 +10,27 @@
 
 namespace dpkde {
 
-// The public box in which records live.
+// The public box or ball in which records live.
 //
 //   DPKDE_ASSIGN_OR_RETURN(Domain domain, Domain::Box({-180, 15}, {-60, 72}));
+//   DPKDE_ASSIGN_OR_RETURN(Domain ball, Domain::Ball({0, 0}, 5));
 //
-// A record outside is moved to the nearest point of the box before anything else is computed: an answer is the sum of
-// f(clamp(x), y). Clamping is a function of the one record, so it costs no privacy. The box must be chosen without
-// looking at the private data; a certificate lists it as asserted to be public.
+// A record outside is moved to the nearest point of the domain before anything else is computed: an answer is the sum
+// of f(clamp(x), y). Clamping is a function of the one record, so it costs no privacy. The domain must be chosen
+// without looking at the private data; a certificate lists it as asserted to be public.
 //
-// Bounds are float32, as records are. A value; thread-safe.
+// Each has the other's shape at hand: lower() and upper() are the bounding box of a ball, center() and radius() the
+// circumscribed ball of a box. Records stay clamped to the domain itself, which lies inside of both.
+//
+// Bounds and centers are float32, as records are. A value; thread-safe.
 class Domain {
  public:
   // kInvalidArgument unless both have the same length of at least 1, all bounds are finite in float32 and
   // lower[i] < upper[i] for each i.
   static absl::StatusOr<Domain> Box(std::vector<double> lower, std::vector<double> upper);
+  // kInvalidArgument unless there is at least one coordinate, center[i] +- radius is finite in float32, and the radius
+  // is positive and at least 2^-20 of the center's length (so that float32 resolves the ball).
+  static absl::StatusOr<Domain> Ball(std::vector<double> center, double radius);
   static absl::StatusOr<Domain> FromProto(const proto::DomainSpec& spec);
   proto::DomainSpec ToProto() const;
 
@@ -31,23 +38,43 @@ class Domain {
   absl::Span<const float> lower() const { return lower_; }
   absl::Span<const float> upper() const { return upper_; }
   double width(size_t axis) const { return static_cast<double>(upper_[axis]) - lower_[axis]; }
-  // The box's diagonal, the largest Euclidean distance of two records.
-  double Diameter() const;
+  bool is_ball() const { return ball_radius_ > 0; }
+  double center(size_t axis) const {
+    return is_ball() ? ball_center_[axis] : 0.5 * (static_cast<double>(lower_[axis]) + upper_[axis]);
+  }
+  // Half the box's diagonal, or the ball's radius.
+  double radius() const;
+  // The largest Euclidean distance of two records.
+  double Diameter() const { return 2 * radius(); }
 
-  // out = the nearest point of the box to x; NaN goes to the lower bound (callers refuse or replace NaN before).
-  // Lengths are dimension(); in place is allowed.
+  // sup over the domain of <direction, x - center>; `direction` has dimension() values.
+  double Reach(const float* direction) const;
+
+  // out = the nearest point of the domain to x; lengths are dimension(); in place is allowed. In a box NaN goes to the
+  // lower bound; in a ball a point that is not finite goes to the center (callers refuse or replace both before). In a
+  // ball what is outside is moved towards the center, in double precision and one fixed order of operations, to the
+  // sphere or so little inside that rounding to float32 leaves it in the ball: Contains(out) holds, and what is
+  // inside stays as it is.
   void Clamp(const float* x, float* out) const;
 
   bool Contains(absl::Span<const float> x) const;
+  // Whether x is in [lower(), upper()].
+  bool BoxContains(absl::Span<const float> x) const;
 
-  // "[-180, -60] x [15, 72]".
+  // "[-180, -60] x [15, 72]", "ball of radius 5 around (0, 1)", "ball of radius 5 around the origin".
   std::string DebugString() const;
 
  private:
   Domain(std::vector<float> lower, std::vector<float> upper) : lower_(std::move(lower)), upper_(std::move(upper)) {}
 
+  double DistanceFromBallCenter(const float* x) const;
+
   std::vector<float> lower_;
   std::vector<float> upper_;
+  // Balls only.
+  std::vector<float> ball_center_;
+  double ball_radius_ = 0;
+  double inner_radius_ = 0;  // where Clamp puts points, so that rounding does not move them out
 };
 
 }  // namespace dpkde

@@ -102,8 +102,7 @@ void Accumulator::AddChunk(MatrixView records, std::vector<int64_t>& sums) const
       if (replaced.empty()) replaced.assign(records.data, records.data + records.rows * records.columns);
       for (size_t c = 0; c < records.columns; ++c) {
         const absl::optional<Domain>& domain = parts_->domain;
-        replaced[r * records.columns + c] =
-            domain.has_value() ? 0.5f * (domain->lower()[c] + domain->upper()[c]) : 0.0f;
+        replaced[r * records.columns + c] = domain.has_value() ? static_cast<float>(domain->center(c)) : 0.0f;
       }
     }
   }

@@ -86,7 +86,7 @@ absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const
       return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
                                                      " (counting from 0): must be finite, but is ", queries.row(r)[c]));
     }
-    if (design_->refuses_queries_outside_domain() && !domain_->Contains(queries.row(r))) {
+    if (design_->refuses_queries_outside_domain() && !domain_->BoxContains(queries.row(r))) {
       return absl::InvalidArgumentError(
           absl::StrCat("row ", first_row + r, " (counting from 0): is outside the domain ", domain_->DebugString(),
                        ", where a ", DesignName(design_->spec()), " has no answer"));

@@ -46,6 +46,10 @@ inline Domain Cube(size_t dimension, double low, double high) {
   return *Domain::Box(std::vector<double>(dimension, low), std::vector<double>(dimension, high));
 }
 
+inline Domain Ball(size_t dimension, double radius, double center = 0) {
+  return *Domain::Ball(std::vector<double>(dimension, center), radius);
+}
+
 // The box of the zip codes in the tests and the quickstart: chosen from a map of the world, not from the data.
 inline Domain ZipCodeDomain() { return *Domain::Box({-180, 15}, {-60, 72}); }
 

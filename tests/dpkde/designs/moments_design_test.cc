@@ -38,6 +38,53 @@ TEST(MomentsDesignTest, SumsAreExactUpToRounding) {
   }
 }
 
+// In a ball features are scaled by its radius, not by half the diagonal of its box, which is sqrt(d) times as long:
+// the same noise is worth that much less. And what is predicted is the mean over queries uniform in the ball.
+TEST(MomentsDesignTest, BallIsUsedAsABall) {
+  constexpr size_t kDimension = 9;
+  ThreadPool pool(1);
+  std::vector<float> queries;
+  const Points candidates = UniformPoints(200000, kDimension, -2, 2, 3);
+  const Domain ball = Ball(kDimension, 2);
+  for (size_t r = 0; r < candidates.rows(); ++r) {
+    const auto row = candidates.view().row(r);
+    if (ball.Contains(row)) queries.insert(queries.end(), row.begin(), row.end());
+  }
+  const size_t count = queries.size() / kDimension;
+  ASSERT_GT(count, 500u);
+  for (const Similarity& similarity : {L2Squared(), InnerProduct()}) {
+    const auto design = MakeMomentsDesign(similarity, kDimension, ball);
+    const auto in_box = MakeMomentsDesign(similarity, kDimension, Cube(kDimension, -2, 2));
+    EXPECT_NEAR((*design)->groups()[0].mean_square_weight / (*in_box)->groups()[0].mean_square_weight,
+                1.0 / kDimension * (4.0 / (kDimension + 2)) / (4.0 / 3), 1e-6 * kDimension)
+        << similarity.name();
+    std::vector<double> variances((*design)->groups().size(), 0.0);
+    std::vector<Answer> answers(count);
+    for (size_t g = 0; g < variances.size(); ++g) {
+      std::fill(variances.begin(), variances.end(), 0.0);
+      variances[g] = std::pow(static_cast<double>(kGridUnit), 2);
+      (*design)
+          ->MakeReleasedFunction(std::vector<int64_t>((*design)->num_coordinates()), variances)
+          ->Evaluate({queries.data(), count, kDimension}, absl::MakeSpan(answers));
+      double mean = 0;
+      for (const Answer& answer : answers) mean += answer.noise_variance / count;
+      EXPECT_NEAR(mean, (*design)->groups()[g].mean_square_weight, 0.05 * mean + 1e-12) << similarity.name() << g;
+    }
+  }
+  // Records outside count as their projections.
+  const auto design = MakeMomentsDesign(L2Squared(), kDimension, ball);
+  const Points far = UniformPoints(50, kDimension, 5, 100, 4);
+  Points projected = far;
+  for (size_t r = 0; r < far.rows(); ++r) {
+    ball.Clamp(&projected.values[r * kDimension], &projected.values[r * kDimension]);
+  }
+  std::vector<int64_t> sums((*design)->num_coordinates()), expected((*design)->num_coordinates());
+  (*design)->Accumulate(far.view(), absl::MakeSpan(sums));
+  (*design)->Accumulate(projected.view(), absl::MakeSpan(expected));
+  EXPECT_EQ(sums, expected);
+  EXPECT_GT(sums[kDimension], 0.9999 * 50 * kGridUnit);  // sum ||z||^2: all on the sphere
+}
+
 // Cosine needs no domain; zero vectors, as records and as queries, have a cosine of 0.
 TEST(MomentsDesignTest, CosineOfUnboundedAndOfZeroVectors) {
   const auto design = MakeMomentsDesign(Cosine(), 2, absl::nullopt);

@@ -39,6 +39,8 @@ std::vector<Case> Cases() {
       {"moments_inner_product", MakeSimilarity(proto::SimilaritySpec::INNER_PRODUCT, 0), Cube(2, -3, 3), 2,
        MomentsDesign()},
       {"moments_cosine", MakeSimilarity(proto::SimilaritySpec::COSINE, 0), absl::nullopt, 3, MomentsDesign()},
+      {"moments_ball_20d", MakeSimilarity(proto::SimilaritySpec::L2_SQUARED, 0), Ball(20, 3), 20, MomentsDesign()},
+      {"lattice_ball_2d", Gaussian(1), Ball(2, 3), 2, LatticeDesign(1e-3)},
       {"spline_grid_1d", Gaussian(1), Cube(1, -3, 3), 1, SplineGridDesign({7})},
       {"spline_grid_2d", Gaussian(1), Cube(2, -3, 3), 2, SplineGridDesign({7, 6})},
       {"spline_grid_3d", Laplacian(1), Cube(3, -3, 3), 3, SplineGridDesign({4, 3, 2})},
