@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 
 namespace dpkde {
@@ -28,8 +29,14 @@ class BlockPlanner {
       : groups_(groups), neighboring_(neighboring) {
     for (size_t g = 0; g < groups.size(); ++g) {
       if (Of(g).l1 == 0) continue;
+      if (groups[g].shape == GroupShape::kResidual) continue;
+      if (groups[g].shape == GroupShape::kBall && groups[g].ball != 0) {
+        balls_[groups[g].ball].groups.push_back(g);
+        continue;
+      }
       (groups[g].shape == GroupShape::kDisk ? disks_ : others_).push_back(g);
     }
+    for (auto& [id, ball] : balls_) PlanBall(ball);
     std::stable_sort(disks_.begin(), disks_.end(),
                      [&](size_t a, size_t b) { return groups_[a].mean_square_weight > groups_[b].mean_square_weight; });
     prefix_.push_back(0);
@@ -60,11 +67,85 @@ class BlockPlanner {
       least.push_back(groups_[g].least_share);
       blocks.block_of[g] = demand.size();
     }
+    for (const auto& [id, ball] : balls_) {
+      demand.push_back(BallDemand(ball));
+      least.push_back(0);
+    }
     blocks.shares = SharesWithLeast(demand, least);
+    std::vector<double> ball_shares(blocks.shares.end() - balls_.size(), blocks.shares.end());
+    blocks.shares.resize(blocks.shares.size() - balls_.size());
+    size_t index = 0;
+    for (const auto& [id, ball] : balls_) AddBall(id, ball, ball_shares[index++], blocks);
     return blocks;
   }
 
  private:
+  struct Ball {
+    std::vector<size_t> groups;  // by falling weight a coordinate
+    std::vector<size_t> ends;    // of the runs
+    std::vector<double> costs;   // sqrt(C (m + 1)) of the runs
+    double cost = 0;             // their sum
+  };
+
+  // Cuts the groups of a ball into runs of least total cost.
+  void PlanBall(Ball& ball) const {
+    std::vector<size_t>& members = ball.groups;
+    const auto weight = [&](size_t g) { return groups_[g].mean_square_weight / groups_[g].count; };
+    std::stable_sort(members.begin(), members.end(), [&](size_t a, size_t b) { return weight(a) > weight(b); });
+    std::vector<double> weights = {0}, sizes = {0};
+    for (size_t g : members) {
+      weights.push_back(weights.back() + groups_[g].mean_square_weight);
+      sizes.push_back(sizes.back() + groups_[g].count);
+    }
+    const double floor = 1e-18 * std::max(weights.back(), 1e-280);
+    const auto cost = [&](size_t begin, size_t end) {
+      return std::sqrt((weights[end] - weights[begin] + floor) * (sizes[end] - sizes[begin] + 1));
+    };
+    const std::vector<size_t> cuts = Cuts(members.size());
+    std::vector<double> best(cuts.size(), 0);
+    std::vector<size_t> next(cuts.size(), 0);
+    BestRuns(cuts, cost, best, next);
+    for (size_t i = 0; cuts[i] < members.size(); i = next[i]) {
+      ball.ends.push_back(cuts[next[i]]);
+      ball.costs.push_back(cost(cuts[i], cuts[next[i]]));
+      ball.cost += ball.costs.back();
+    }
+  }
+
+  double BallDemand(const Ball& ball) const {
+    return std::cbrt(std::pow(static_cast<double>(Of(ball.groups[0]).l2) * ball.cost, 2));
+  }
+
+  void AddBall(uint32_t id, const Ball& ball, double share, KNormBlocks& blocks) const {
+    size_t begin = 0;
+    for (size_t run = 0; run < ball.ends.size(); ++run) {
+      blocks.shares.push_back(share * std::sqrt(ball.costs[run] / ball.cost));
+      for (; begin < ball.ends[run]; ++begin) blocks.block_of[ball.groups[begin]] = blocks.shares.size();
+    }
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      if (groups_[g].shape != GroupShape::kResidual || groups_[g].ball != id || Of(g).l1 == 0) continue;
+      // Free up to this, see Mechanism.
+      blocks.shares.push_back(share * Of(g).l1 / (2.0 * Of(ball.groups[0]).l2));
+      blocks.block_of[g] = blocks.shares.size();
+    }
+  }
+
+  // best[i]: least cost of what begins at cut i; next[i]: where the first run of that ends.
+  template <typename Cost>
+  static void BestRuns(const std::vector<size_t>& cuts, const Cost& cost, std::vector<double>& best,
+                       std::vector<size_t>& next) {
+    for (size_t i = cuts.size() - 1; i-- > 0;) {
+      best[i] = std::numeric_limits<double>::infinity();
+      for (size_t j = i + 1; j < cuts.size(); ++j) {
+        const double total = cost(cuts[i], cuts[j]) + best[j];
+        if (total < best[i]) {
+          best[i] = total;
+          next[i] = j;
+        }
+      }
+    }
+  }
+
   const Sensitivity& Of(size_t g) const {
     return neighboring_ == Neighboring::kAddRemove ? groups_[g].add_remove : groups_[g].replace;
   }
@@ -90,19 +171,10 @@ class BlockPlanner {
 
   void PlanRuns() {
     cuts_ = Cuts(disks_.size());
-    // best_[i]: least demand of the disks from cut i on; next_[i]: where the first run of that ends.
     best_.assign(cuts_.size(), 0);
     next_.assign(cuts_.size(), 0);
-    for (size_t i = cuts_.size() - 1; i-- > 0;) {
-      best_[i] = std::numeric_limits<double>::infinity();
-      for (size_t j = i + 1; j < cuts_.size(); ++j) {
-        const double demand = Demand(cuts_[i], cuts_[j]) + best_[j];
-        if (demand < best_[i]) {
-          best_[i] = demand;
-          next_[i] = j;
-        }
-      }
-    }
+    BestRuns(
+        cuts_, [&](size_t begin, size_t end) { return Demand(begin, end); }, best_, next_);
     FollowFrom(0);
   }
 
@@ -120,6 +192,7 @@ class BlockPlanner {
     const size_t count = others_.back();
     double rest = 0;
     for (size_t g : others_) rest += g == count ? 0 : OtherDemand(g);
+    for (const auto& [id, ball] : balls_) rest += BallDemand(ball);
     double least = rest + best_[0] + OtherDemand(count);
     const double share = groups_[count].least_share;
     for (size_t i = 1; i < cuts_.size(); ++i) {
@@ -139,6 +212,7 @@ class BlockPlanner {
   const Neighboring neighboring_;
   std::vector<size_t> disks_;   // by falling weight
   std::vector<size_t> others_;  // in order
+  std::map<uint32_t, Ball> balls_;
   std::vector<double> prefix_;  // of the weights of disks_
   double floor_ = 0;
   double radius_square_ = 0;

@@ -13,7 +13,7 @@ namespace dpkde {
 struct KNormBlocks {
   // For each group its block, from 1; 0 for a group without sensitivity.
   std::vector<uint32_t> block_of;
-  // Of each block; they add up to 1.
+  // Of each block; they add up to 1, but those of one ball in quadrature, and its residual's not at all.
   std::vector<double> shares;
 };
 
@@ -26,6 +26,10 @@ struct KNormBlocks {
 // disks are cut into runs by dynamic programming over geometrically spaced cuts. The last group, the count, joins the
 // first run as one more coordinate if that is better and leaves it at least the precision of its least share; else it
 // is a block of its own.
+//
+// The groups of one ball, sorted by weight a coordinate, are cut into runs as well. Losses within a ball add up in
+// quadrature, so runs of m coordinates and weight C cost (R sum_B sqrt(C_B (m_B + 1)))^2 / epsilon^2 with
+// epsilon_B^2 proportional to sqrt(C_B (m_B + 1)).
 KNormBlocks PlanKNormBlocks(const std::vector<CoordinateGroup>& groups, Neighboring neighboring);
 
 // Shares proportional to `demand`, each at least its `least`, adding up to at most 1. All zeros if there is no demand.

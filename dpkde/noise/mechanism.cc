@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/noise/knorm_blocks.h"
 #include "dpkde/privacy/gaussian_calibration.h"
@@ -45,6 +47,51 @@ double GaussianSamplerDelta(double epsilon, const std::vector<CoordinateGroup>& 
   return 2 * (1 + std::exp(epsilon)) * std::sqrt(std::expm1(sum)) / 2;
 }
 
+// Groups whose losses are taken together: one group, or the parts of one ball and its residual.
+struct Unit {
+  std::vector<size_t> parts;
+  absl::optional<size_t> residual;
+};
+
+// Those without sensitivity are left out.
+std::vector<Unit> Units(const std::vector<CoordinateGroup>& groups, Neighboring neighboring) {
+  std::vector<Unit> units;
+  std::map<uint32_t, size_t> unit_of_ball;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    if (SensitivityOf(groups[g], neighboring).l1 == 0) continue;
+    if (groups[g].ball == 0) {
+      units.push_back({{g}, absl::nullopt});
+      continue;
+    }
+    const auto [it, is_new] = unit_of_ball.emplace(groups[g].ball, units.size());
+    if (is_new) units.emplace_back();
+    if (groups[g].shape == GroupShape::kResidual) {
+      units[it->second].residual = g;
+    } else {
+      units[it->second].parts.push_back(g);
+    }
+  }
+  return units;
+}
+
+// Design errors, not the user's.
+absl::Status CheckBalls(const std::vector<CoordinateGroup>& groups, Neighboring neighboring) {
+  for (const Unit& unit : Units(groups, neighboring)) {
+    if (unit.parts.empty()) return absl::InvalidArgumentError("a residual has no ball");
+    const uint64_t radius = SensitivityOf(groups[unit.parts[0]], neighboring).l2;
+    for (size_t g : unit.parts) {
+      if (groups[g].ball != 0 &&
+          (groups[g].shape != GroupShape::kBall || SensitivityOf(groups[g], neighboring).l2 != radius)) {
+        return absl::InvalidArgumentError("the parts of a ball must have its radius");
+      }
+    }
+    if (unit.residual.has_value() && groups[*unit.residual].count != 1) {
+      return absl::InvalidArgumentError("a residual is one coordinate");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status TooSmall() {
   return absl::InvalidArgumentError("epsilon or delta is too small for this many features: noise would exceed 63 bits");
 }
@@ -79,20 +126,31 @@ absl::StatusOr<Mechanism> Mechanism::Calibrate(proto::Mechanism kind, std::vecto
     return FromScales(kind, std::move(groups), scales, privacy);
   }
 
+  const std::vector<Unit> units = Units(groups, privacy.neighboring());
   std::vector<double> demand, least;
   // A weight of zero would give no budget; whatever is released gets some.
   double weight_sum = 0;
   for (const CoordinateGroup& group : groups) weight_sum += group.mean_square_weight;
-  for (const CoordinateGroup& group : groups) {
-    const Sensitivity& sensitivity = SensitivityOf(group, privacy.neighboring());
-    const double weight = std::max(group.mean_square_weight, std::max(weight_sum * 1e-18, 1e-300));
-    least.push_back(sensitivity.l1 == 0 ? 0 : group.least_share);
-    if (sensitivity.l1 == 0) {
-      demand.push_back(0);
-    } else if (kind == proto::LAPLACE) {
-      demand.push_back(std::cbrt(weight * static_cast<double>(sensitivity.l1) * sensitivity.l1));
+  const auto weight = [&](size_t g) {
+    return std::max(groups[g].mean_square_weight, std::max(weight_sum * 1e-18, 1e-300));
+  };
+  // Of a ball under LAPLACE: sum_B sqrt(C_B m_B), see below.
+  std::vector<double> spectrum(units.size(), 0);
+  for (size_t u = 0; u < units.size(); ++u) {
+    const CoordinateGroup& first = groups[units[u].parts[0]];
+    const Sensitivity& sensitivity = SensitivityOf(first, privacy.neighboring());
+    double square_sum = 0;
+    for (size_t g : units[u].parts) {
+      spectrum[u] += std::sqrt(weight(g) * groups[g].count);
+      square_sum += weight(g);
+    }
+    least.push_back(first.least_share);
+    if (kind == proto::GAUSSIAN) {
+      demand.push_back(sensitivity.l2 * std::sqrt(square_sum));
+    } else if (first.ball != 0) {
+      demand.push_back(std::cbrt(std::pow(sensitivity.l2 * spectrum[u], 2)));
     } else {
-      demand.push_back(sensitivity.l2 * std::sqrt(weight));
+      demand.push_back(std::cbrt(square_sum * static_cast<double>(sensitivity.l1) * sensitivity.l1));
     }
   }
   const std::vector<double> shares = SharesWithLeast(demand, least);
@@ -102,16 +160,32 @@ absl::StatusOr<Mechanism> Mechanism::Calibrate(proto::Mechanism kind, std::vecto
     // delta / 1000 is set aside for the sampler.
     DPKDE_ASSIGN_OR_RETURN(mu, LargestGaussianMu(privacy.epsilon(), *privacy.delta() * 0.999));
   }
-  for (size_t g = 0; g < groups.size(); ++g) {
-    const Sensitivity& sensitivity = SensitivityOf(groups[g], privacy.neighboring());
-    if (sensitivity.l1 == 0) {
-      scales.add_scale(0);
-      continue;
+  scales.mutable_scale()->Resize(static_cast<int>(groups.size()), 0);
+  for (size_t u = 0; u < units.size(); ++u) {
+    const auto set = [&](size_t g, double scale) {
+      if (!(scale * kSlack < kLargestScale)) return false;
+      scales.set_scale(static_cast<int>(g), std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(scale * kSlack))));
+      return true;
+    };
+    const double epsilon = privacy.epsilon() * shares[u];
+    bool fits = true;
+    for (size_t g : units[u].parts) {
+      const Sensitivity& sensitivity = SensitivityOf(groups[g], privacy.neighboring());
+      if (kind == proto::GAUSSIAN) {
+        fits &= set(g, sensitivity.l2 / (mu * std::sqrt(shares[u])));
+      } else if (groups[g].ball != 0) {
+        // Least sum of C_B t_B^2 under sum m_B (l2 / t_B)^2 <= epsilon^2.
+        fits &= set(g, sensitivity.l2 / epsilon * std::sqrt(spectrum[u] * std::sqrt(groups[g].count / weight(g))));
+      } else {
+        fits &= set(g, sensitivity.l1 / epsilon);
+      }
     }
-    const double scale = kind == proto::LAPLACE ? sensitivity.l1 / (privacy.epsilon() * shares[g]) * kSlack
-                                                : sensitivity.l2 / (mu * std::sqrt(shares[g])) * kSlack;
-    if (!(scale < kLargestScale)) return TooSmall();
-    scales.add_scale(std::max<uint64_t>(1, static_cast<uint64_t>(std::ceil(scale))));
+    if (units[u].residual.has_value()) {
+      const double radius = SensitivityOf(groups[units[u].parts[0]], privacy.neighboring()).l2;
+      fits &= set(*units[u].residual,
+                  kind == proto::GAUSSIAN ? radius / (mu * std::sqrt(shares[u])) : 2 * radius / epsilon);
+    }
+    if (!fits) return TooSmall();
   }
   return FromScales(kind, std::move(groups), scales, privacy);
 }
@@ -124,6 +198,7 @@ absl::StatusOr<Mechanism> Mechanism::FromScales(proto::Mechanism kind, std::vect
     return absl::InvalidArgumentError(
         absl::StrCat("noise must be given for each of ", groups.size(), " groups, but is for ", given));
   }
+  DPKDE_RETURN_IF_ERROR(CheckBalls(groups, privacy.neighboring()));
   Mechanism mechanism(kind, std::move(groups), scales);
   DPKDE_RETURN_IF_ERROR(kind == proto::KNORM ? mechanism.BuildKNorm(privacy) : mechanism.BuildIndependent(privacy));
   DPKDE_RETURN_IF_ERROR(mechanism.CheckGuarantee(privacy));
@@ -131,24 +206,40 @@ absl::StatusOr<Mechanism> Mechanism::FromScales(proto::Mechanism kind, std::vect
 }
 
 absl::Status Mechanism::BuildIndependent(const PrivacySpec& privacy) {
-  double loss = 0;  // epsilon, or mu^2
+  const double least = kind_ == proto::GAUSSIAN ? kSmallestSigma : 1;
   for (size_t g = 0; g < groups_.size(); ++g) {
-    const Sensitivity& sensitivity = SensitivityOf(groups_[g], privacy.neighboring());
     const uint64_t scale = scales_.scale(g);
-    if (sensitivity.l1 == 0 && scale == 0) continue;
-    const double least = kind_ == proto::GAUSSIAN ? kSmallestSigma : 1;
+    if (SensitivityOf(groups_[g], privacy.neighboring()).l1 == 0 && scale == 0) continue;
     if (!(scale >= least && scale <= kLargestScale)) return TooSmall();
     if (kind_ == proto::LAPLACE) {
-      loss += std::nextafter(sensitivity.l1 / static_cast<double>(scale), 1e300);
       DPKDE_ASSIGN_OR_RETURN(const DiscreteLaplace laplace, DiscreteLaplace::Create(scale));
       variances_[g] = laplace.Variance();
       blocks_.push_back({{g}, laplace});
     } else {
-      const double ratio = sensitivity.l2 / static_cast<double>(scale);
-      loss += ratio * ratio * (1 + 4 * std::numeric_limits<double>::epsilon());
       DPKDE_ASSIGN_OR_RETURN(const DiscreteGaussian gaussian, DiscreteGaussian::Create(scale));
       variances_[g] = gaussian.Variance();
       blocks_.push_back({{g}, gaussian});
+    }
+  }
+  double loss = 0;  // epsilon, or mu^2
+  for (const Unit& unit : Units(groups_, privacy.neighboring())) {
+    double square = 0;  // of a ball's loss
+    double widest = 0;  // largest ratio of radius to scale
+    for (size_t g : unit.parts) {
+      const Sensitivity& sensitivity = SensitivityOf(groups_[g], privacy.neighboring());
+      const double ratio = sensitivity.l2 / static_cast<double>(scales_.scale(g));
+      square += groups_[g].count * ratio * ratio;
+      widest = std::max(widest, ratio);
+      if (kind_ == proto::LAPLACE && groups_[g].ball == 0) {
+        loss += std::nextafter(sensitivity.l1 / static_cast<double>(scales_.scale(g)), 1e300);
+      }
+    }
+    const double radius = SensitivityOf(groups_[unit.parts[0]], privacy.neighboring()).l2;
+    const double residual = unit.residual.has_value() ? radius / static_cast<double>(scales_.scale(*unit.residual)) : 0;
+    if (kind_ == proto::GAUSSIAN) {
+      loss += std::pow(std::max(widest, residual), 2) * (1 + 4 * std::numeric_limits<double>::epsilon());
+    } else if (groups_[unit.parts[0]].ball != 0) {
+      loss += std::max(RoundedUp(std::sqrt(square), unit.parts.size() + 4), RoundedUp(2 * residual, 1));
     }
   }
   loss = RoundedUp(loss, groups_.size());
@@ -180,25 +271,57 @@ absl::Status Mechanism::BuildKNorm(const PrivacySpec& privacy) {
     members[block - 1].push_back(g);
   }
   double spent = 0;
+  struct BallLoss {
+    double square = 0;
+    double residual = 0;
+  };
+  std::map<uint32_t, BallLoss> balls;
   for (size_t b = 0; b < count; ++b) {
     if (members[b].empty()) return absl::InvalidArgumentError("a block of noise has no groups");
-    DPKDE_RETURN_IF_ERROR(AddKNormBlock(std::move(members[b]), scales_.block_epsilon(b), privacy.neighboring(), spent));
+    const double epsilon = scales_.block_epsilon(b);
+    const CoordinateGroup& first = groups_[members[b][0]];
+    for (size_t g : members[b]) {
+      if (groups_[g].ball != first.ball || groups_[g].shape != first.shape) {
+        if (first.shape == GroupShape::kDisk) continue;
+        return absl::InvalidArgumentError("only disks, and parts of one ball, may share a block of noise");
+      }
+    }
+    if (first.ball == 0) {
+      spent += epsilon;
+    } else if (first.shape == GroupShape::kResidual) {
+      // In units of the radius: sensitivity l1 was divided by epsilon to give the scale.
+      balls[first.ball].residual = epsilon / SensitivityOf(first, privacy.neighboring()).l1;
+    } else {
+      balls[first.ball].square += epsilon * epsilon;
+    }
+    DPKDE_RETURN_IF_ERROR(AddKNormBlock(std::move(members[b]), epsilon, privacy.neighboring()));
+  }
+  for (const Unit& unit : Units(groups_, privacy.neighboring())) {
+    const CoordinateGroup& first = groups_[unit.parts[0]];
+    if (first.ball == 0) continue;
+    const BallLoss& ball = balls[first.ball];
+    const double radius = SensitivityOf(first, privacy.neighboring()).l2;
+    spent +=
+        std::max(RoundedUp(std::sqrt(ball.square), unit.parts.size() + 4), RoundedUp(2 * radius * ball.residual, 4));
   }
   guarantee_.epsilon = RoundedUp(spent, count);
   return absl::OkStatus();
 }
 
-absl::Status Mechanism::AddKNormBlock(std::vector<size_t> members, double epsilon, Neighboring neighboring,
-                                      double& spent) {
+absl::Status Mechanism::AddKNormBlock(std::vector<size_t> members, double epsilon, Neighboring neighboring) {
   if (!(epsilon > 0 && std::isfinite(epsilon))) return TooSmall();
   const CoordinateGroup& first = groups_[members[0]];
   const Sensitivity& sensitivity = SensitivityOf(first, neighboring);
   if (sensitivity.l2 / epsilon > kLargestScale || sensitivity.l1 / epsilon > kLargestScale) return TooSmall();
   if (first.shape != GroupShape::kDisk) {
-    if (members.size() != 1) return absl::InvalidArgumentError("only disks may share a block of noise");
+    if (members.size() != 1 && first.ball == 0) {
+      return absl::InvalidArgumentError("only disks, and parts of one ball, may share a block of noise");
+    }
     if (first.shape == GroupShape::kBall) {
-      DPKDE_ASSIGN_OR_RETURN(const BallNoise ball, BallNoise::Create(first.count, sensitivity.l2, epsilon));
-      variances_[members[0]] = ball.Variance();
+      size_t coordinates = 0;
+      for (size_t g : members) coordinates += groups_[g].count;
+      DPKDE_ASSIGN_OR_RETURN(const BallNoise ball, BallNoise::Create(coordinates, sensitivity.l2, epsilon));
+      for (size_t g : members) variances_[g] = ball.Variance();
       blocks_.push_back({std::move(members), ball});
     } else {
       DPKDE_ASSIGN_OR_RETURN(const DiscreteLaplace laplace,
@@ -207,7 +330,6 @@ absl::Status Mechanism::AddKNormBlock(std::vector<size_t> members, double epsilo
       variances_[members[0]] = laplace.Variance();
       blocks_.push_back({std::move(members), laplace});
     }
-    spent += epsilon;
     return absl::OkStatus();
   }
   // Disks of one radius, and possibly one coordinate more, the last.
@@ -228,7 +350,6 @@ absl::Status Mechanism::AddKNormBlock(std::vector<size_t> members, double epsilo
   for (size_t k = 0; k < disks; ++k) variances_[members[k]] = noise->PairVariance();
   if (joint) variances_[members.back()] = noise->CountVariance();
   blocks_.push_back({std::move(members), *noise});
-  spent += epsilon;
   return absl::OkStatus();
 }
 
@@ -264,8 +385,7 @@ void Mechanism::AddNoise(absl::Span<int64_t> values, BitSource& source) const {
     } else if (const auto* gaussian = std::get_if<DiscreteGaussian>(&block.noise)) {
       add(*gaussian);
     } else {
-      // A ball's coordinates are drawn together.
-      std::get<BallNoise>(block.noise).AddTo(values.subspan(group.first, group.count), source);
+      AddBallNoise(std::get<BallNoise>(block.noise), block.groups, values, source);
     }
   }
 }
@@ -292,6 +412,23 @@ void Mechanism::AddDiskNoise(const DiskProductNoise& noise, const std::vector<si
   // They held the raw sums.
   OPENSSL_cleanse(cosines.data(), pairs * sizeof(cosines[0]));
   OPENSSL_cleanse(sines.data(), pairs * sizeof(sines[0]));
+}
+
+void Mechanism::AddBallNoise(const BallNoise& noise, const std::vector<size_t>& members, absl::Span<int64_t> values,
+                             BitSource& source) const {
+  std::vector<int64_t> gathered;
+  gathered.reserve(noise.dimension());
+  const auto for_each = [&](const auto& visit) {
+    for (size_t g : members) {
+      for (size_t j = 0; j < groups_[g].count; ++j) visit(values[groups_[g].first + j * groups_[g].stride]);
+    }
+  };
+  for_each([&](int64_t& value) { gathered.push_back(value); });
+  noise.AddTo(absl::MakeSpan(gathered), source);
+  size_t next = 0;
+  for_each([&](int64_t& value) { value = gathered[next++]; });
+  // They held the raw sums.
+  OPENSSL_cleanse(gathered.data(), gathered.size() * sizeof(gathered[0]));
 }
 
 std::string Mechanism::SamplerName() const {

@@ -49,6 +49,19 @@ struct NoiseGuarantee {
 // count together, a ball, or, for groups of which only L1 is known, discrete Laplace noise. Pure epsilon, the sum over
 // blocks; far less noise than LAPLACE where a record moves many disks at once.
 //
+// Parts of one ball: a change v with ||v|| <= R, split into parts v_B, costs KNORM sum_B epsilon_B ||v_B|| / R <= sqrt(
+// sum_B epsilon_B^2), LAPLACE sum_j |v_j| / t_j <= R sqrt(sum_B m_B / t_B^2) by Cauchy and Schwarz, and GAUSSIAN
+// sum_B (||v_B|| / sigma_B)^2 <= max_B (R / sigma_B)^2, however many parts.
+//
+// Residual: free up to Laplace scale 2 R / epsilon, for the ball's epsilon and radius R, and up to the sigma of the
+// ball's parts. Proof, ADD_REMOVE, R = M: with t = ||v|| / M a record loses at most epsilon t + (epsilon / 2) (1 - t^2)
+// <= epsilon, since the derivative epsilon (1 - t) is not negative; for Gaussian noise mu^2 (t^2 + (1 - t^2)^2) <=
+// mu^2. REPLACE, R = 2 M: norms t, u of the two give at most (epsilon / 2) (t + u) + (epsilon / 4) max(1 - t^2, 1 -
+// u^2); say the maximum is at t: increasing in u, and at u = 1 at most epsilon as before. Gaussian: (mu^2 / 4) ((t +
+// 1)^2 + (1 - t^2)^2) = (mu^2 / 4) (1 + t)^2 (1 + (1 - t)^2) <= mu^2: with s = 1 - t it is 4 - s (4 - 5 s + 4 s^2 -
+// s^3) over 4, and the bracket is at least 2 on [0, 1]. Of smaller residual noise the loss is that of a larger epsilon,
+// 2 R / t, or of a larger mu, which is what is certified.
+//
 // The budget is shared among groups so that sum_g mean_square_weight_g * variance_g is least: shares of epsilon
 // proportional to (weight l1^2)^(1/3), shares of mu^2 proportional to l2 sqrt(weight). Shares depend on public values
 // only.
@@ -98,9 +111,11 @@ class Mechanism {
   // Check the scales and fill blocks_, variances_ and guarantee_.
   absl::Status BuildIndependent(const PrivacySpec& privacy);
   absl::Status BuildKNorm(const PrivacySpec& privacy);
-  absl::Status AddKNormBlock(std::vector<size_t> members, double epsilon, Neighboring neighboring, double& spent);
+  absl::Status AddKNormBlock(std::vector<size_t> members, double epsilon, Neighboring neighboring);
   absl::Status CheckGuarantee(const PrivacySpec& privacy) const;
 
+  void AddBallNoise(const BallNoise& noise, const std::vector<size_t>& members, absl::Span<int64_t> values,
+                    BitSource& source) const;
   void AddDiskNoise(const DiskProductNoise& noise, const std::vector<size_t>& members, absl::Span<int64_t> values,
                     BitSource& source) const;
 

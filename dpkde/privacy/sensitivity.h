@@ -16,19 +16,24 @@ struct Sensitivity {
 
 // What is known of the vectors that a record can add to a group, beyond their norms: which K-norm noise fits.
 enum class GroupShape {
-  kCross,  // nothing beyond L1: per-coordinate Laplace noise is the K-norm mechanism
-  kDisk,   // two coordinates in a disk whose radius is the L2 sensitivity; disks of equal radius may share a block
-  kBall,   // in a ball whose radius is the L2 sensitivity
+  kCross,     // nothing beyond L1: per-coordinate Laplace noise is the K-norm mechanism
+  kDisk,      // two coordinates in a disk whose radius is the L2 sensitivity; disks of equal radius may share a block
+  kBall,      // in a ball whose radius is the L2 sensitivity; groups of one `ball` are parts of one vector in that ball
+  kResidual,  // one coordinate, what a record's vector v leaves of its ball: a record adds between 0 and
+              // (M^2 - ||v||^2) / M, with M the ball's radius under ADD_REMOVE
 };
 
 // Coordinates first, first + stride, ..., `count` of them, that share one noise scale. The groups of a design are
 // disjoint and cover its vector. A record may contribute to all of them, so their losses add up:
 //   pure epsilon:  sum_g l1_g / t_g <= epsilon;      Gaussian:  sum_g (l2_g / sigma_g)^2 <= mu^2.
+// Groups of one ball lose less, see Mechanism.
 struct CoordinateGroup {
   size_t first = 0;
   size_t count = 0;
   size_t stride = 1;
   GroupShape shape = GroupShape::kCross;
+  // kBall and kResidual: which ball, from 1; 0: the group is a ball of its own.
+  uint32_t ball = 0;
   Sensitivity add_remove;
   Sensitivity replace;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -45,9 +46,18 @@ proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const Design&
   certificate.set_sampler(mechanism.SamplerName());
   uint64_t l1 = 0;
   double l2_square = 0;
+  std::map<uint32_t, size_t> coordinates_of_ball;
   for (const CoordinateGroup& group : design.groups()) {
     const Sensitivity& sensitivity =
         plan.privacy().neighboring() == proto::ADD_REMOVE ? group.add_remove : group.replace;
+    if (group.shape == GroupShape::kBall && group.ball != 0) {
+      size_t& coordinates = coordinates_of_ball[group.ball];
+      if (coordinates == 0) l2_square += static_cast<double>(sensitivity.l2) * sensitivity.l2;
+      l1 += static_cast<uint64_t>(
+          std::ceil((std::sqrt(coordinates + group.count) - std::sqrt(coordinates)) * sensitivity.l2));
+      coordinates += group.count;
+      continue;
+    }
     l1 += sensitivity.l1;
     l2_square += static_cast<double>(sensitivity.l2) * sensitivity.l2;
   }
