@@ -1,0 +1,31 @@
+#include "dpkde/index/encoding/symmetric_eigen.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+
+extern "C" void dsyevd_(const char* job, const char* uplo, const int* n, double* a, const int* lda, double* w,
+                        double* work, const int* lwork, int* iwork, const int* liwork, int* info);
+
+namespace dpkde {
+
+absl::StatusOr<SymmetricEigen> EigenOfSymmetric(std::vector<double> matrix, size_t n) {
+  SymmetricEigen eigen;
+  eigen.values.resize(n);
+  const int order = static_cast<int>(n);
+  int work_size = -1, iwork_size = -1, info = 0, iwork_query = 0;
+  double work_query = 0;
+  dsyevd_("V", "L", &order, matrix.data(), &order, eigen.values.data(), &work_query, &work_size, &iwork_query,
+          &iwork_size, &info);
+  std::vector<double> work(static_cast<size_t>(work_query));
+  std::vector<int> iwork(iwork_query);
+  work_size = static_cast<int>(work.size());
+  iwork_size = static_cast<int>(iwork.size());
+  dsyevd_("V", "L", &order, matrix.data(), &order, eigen.values.data(), work.data(), &work_size, iwork.data(),
+          &iwork_size, &info);
+  if (info != 0) return absl::InternalError("the eigenvalues of a matrix were not found");
+  eigen.vectors = std::move(matrix);  // LAPACK's columns are our rows
+  return eigen;
+}
+
+}  // namespace dpkde
