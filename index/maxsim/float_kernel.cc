@@ -11,6 +11,7 @@
 #define HWY_TARGET_INCLUDE "index/maxsim/float_kernel.cc"
 #include <hwy/foreach_target.h>
 // After foreach_target.h:
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -42,6 +43,10 @@ HWY_INLINE void Tile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT 
     for (size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(tag);
   }
   for (size_t i = 0; i < dimension; ++i) {
+    // The tile after the next, in steps of less than a cache line. Without it the CPU's own prefetching, which sees
+    // many short streams, halves the speed on documents that are not in a cache. It may reach beyond the tokens: no
+    // harm.
+    hwy::Prefetch(tokens + 2 * kTileRows * dimension + i * kTileRows);
     FloatVector query[kVectors];
     for (size_t v = 0; v < kVectors; ++v) query[v] = hn::Load(tag, panel + i * kColumns + v * lanes);
     for (size_t r = 0; r < kTileRows; ++r) {
@@ -110,6 +115,7 @@ void Half(const float* HWY_RESTRICT panel, size_t columns, const void* tokens, s
     const auto* const halves = static_cast<const hwy::float16_t*>(tokens) + row * dimension;
     size_t i = 0;
     for (; i + lanes <= values; i += lanes) {
+      hwy::Prefetch(halves + kMaxSimTileRows * dimension + i);
       hn::StoreU(hn::PromoteTo(tag, hn::LoadU(half_tag, halves + i)), tag, scratch + i);
     }
     HalfToFloat(reinterpret_cast<const char*>(halves + i), values - i, scratch + i);

@@ -15,26 +15,31 @@ namespace {
 
 constexpr size_t kPanelBytes = kMaxSimColumns * 4;  // of a group
 
+// Sums of int32. As the intrinsics' own types, whose lanes are 64 bits wide, g++ 12 keeps arrays of them on the stack.
+using Avx2Sums = int32_t __attribute__((vector_size(32)));
+using VnniSums = int32_t __attribute__((vector_size(64)));
+
 int32_t LoadGroup(const uint8_t* group) {
   int32_t four;
   std::memcpy(&four, group, sizeof(four));
   return four;
 }
 
-// Documents tokens that are multiplied together. 4 x 2 accumulators, 2 vectors of the query and 4 of temporaries.
+// Document tokens that are multiplied together. 4 x 2 accumulators, 2 vectors of the query and 4 of temporaries.
 constexpr size_t kAvx2Rows = 4;
 
 template <size_t kRows, size_t kVectors>
 DPKDE_AVX2 void Avx2Tile(const int8_t* panel, const int32_t* starts, const uint8_t* tokens, const float* scales,
                          size_t groups, __m256* largest) {
-  __m256i sum[kRows][kVectors];
+  Avx2Sums sum[kRows][kVectors];
   for (size_t r = 0; r < kRows; ++r) {
     for (size_t v = 0; v < kVectors; ++v) {
-      sum[r][v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(starts + 8 * v));
+      sum[r][v] = (Avx2Sums)_mm256_loadu_si256(reinterpret_cast<const __m256i*>(starts + 8 * v));
     }
   }
   const __m256i ones = _mm256_set1_epi16(1);
   for (size_t g = 0; g < groups; ++g) {
+    _mm_prefetch(tokens + 2 * kRows * groups * 4 + g * kRows * 4, _MM_HINT_T0);  // as in float_kernel.cc
     __m256i query[kVectors];
     for (size_t v = 0; v < kVectors; ++v) {
       query[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel + g * kPanelBytes + 32 * v));
@@ -42,14 +47,14 @@ DPKDE_AVX2 void Avx2Tile(const int8_t* panel, const int32_t* starts, const uint8
     for (size_t r = 0; r < kRows; ++r) {
       const __m256i x = _mm256_set1_epi32(LoadGroup(tokens + (r * groups + g) * 4));
       for (size_t v = 0; v < kVectors; ++v) {
-        sum[r][v] = _mm256_add_epi32(sum[r][v], _mm256_madd_epi16(_mm256_maddubs_epi16(x, query[v]), ones));
+        sum[r][v] += (Avx2Sums)_mm256_madd_epi16(_mm256_maddubs_epi16(x, query[v]), ones);
       }
     }
   }
   for (size_t r = 0; r < kRows; ++r) {
     const __m256 scale = _mm256_set1_ps(scales[r]);
     for (size_t v = 0; v < kVectors; ++v) {
-      largest[v] = _mm256_max_ps(largest[v], _mm256_mul_ps(_mm256_cvtepi32_ps(sum[r][v]), scale));
+      largest[v] = _mm256_max_ps(largest[v], _mm256_mul_ps(_mm256_cvtepi32_ps((__m256i)sum[r][v]), scale));
     }
   }
 }
@@ -88,22 +93,25 @@ template <size_t kRows, size_t kVectors>
 DPKDE_VNNI inline __attribute__((always_inline)) void VnniTile(const int8_t* panel, const int32_t* starts,
                                                                const uint8_t* tokens, const float* scales,
                                                                size_t groups, __m512* largest) {
-  __m512i sum[kRows][kVectors];
+  VnniSums sum[kRows][kVectors];
   for (size_t r = 0; r < kRows; ++r) {
-    for (size_t v = 0; v < kVectors; ++v) sum[r][v] = _mm512_loadu_si512(starts + 16 * v);
+    for (size_t v = 0; v < kVectors; ++v) sum[r][v] = (VnniSums)_mm512_loadu_si512(starts + 16 * v);
   }
   for (size_t g = 0; g < groups; ++g) {
+    _mm_prefetch(tokens + 2 * kRows * groups * 4 + g * kRows * 4, _MM_HINT_T0);  // as in float_kernel.cc
     __m512i query[kVectors];
     for (size_t v = 0; v < kVectors; ++v) query[v] = _mm512_load_si512(panel + g * kPanelBytes + 64 * v);
     for (size_t r = 0; r < kRows; ++r) {
       const __m512i x = _mm512_set1_epi32(LoadGroup(tokens + (r * groups + g) * 4));
-      for (size_t v = 0; v < kVectors; ++v) sum[r][v] = _mm512_dpbusd_epi32(sum[r][v], x, query[v]);
+      for (size_t v = 0; v < kVectors; ++v) {
+        sum[r][v] = (VnniSums)_mm512_dpbusd_epi32((__m512i)sum[r][v], x, query[v]);
+      }
     }
   }
   for (size_t r = 0; r < kRows; ++r) {
     const __m512 scale = _mm512_set1_ps(scales[r]);
     for (size_t v = 0; v < kVectors; ++v) {
-      largest[v] = _mm512_max_ps(largest[v], _mm512_mul_ps(_mm512_cvtepi32_ps(sum[r][v]), scale));
+      largest[v] = _mm512_max_ps(largest[v], _mm512_mul_ps(_mm512_cvtepi32_ps((__m512i)sum[r][v]), scale));
     }
   }
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <new>
 #include <string>
@@ -36,6 +36,24 @@ class AlignedArray {
   std::unique_ptr<T[], Delete> values_;
 };
 
+// max |x_2j| + |x_2j+1|. In lanes, so that the compiler may use SIMD.
+float LargestPair(absl::Span<const float> token) {
+  constexpr size_t kLanes = 16;
+  float largest[kLanes] = {};
+  size_t i = 0;
+  for (; i + 2 * kLanes <= token.size(); i += 2 * kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const float pair = std::abs(token[i + 2 * lane]) + std::abs(token[i + 2 * lane + 1]);
+      largest[lane] = largest[lane] < pair ? pair : largest[lane];
+    }
+  }
+  for (; i < token.size(); i += 2) {
+    const float next = i + 1 < token.size() ? std::abs(token[i + 1]) : 0;
+    largest[0] = std::max(largest[0], std::abs(token[i]) + next);
+  }
+  return *std::max_element(largest, largest + kLanes);
+}
+
 }  // namespace
 
 struct MaxSimQuery::Panels {
@@ -58,6 +76,7 @@ MaxSimQuery::MaxSimQuery(MatrixView tokens, TokenFormat format)
   const size_t count = (size_ + kMaxSimColumns - 1) / kMaxSimColumns;
   auto panels = std::make_unique<Panels>(count, dimension_, format == TokenFormat::kInt8);
   const size_t groups = (dimension_ + 3) / 4;
+  std::vector<int8_t> codes(4 * groups);
   for (size_t row = 0; row < size_; ++row) {
     const absl::Span<const float> token = tokens.row(row);
     const size_t first = row / kMaxSimColumns * kMaxSimColumns;  // of its panel
@@ -68,20 +87,16 @@ MaxSimQuery::MaxSimQuery(MatrixView tokens, TokenFormat format)
       continue;
     }
     // Rounding adds at most 1/2 to each of two codes, so that they end within kInt8PairLimit.
-    float largest = 0;
-    for (size_t i = 0; i < dimension_; i += 2) {
-      const float next = i + 1 < dimension_ ? std::abs(token[i + 1]) : 0;
-      largest = std::max(largest, std::abs(token[i]) + next);
-    }
-    const float scale = largest / (kInt8PairLimit - 1);
+    const float scale = LargestPair(token) / (kInt8PairLimit - 1);
     if (scale < std::numeric_limits<float>::min()) continue;
-    int8_t* const panel = panels->codes.data() + first * 4 * groups + 4 * column;
     int32_t sum = 0;
     for (size_t i = 0; i < dimension_; ++i) {
-      const int code = static_cast<int>(std::nearbyint(token[i] / scale));
-      panel[i / 4 * kMaxSimColumns * 4 + i % 4] = static_cast<int8_t>(code);
+      const int32_t code = static_cast<int32_t>(std::nearbyint(token[i] / scale));
+      codes[i] = static_cast<int8_t>(code);
       sum += code;
     }
+    int8_t* const panel = panels->codes.data() + (first * groups + column) * 4;
+    for (size_t g = 0; g < groups; ++g) std::memcpy(panel + g * kMaxSimColumns * 4, codes.data() + 4 * g, 4);
     panels->starts[row] = -128 * sum;
     panels->scales[row] = scale;
   }
@@ -244,6 +259,30 @@ absl::Status MaxSimMatrix(MatrixView anchors, absl::Span<const StoredTokens> doc
 
 absl::Status MaxSimMatrix(MatrixView anchors, TokenSetsView documents, ThreadPool& pool, absl::Span<float> out) {
   return MaxSimMatrix(anchors, Stored(documents), pool, out);
+}
+
+absl::StatusOr<std::vector<TokenMatch>> ExplainChamfer(const MaxSimQuery& query, const StoredTokens& document) {
+  DPKDE_RETURN_IF_ERROR(MaxSimKernel::Check(query, {&document, 1}));
+  std::vector<TokenMatch> matches;
+  if (document.count == 0) return matches;
+  matches.assign(query.size(), {0, kLowest});
+  MaxSimKernel kernel(query);
+  const size_t stride = TokenStride(document.format, document.dimension);
+  for (size_t token = 0; token < document.count; ++token) {
+    // A document of this token alone.
+    const StoredTokens one = {document.format, document.dimension, 1,
+                              static_cast<const char*>(document.values) + token * stride,
+                              document.scales == nullptr ? nullptr : document.scales + token};
+    for (size_t panel = 0; panel < MaxSimKernel::PanelCount(query); ++panel) {
+      alignas(64) float maxima[kMaxSimColumns];
+      const size_t columns = kernel.PanelMaxima(panel, one, maxima);
+      for (size_t c = 0; c < columns; ++c) {
+        TokenMatch& match = matches[panel * kMaxSimColumns + c];
+        if (maxima[c] > match.similarity) match = {token, maxima[c]};
+      }
+    }
+  }
+  return matches;
 }
 
 }  // namespace dpkde

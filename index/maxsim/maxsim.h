@@ -32,8 +32,8 @@
 //   f2    the same, and 2^-11 sum |q_i p_i| + 2^-25 sum |q_i|
 //   int8  0.50001 (s_q sum |p_i| + s_p sum |q_i| + d s_q s_p), where s_p = max |p_i| / 127, but s_q =
 //         max (|q_2j| + |q_2j+1|) / 127 over neighbouring coordinates, since AVX2 adds two products in 16 bits
-// The score of a document is off by at most the sum over q of the largest of its bounds over p, and by a relative 2^-24.
-// Held by maxsim_test.
+// The score of a document is off by at most the sum over q of the largest of its bounds over p, and by a relative
+// 2^-24. Held by maxsim_test.
 
 namespace dpkde {
 
@@ -78,6 +78,15 @@ absl::Status ChamferMatrix(TokenSetsView queries, absl::Span<const StoredTokens>
 absl::Status MaxSimMatrix(MatrixView anchors, absl::Span<const StoredTokens> documents, ThreadPool& pool,
                           absl::Span<float> out);
 absl::Status MaxSimMatrix(MatrixView anchors, TokenSetsView documents, ThreadPool& pool, absl::Span<float> out);
+
+struct TokenMatch {
+  size_t token;      // of the document, counting from 0; the first of those that match equally well
+  float similarity;  // its product with the query token
+};
+
+// Which document token each query token was matched with: one a query token, in order; their sum in double is the
+// Chamfer score. Empty for a document of no tokens. kInvalidArgument as above.
+absl::StatusOr<std::vector<TokenMatch>> ExplainChamfer(const MaxSimQuery& query, const StoredTokens& document);
 
 }  // namespace dpkde
 

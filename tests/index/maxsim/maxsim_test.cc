@@ -206,6 +206,48 @@ TEST(ChamferTest, RefusesDocumentsOfAnotherKind) {
   EXPECT_EQ(format.message(), "the documents are f4, but the query is packed for i1");
 }
 
+TEST(ExplainChamferTest, NamesTheFirstBestTokenAndAddsUpToTheScore) {
+  const TokenSets queries = RandomSets(6, 30, 40, 9);
+  const TokenSets corpus = RandomSets(10, 30, 20, 10);
+  for (const TokenFormat format : kFormats) {
+    TokenSets twice(30);  // every document twice over: of equal tokens the first counts
+    for (size_t j = 0; j < corpus.size(); ++j) {
+      const MatrixView set = corpus.view().set(j);
+      std::vector<float> values(set.data, set.data + set.rows * 30);
+      values.insert(values.end(), set.data, set.data + set.rows * 30);
+      twice.Append({values.data(), 2 * set.rows, 30});
+    }
+    const Documents documents(twice.view(), format);
+    for (size_t i = 0; i < queries.size(); ++i) {
+      const MatrixView tokens = queries.view().set(i);
+      const MaxSimQuery query(tokens, format);
+      std::vector<float> scores(corpus.size());
+      ASSERT_TRUE(Chamfer(query, documents.stored, absl::MakeSpan(scores)).ok());
+      for (size_t j = 0; j < corpus.size(); ++j) {
+        const auto matches = ExplainChamfer(query, documents.stored[j]);
+        ASSERT_TRUE(matches.ok());
+        if (documents.stored[j].count == 0) {
+          EXPECT_TRUE(matches->empty());
+          continue;
+        }
+        ASSERT_EQ(matches->size(), tokens.rows);
+        double sum = 0;
+        std::vector<float> loaded(documents.stored[j].count * 30);
+        LoadTokens(documents.stored[j], loaded.data());
+        for (size_t q = 0; q < tokens.rows; ++q) {
+          const TokenMatch match = (*matches)[q];
+          sum += match.similarity;
+          EXPECT_LT(match.token, corpus.view().set(j).rows);
+          double product = 0;
+          for (size_t d = 0; d < 30; ++d) product += tokens.row(q)[d] * loaded[match.token * 30 + d];
+          EXPECT_NEAR(match.similarity, product, format == TokenFormat::kInt8 ? 0.02 : 1e-5);
+        }
+        EXPECT_EQ(static_cast<float>(sum), scores[j]);
+      }
+    }
+  }
+}
+
 TEST(MaxSimMatrixTest, IsTheChamferOfEveryAnchorAlone) {
   for (const int threads : {1, 2, 5}) {
     ThreadPool pool(threads);
