@@ -63,7 +63,7 @@ ABSL_FLAG(
     "outside are moved to the sphere. Designs that need a box use the ball's bounding box.");
 ABSL_FLAG(std::string, domain_center, "",
           "Center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
-ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, axis, moments, monte_carlo or orthogonal.");
+ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, axis, slice, moments, monte_carlo or orthogonal.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
@@ -273,7 +273,7 @@ absl::StatusOr<Settings> ParseFlags() {
 
   const std::string design = absl::GetFlag(FLAGS_design);
   DPKDE_RETURN_IF_ERROR(CheckChoice(
-      "design", design, {"auto", "spline_grid", "lattice", "axis", "moments", "monte_carlo", "orthogonal"}));
+      "design", design, {"auto", "spline_grid", "lattice", "axis", "slice", "moments", "monte_carlo", "orthogonal"}));
   if (design != "auto") settings.design = design;
   const std::string mechanism = absl::GetFlag(FLAGS_mechanism);
   DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "knorm", "gaussian"}));

@@ -116,7 +116,7 @@ class AxisDesign final : public Design {
   const proto::DesignSpec& spec() const override { return spec_; }
   const std::vector<CoordinateGroup>& groups() const override { return groups_; }
   absl::optional<double> SupError() const override { return sup_error_; }
-  bool refuses_queries_outside_domain() const override { return true; }
+  QueryRegion query_region() const override { return QueryRegion::kBoundingBox; }
 
   double PredictedApproximationError(double n, double) const override {
     // Over queries uniform on the axes; worst case over the data.

@@ -94,9 +94,10 @@ class Design {
   // none: the worst case.
   virtual double PredictedApproximationError(double n, double expected_similarity) const = 0;
 
-  // Whether queries outside the domain have no answer (lattices alias there). Other designs extend: they answer with
-  // the similarity to the clamped records.
-  virtual bool refuses_queries_outside_domain() const { return false; }
+  // Where queries have an answer: lattices alias outside the box around the domain, slices outside the domain itself.
+  // Other designs extend: they answer with the similarity to the clamped records.
+  enum class QueryRegion { kEverywhere, kBoundingBox, kDomain };
+  virtual QueryRegion query_region() const { return QueryRegion::kEverywhere; }
 };
 
 }  // namespace dpkde

@@ -6,6 +6,7 @@
 #include "dpkde/designs/axis_design.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/moments_design.h"
+#include "dpkde/designs/slice_design.h"
 #include "dpkde/designs/spline_grid.h"
 
 namespace dpkde {
@@ -29,6 +30,7 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   }
   if (spec.has_lattice()) return MakeLatticeDesign(similarity, *domain, spec.lattice());
   if (spec.has_axis()) return MakeAxisDesign(similarity, *domain, spec.axis());
+  if (spec.has_slice()) return MakeSliceDesign(similarity, *domain, spec.slice());
   return MakeSplineGridDesign(similarity, *domain, spec.spline_grid());
 }
 
@@ -44,6 +46,8 @@ std::string DesignName(const proto::DesignSpec& spec) {
       return "axis";
     case proto::DesignSpec::kMoments:
       return "moments";
+    case proto::DesignSpec::kSlice:
+      return "slice";
     default:
       return "none";
   }
@@ -60,6 +64,8 @@ std::string DescribeDesign(const proto::DesignSpec& spec) {
                           " ridge=", spec.spline_grid().ridge());
     case proto::DesignSpec::kAxis:
       return absl::StrCat("axis harmonics=", spec.axis().harmonics());
+    case proto::DesignSpec::kSlice:
+      return absl::StrCat("slice directions=", spec.slice().directions(), " harmonics=", spec.slice().harmonics());
     default:
       return DesignName(spec);
   }

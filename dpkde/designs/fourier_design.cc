@@ -16,6 +16,7 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/designs/directions.h"
 #include "dpkde/designs/fourier_kernel.h"
 #include "dpkde/designs/public_random.h"
 
@@ -121,7 +122,9 @@ class FourierDesign final : public Design {
   size_t count_coordinate() const override { return 2 * panels_.frequencies; }
   const proto::DesignSpec& spec() const override { return parameters_.spec; }
   const std::vector<CoordinateGroup>& groups() const override { return groups_; }
-  bool refuses_queries_outside_domain() const override { return !parameters_.random; }
+  QueryRegion query_region() const override {
+    return parameters_.random ? QueryRegion::kEverywhere : QueryRegion::kBoundingBox;
+  }
 
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
     constexpr size_t kBlockRows = 192;
@@ -347,28 +350,9 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& simi
 
 namespace {
 
-// Rows of a random orthogonal matrix (Gram-Schmidt, twice, on normal vectors) times chi-distributed lengths: each row
-// has the distribution of a vector of d normals.
+// Rows of a random orthogonal matrix times chi-distributed lengths: each has the distribution of a vector of d normals.
 std::vector<double> OrthogonalBlock(uint64_t seed, uint64_t block, size_t d) {
-  boost::random::mt19937_64 engine = PublicStream(seed, "orthogonal directions", block);
-  boost::random::normal_distribution<double> normal;
-  std::vector<double> rows(d * d);
-  for (double& value : rows) value = normal(engine);
-  for (size_t r = 0; r < d; ++r) {
-    double* row = &rows[r * d];
-    for (int pass = 0; pass < 2; ++pass) {
-      for (size_t s = 0; s < r; ++s) {
-        const double* earlier = &rows[s * d];
-        double dot = 0;
-        for (size_t i = 0; i < d; ++i) dot += row[i] * earlier[i];
-        for (size_t i = 0; i < d; ++i) row[i] -= dot * earlier[i];
-      }
-      double square = 0;
-      for (size_t i = 0; i < d; ++i) square += row[i] * row[i];
-      const double inverse = 1 / std::sqrt(square);
-      for (size_t i = 0; i < d; ++i) row[i] *= inverse;
-    }
-  }
+  std::vector<double> rows = OrthogonalRows(seed, "orthogonal directions", block, d);
   boost::random::mt19937_64 length_engine = PublicStream(seed, "orthogonal lengths", block);
   boost::random::normal_distribution<double> length_normal;
   for (size_t r = 0; r < d; ++r) {

@@ -39,9 +39,11 @@ using DoubleVector = hn::Vec<DoubleTag>;
 // Whole turns dropped: [-1/2, 1/2].
 HWY_INLINE FloatVector DropTurns(FloatVector phase) { return hn::Sub(phase, hn::Round(phase)); }
 
-// phases[r][j] of kTileRows rows against one narrow panel, whole turns dropped.
+// phases[r][j] of kTileRows rows against one narrow panel; rows of `phases` are `stride` apart. kDrop: whole turns
+// dropped.
+template <bool kDrop>
 HWY_INLINE void NarrowTile(const float* HWY_RESTRICT panel, const float* const* HWY_RESTRICT rows, size_t dimension,
-                           float* HWY_RESTRICT phases) {
+                           float* HWY_RESTRICT phases, size_t stride, size_t rows_to_store) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
   for (size_t column = 0; column < kColumns; column += kTileVectors * lanes) {
@@ -59,9 +61,9 @@ HWY_INLINE void NarrowTile(const float* HWY_RESTRICT panel, const float* const* 
         for (size_t v = 0; v < kTileVectors; ++v) sum[r][v] = hn::MulAdd(x, frequency[v], sum[r][v]);
       }
     }
-    for (size_t r = 0; r < kTileRows; ++r) {
+    for (size_t r = 0; r < rows_to_store; ++r) {
       for (size_t v = 0; v < kTileVectors; ++v) {
-        hn::StoreU(DropTurns(sum[r][v]), tag, phases + r * kColumns + column + v * lanes);
+        hn::StoreU(kDrop ? DropTurns(sum[r][v]) : sum[r][v], tag, phases + r * stride + column + v * lanes);
       }
     }
   }
@@ -122,7 +124,8 @@ HWY_INLINE void BlockPhases(const FrequencyPanels& panels, size_t index, MatrixV
       tile_rows[r] = rows.data + std::min(begin + r, rows.rows - 1) * dimension;
     }
     if (index < panels.narrow_panels) {
-      NarrowTile(panels.narrow.data() + index * dimension * kColumns, tile_rows, dimension, phases + begin * kColumns);
+      NarrowTile<true>(panels.narrow.data() + index * dimension * kColumns, tile_rows, dimension,
+                       phases + begin * kColumns, kColumns, kTileRows);
     } else {
       WideTile(panels.wide.data() + (index - panels.narrow_panels) * dimension * kColumns, tile_rows, dimension,
                phases + begin * kColumns);
@@ -138,48 +141,87 @@ HWY_INLINE void AddTo(hn::Vec<IntTag> sums, int64_t* HWY_RESTRICT to) {
   for (size_t i = 0; i < hn::Lanes(tag); ++i) to[i] += lanes[i];
 }
 
-void Accumulate(const FrequencyPanels& panels, MatrixView rows, int64_t* HWY_RESTRICT cos_sums,
-                int64_t* HWY_RESTRICT sin_sums) {
+// Adds the pairs of `factor` times the phases of `rows` <= kBlockRows rows, `stride` apart, in columns 0 .. columns -
+// 1, a multiple of the lanes.
+template <bool kDrop>
+HWY_INLINE void AddPairs(const float* HWY_RESTRICT phases, size_t rows, size_t stride, size_t columns, float factor,
+                         int64_t* HWY_RESTRICT cos_sums, int64_t* HWY_RESTRICT sin_sums) {
   const FloatTag tag;
   const IntTag int_tag;
   const size_t lanes = hn::Lanes(tag);
+  const FloatVector scale = hn::Set(tag, factor);
   const FloatVector unit = hn::Set(tag, static_cast<float>(kFourierGridUnit));
   // The check of the norm, exact though in float32: a and b are integers below 2^24, so only a^2 + b^2 is rounded, by a
   // relative 2^-23 at most. A computed value of at most (2^20 + 1)^2 therefore means a^2 + b^2 <= (2^20 + 2)^2. An
   // honest pair is below (2^20 (1 + 2e-7) + 0.71)^2 and always passes. NaN fails.
   const FloatVector limit = hn::Set(tag, static_cast<float>((kFourierGridUnit + 1.0) * (kFourierGridUnit + 1.0)));
+  for (size_t column = 0; column < columns; column += lanes) {
+    // At most kBlockRows * 2^20 < 2^31.
+    auto cos_sum = hn::Zero(int_tag);
+    auto sin_sum = hn::Zero(int_tag);
+    for (size_t r = 0; r < rows; ++r) {
+      FloatVector sine, cosine;
+      const FloatVector phase = hn::LoadU(tag, phases + r * stride + column);
+      SinCosTurns(kDrop ? DropTurns(hn::Mul(phase, scale)) : phase, sine, cosine);
+      const FloatVector a = hn::Round(hn::Mul(cosine, unit));
+      const FloatVector b = hn::Round(hn::Mul(sine, unit));
+      const auto fits = hn::Le(hn::MulAdd(a, a, hn::Mul(b, b)), limit);
+      cos_sum = hn::Add(cos_sum, hn::ConvertTo(int_tag, hn::IfThenElseZero(fits, a)));
+      sin_sum = hn::Add(sin_sum, hn::ConvertTo(int_tag, hn::IfThenElseZero(fits, b)));
+    }
+    AddTo(cos_sum, cos_sums + column);
+    AddTo(sin_sum, sin_sums + column);
+  }
+}
+
+// What EvaluateFourier adds for one row: over `columns` columns, a multiple of the lanes.
+template <bool kDrop>
+HWY_INLINE void AddWeighted(const float* HWY_RESTRICT phases, size_t columns, float factor,
+                            const double* HWY_RESTRICT cos_weights, const double* HWY_RESTRICT sin_weights, double& sum,
+                            double& square_sum) {
+  const FloatTag tag;
+  const DoubleTag double_tag;
+  const HalfFloatTag half_tag;
+  const size_t lanes = hn::Lanes(tag);
+  const size_t half = hn::Lanes(double_tag);
+  const FloatVector scale = hn::Set(tag, factor);
+  DoubleVector total = hn::Zero(double_tag);
+  DoubleVector squares = hn::Zero(double_tag);
+  for (size_t column = 0; column < columns; column += lanes) {
+    FloatVector sine, cosine;
+    const FloatVector phase = hn::LoadU(tag, phases + column);
+    SinCosTurns(kDrop ? DropTurns(hn::Mul(phase, scale)) : phase, sine, cosine);
+    const double* HWY_RESTRICT cos_weight = cos_weights + column;
+    const double* HWY_RESTRICT sin_weight = sin_weights + column;
+    const DoubleVector low =
+        hn::MulAdd(hn::PromoteTo(double_tag, hn::LowerHalf(cosine)), hn::LoadU(double_tag, cos_weight),
+                   hn::Mul(hn::PromoteTo(double_tag, hn::LowerHalf(sine)), hn::LoadU(double_tag, sin_weight)));
+    const DoubleVector high = hn::MulAdd(
+        hn::PromoteTo(double_tag, hn::UpperHalf(half_tag, cosine)), hn::LoadU(double_tag, cos_weight + half),
+        hn::Mul(hn::PromoteTo(double_tag, hn::UpperHalf(half_tag, sine)), hn::LoadU(double_tag, sin_weight + half)));
+    total = hn::Add(total, hn::Add(low, high));
+    squares = hn::MulAdd(low, low, hn::MulAdd(high, high, squares));
+  }
+  sum += hn::GetLane(hn::SumOfLanes(double_tag, total));
+  square_sum += hn::GetLane(hn::SumOfLanes(double_tag, squares));
+}
+
+void Accumulate(const FrequencyPanels& panels, MatrixView rows, int64_t* HWY_RESTRICT cos_sums,
+                int64_t* HWY_RESTRICT sin_sums) {
   HWY_ALIGN float phases[(kBlockRows + kTileRows) * kColumns];
   const size_t count = panels.narrow_panels + panels.wide_panels;
   for (size_t begin = 0; begin < rows.rows; begin += kBlockRows) {
     const MatrixView block = rows.Slice(begin, std::min(begin + kBlockRows, rows.rows));
     for (size_t index = 0; index < count; ++index) {
       BlockPhases(panels, index, block, phases);
-      for (size_t column = 0; column < kColumns; column += lanes) {
-        // At most kBlockRows * 2^20 < 2^31.
-        auto cos_sum = hn::Zero(int_tag);
-        auto sin_sum = hn::Zero(int_tag);
-        for (size_t r = 0; r < block.rows; ++r) {
-          FloatVector sine, cosine;
-          SinCosTurns(hn::LoadU(tag, phases + r * kColumns + column), sine, cosine);
-          const FloatVector a = hn::Round(hn::Mul(cosine, unit));
-          const FloatVector b = hn::Round(hn::Mul(sine, unit));
-          const auto fits = hn::Le(hn::MulAdd(a, a, hn::Mul(b, b)), limit);
-          cos_sum = hn::Add(cos_sum, hn::ConvertTo(int_tag, hn::IfThenElseZero(fits, a)));
-          sin_sum = hn::Add(sin_sum, hn::ConvertTo(int_tag, hn::IfThenElseZero(fits, b)));
-        }
-        AddTo(cos_sum, cos_sums + index * kColumns + column);
-        AddTo(sin_sum, sin_sums + index * kColumns + column);
-      }
+      AddPairs<false>(phases, block.rows, kColumns, kColumns, 1, cos_sums + index * kColumns,
+                      sin_sums + index * kColumns);
     }
   }
 }
 
 void Evaluate(const FrequencyPanels& panels, MatrixView queries, const double* HWY_RESTRICT cos_weights,
               const double* HWY_RESTRICT sin_weights, double* HWY_RESTRICT sums, double* HWY_RESTRICT square_sums) {
-  const FloatTag tag;
-  const DoubleTag double_tag;
-  const size_t lanes = hn::Lanes(tag);
-  const size_t half = hn::Lanes(double_tag);
   HWY_ALIGN float phases[(kBlockRows + kTileRows) * kColumns];
   const size_t count = panels.narrow_panels + panels.wide_panels;
   for (size_t begin = 0; begin < queries.rows; begin += kBlockRows) {
@@ -189,30 +231,40 @@ void Evaluate(const FrequencyPanels& panels, MatrixView queries, const double* H
     for (size_t index = 0; index < count; ++index) {
       BlockPhases(panels, index, block, phases);
       for (size_t r = 0; r < block.rows; ++r) {
-        DoubleVector sum = hn::Zero(double_tag);
-        DoubleVector squares = hn::Zero(double_tag);
-        for (size_t column = 0; column < kColumns; column += lanes) {
-          FloatVector sine, cosine;
-          SinCosTurns(hn::LoadU(tag, phases + r * kColumns + column), sine, cosine);
-          const double* HWY_RESTRICT cos_weight = cos_weights + index * kColumns + column;
-          const double* HWY_RESTRICT sin_weight = sin_weights + index * kColumns + column;
-          const DoubleVector low =
-              hn::MulAdd(hn::PromoteTo(double_tag, hn::LowerHalf(cosine)), hn::LoadU(double_tag, cos_weight),
-                         hn::Mul(hn::PromoteTo(double_tag, hn::LowerHalf(sine)), hn::LoadU(double_tag, sin_weight)));
-          const HalfFloatTag half_tag;
-          const DoubleVector high = hn::MulAdd(hn::PromoteTo(double_tag, hn::UpperHalf(half_tag, cosine)),
-                                               hn::LoadU(double_tag, cos_weight + half),
-                                               hn::Mul(hn::PromoteTo(double_tag, hn::UpperHalf(half_tag, sine)),
-                                                       hn::LoadU(double_tag, sin_weight + half)));
-          sum = hn::Add(sum, hn::Add(low, high));
-          squares = hn::MulAdd(low, low, hn::MulAdd(high, high, squares));
-        }
-        block_sums[r] += hn::GetLane(hn::SumOfLanes(double_tag, sum));
-        block_squares[r] += hn::GetLane(hn::SumOfLanes(double_tag, squares));
+        AddWeighted<false>(phases + r * kColumns, kColumns, 1, cos_weights + index * kColumns,
+                           sin_weights + index * kColumns, block_sums[r], block_squares[r]);
       }
     }
     std::copy(block_sums, block_sums + block.rows, sums + begin);
     if (square_sums != nullptr) std::copy(block_squares, block_squares + block.rows, square_sums + begin);
+  }
+}
+
+void AddPhases(MatrixView phases, float factor, int64_t* HWY_RESTRICT cos_sums, int64_t* HWY_RESTRICT sin_sums) {
+  for (size_t begin = 0; begin < phases.rows; begin += kBlockRows) {
+    const MatrixView block = phases.Slice(begin, std::min(begin + kBlockRows, phases.rows));
+    AddPairs<true>(block.data, block.rows, block.columns, block.columns, factor, cos_sums, sin_sums);
+  }
+}
+
+void WeighPhases(MatrixView phases, float factor, const double* HWY_RESTRICT cos_weights,
+                 const double* HWY_RESTRICT sin_weights, double* HWY_RESTRICT sums, double* HWY_RESTRICT square_sums) {
+  for (size_t r = 0; r < phases.rows; ++r) {
+    AddWeighted<true>(phases.row(r).data(), phases.columns, factor, cos_weights, sin_weights, sums[r], square_sums[r]);
+  }
+}
+
+void Products(const FrequencyPanels& panels, MatrixView rows, float* HWY_RESTRICT out) {
+  const size_t dimension = panels.dimension, stride = panels.padded();
+  for (size_t begin = 0; begin < rows.rows; begin += kTileRows) {
+    const float* tile_rows[kTileRows];
+    for (size_t r = 0; r < kTileRows; ++r) {
+      tile_rows[r] = rows.data + std::min(begin + r, rows.rows - 1) * dimension;
+    }
+    for (size_t index = 0; index < panels.narrow_panels; ++index) {
+      NarrowTile<false>(panels.narrow.data() + index * dimension * kColumns, tile_rows, dimension,
+                        out + begin * stride + index * kColumns, stride, std::min(kTileRows, rows.rows - begin));
+    }
   }
 }
 
@@ -235,6 +287,9 @@ namespace dpkde {
 HWY_EXPORT(Accumulate);
 HWY_EXPORT(Evaluate);
 HWY_EXPORT(Phases);
+HWY_EXPORT(AddPhases);
+HWY_EXPORT(WeighPhases);
+HWY_EXPORT(Products);
 
 FrequencyPanels MakeFrequencyPanels(absl::Span<const float> turns, size_t dimension, const std::vector<bool>& wide) {
   constexpr size_t kColumns = FrequencyPanels::kPanelColumns;
@@ -271,6 +326,19 @@ void AccumulateFourier(const FrequencyPanels& panels, MatrixView rows, int64_t* 
 void EvaluateFourier(const FrequencyPanels& panels, MatrixView queries, const double* cos_weights,
                      const double* sin_weights, double* sums, double* square_sums) {
   HWY_DYNAMIC_DISPATCH(Evaluate)(panels, queries, cos_weights, sin_weights, sums, square_sums);
+}
+
+void AccumulatePhases(MatrixView phases, float factor, int64_t* cos_sums, int64_t* sin_sums) {
+  HWY_DYNAMIC_DISPATCH(AddPhases)(phases, factor, cos_sums, sin_sums);
+}
+
+void EvaluatePhases(MatrixView phases, float factor, const double* cos_weights, const double* sin_weights, double* sums,
+                    double* square_sums) {
+  HWY_DYNAMIC_DISPATCH(WeighPhases)(phases, factor, cos_weights, sin_weights, sums, square_sums);
+}
+
+void FixedOrderProducts(const FrequencyPanels& panels, MatrixView rows, float* out) {
+  HWY_DYNAMIC_DISPATCH(Products)(panels, rows, out);
 }
 
 void FourierPhases(const FrequencyPanels& panels, size_t narrow_panel, MatrixView rows, float* out) {

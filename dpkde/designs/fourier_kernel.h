@@ -61,6 +61,17 @@ void AccumulateFourier(const FrequencyPanels& panels, MatrixView rows, int64_t* 
 void EvaluateFourier(const FrequencyPanels& panels, MatrixView queries, const double* cos_weights,
                      const double* sin_weights, double* sums, double* square_sums);
 
+// The same for phases that are at hand. `phases` is n x columns, in turns, columns a multiple of kPanelColumns; the
+// pair of a row and a column is that of `factor` times the phase, one multiplication in float32. Purity, norms and NaN
+// as above. AccumulatePhases adds to sums of length columns; EvaluatePhases adds to sums[r] and square_sums[r].
+void AccumulatePhases(MatrixView phases, float factor, int64_t* cos_sums, int64_t* sin_sums);
+void EvaluatePhases(MatrixView phases, float factor, const double* cos_weights, const double* sin_weights, double* sums,
+                    double* square_sums);
+
+// out[r * panels.padded() + column] = <row r, frequency>, in the order of operations above, whole turns kept: a product
+// of matrices whose every row depends on that row alone. No wide panels.
+void FixedOrderProducts(const FrequencyPanels& panels, MatrixView rows, float* out);
+
 // The phases of rows against one narrow panel, as the kernels compute them: out is rows x kPanelColumns, row-major, in
 // turns, whole turns dropped. For benchmarks.
 void FourierPhases(const FrequencyPanels& panels, size_t narrow_panel, MatrixView rows, float* out);

@@ -15,6 +15,7 @@
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/fourier_design.h"
+#include "dpkde/designs/slice_design.h"
 #include "dpkde/noise/mechanism.h"
 
 namespace dpkde {
@@ -24,6 +25,7 @@ constexpr double kLatticeTolerances[] = {1e-2, 1e-3, 1e-4, 1e-5, 1e-6};
 constexpr double kCellsPerBandwidth[] = {0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0};
 constexpr double kRidges[] = {1e-6, 1e-4, 1e-3};
 constexpr uint32_t kMostHarmonics = 16384;
+constexpr uint32_t kMostSlicePairs = 16384;
 constexpr uint32_t kFewestFeatures = 32;
 constexpr uint32_t kMostFeatures = 4096;
 
@@ -54,6 +56,7 @@ class Planner {
     Consider("spline_grid", &Planner::AddSplineGrids);
     Consider("lattice", &Planner::AddLattices);
     Consider("axis", &Planner::AddAxes);
+    Consider("slice", &Planner::AddSlices);
     Consider("moments", &Planner::AddMoments);
     Consider("orthogonal", &Planner::AddOrthogonal);
     Consider("monte_carlo", &Planner::AddMonteCarlo);
@@ -120,6 +123,28 @@ class Planner {
       added = true;
     }
     return added ? absl::OkStatus() : status;
+  }
+
+  absl::Status AddSlices() {
+    // The smallest one, to hear from the design whether its conditions hold.
+    proto::DesignSpec spec;
+    proto::SliceSpec& slice = *spec.mutable_slice();
+    slice.set_directions(1);
+    slice.set_harmonics(1);
+    slice.set_public_seed(inputs_.public_seed);
+    DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
+    const Domain& domain = *inputs_.domain;
+    for (uint32_t harmonics = 1; harmonics <= 4095; harmonics = 2 * harmonics + 1) {
+      slice.set_harmonics(harmonics);
+      const double mean_square_bias = SliceMeanSquareBias(domain, harmonics);
+      const uint32_t most = inputs_.dimension == 1 ? 1 : 2 * kMostSlicePairs / (harmonics + 1);
+      for (uint32_t directions = inputs_.dimension == 1 ? 1 : 4; directions <= most; directions *= 2) {
+        slice.set_directions(directions);
+        DPKDE_RETURN_IF_ERROR(
+            Add(spec, SliceGroups(domain, slice), SliceApproximationError(domain, slice, mean_square_bias, N())));
+      }
+    }
+    return absl::OkStatus();
   }
 
   absl::Status AddMoments() {

@@ -61,8 +61,9 @@ struct PlanResult {
 // approximation^2). Candidates within 1 % of the best are considered equal, and the one with fewest coordinates is put
 // first.
 //
-// Sizes considered: axis harmonics 2^2 .. 2^14; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths
-// and three ridges; 2^5 to 2^12 Monte-Carlo features (more only if asked for: records cost time in proportion).
+// Sizes considered: axis harmonics 2^2 .. 2^14; slices of 4, 8, .. directions and 1, 3, 7, .. harmonics, up to 2^14
+// pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths and three ridges; 2^5 to 2^12
+// Monte-Carlo features (more only if asked for: records cost time in proportion).
 //
 // kInvalidArgument if nothing is admissible, with the reasons. No privacy effect: reads public values only.
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);

@@ -36,8 +36,12 @@ Release::Release(proto::Release message, Similarity similarity, absl::optional<D
 absl::StatusOr<Release> Release::FromProto(proto::Release message) {
   const proto::ReleasePlan& plan = message.plan();
   // Before anything of that size is made.
-  if (plan.design().has_monte_carlo() &&
-      message.values_size() != 2 * static_cast<int64_t>(plan.design().monte_carlo().features()) + 1) {
+  absl::optional<int64_t> pairs;
+  if (plan.design().has_monte_carlo()) pairs = plan.design().monte_carlo().features();
+  if (plan.design().has_slice()) {
+    pairs = int64_t{plan.design().slice().directions()} * ((int64_t{plan.design().slice().harmonics()} + 1) / 2);
+  }
+  if (pairs.has_value() && message.values_size() != 2 * *pairs + 1) {
     return absl::InvalidArgumentError("values do not fit the design");
   }
   DPKDE_ASSIGN_OR_RETURN(PlanParts parts, BuildPlan(plan));
@@ -86,7 +90,9 @@ absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const
       return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
                                                      " (counting from 0): must be finite, but is ", queries.row(r)[c]));
     }
-    if (design_->refuses_queries_outside_domain() && !domain_->BoxContains(queries.row(r))) {
+    const Design::QueryRegion region = design_->query_region();
+    if ((region == Design::QueryRegion::kBoundingBox && !domain_->BoxContains(queries.row(r))) ||
+        (region == Design::QueryRegion::kDomain && !domain_->Contains(queries.row(r)))) {
       return absl::InvalidArgumentError(
           absl::StrCat("row ", first_row + r, " (counting from 0): is outside the domain ", domain_->DebugString(),
                        ", where a ", DesignName(design_->spec()), " has no answer"));

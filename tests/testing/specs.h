@@ -86,6 +86,14 @@ inline proto::DesignSpec MomentsDesign() {
   return spec;
 }
 
+inline proto::DesignSpec SliceDesign(uint32_t directions, uint32_t harmonics, uint64_t seed = 1) {
+  proto::DesignSpec spec;
+  spec.mutable_slice()->set_directions(directions);
+  spec.mutable_slice()->set_harmonics(harmonics);
+  spec.mutable_slice()->set_public_seed(seed);
+  return spec;
+}
+
 inline PrivacySpec PureAddRemove(double epsilon) { return *PrivacySpec::Pure(epsilon, Neighboring::kAddRemove); }
 
 inline PrivacySpec ApproximateAddRemove(double epsilon, double delta) {

@@ -453,6 +453,7 @@ TEST_F(BuildTest, EverySimilarityIsReleasedAndAnswered) {
       {{"similarity", "product_cauchy"}},
       {{"similarity", "l1"}, {"bandwidth", kMissing}},
       {{"similarity", "lp_power"}, {"p", "0.5"}, {"bandwidth", kMissing}},
+      {{"similarity", "l2"}, {"bandwidth", kMissing}},
       {{"similarity", "l2_squared"}, {"bandwidth", kMissing}},
       {{"similarity", "inner_product"}, {"bandwidth", kMissing}},
       {{"similarity", "cosine"}, {"bandwidth", kMissing}, {"domain_min", ""}, {"domain_max", ""}}};

@@ -119,6 +119,69 @@ TEST(FourierKernelTest, NoFloatBreaksTheNorm) {
   EXPECT_EQ(sums.sin[panels.column_of[0]], 0);
 }
 
+// Phases at hand give what frequencies of one coordinate give, row by row, on every target.
+TEST(FourierKernelTest, PhasesAtHandAreAsGood) {
+  constexpr size_t kColumns = 128;
+  const Points phases = UniformPoints(101, kColumns, -7, 7, 21);
+  const Points weights = UniformPoints(2, kColumns, -1, 1, 22);
+  const std::vector<double> cos_weights(weights.values.begin(), weights.values.begin() + kColumns);
+  const std::vector<double> sin_weights(weights.values.begin() + kColumns, weights.values.end());
+  for (float factor : {1.0f, 3.0f, 41.0f}) {
+    std::vector<int64_t> cos_sums(kColumns), sin_sums(kColumns), cos_rows(kColumns), sin_rows(kColumns);
+    AccumulatePhases(phases.view(), factor, cos_sums.data(), sin_sums.data());
+    std::vector<double> sums(phases.rows()), squares(phases.rows());
+    EvaluatePhases(phases.view(), factor, cos_weights.data(), sin_weights.data(), sums.data(), squares.data());
+    for (size_t r = 0; r < phases.rows(); ++r) {
+      std::vector<int64_t> cos_row(kColumns), sin_row(kColumns);
+      AccumulatePhases(phases.view().Slice(r, r + 1), factor, cos_row.data(), sin_row.data());
+      double sum = 0, square = 0;
+      for (size_t j = 0; j < kColumns; ++j) {
+        const double angle = 2 * M_PI * factor * phases.values[r * kColumns + j];
+        ASSERT_NEAR(cos_row[j] * 0x1p-20, std::cos(angle), 1e-6 + 50 * factor * 0x1p-24);
+        ASSERT_NEAR(sin_row[j] * 0x1p-20, std::sin(angle), 1e-6 + 50 * factor * 0x1p-24);
+        cos_rows[j] += cos_row[j];
+        sin_rows[j] += sin_row[j];
+        const double u = (cos_row[j] * cos_weights[j] + sin_row[j] * sin_weights[j]) * 0x1p-20;
+        sum += u;
+        square += u * u;
+      }
+      EXPECT_NEAR(sums[r], sum, 1e-4);
+      EXPECT_NEAR(squares[r], square, 1e-4);
+    }
+    EXPECT_EQ(cos_rows, cos_sums);
+    EXPECT_EQ(sin_rows, sin_sums);
+    const int64_t supported = hwy::SupportedTargets();
+    for (int64_t target : {HWY_AVX2, HWY_AVX3}) {
+      if ((supported & target) == 0) continue;
+      hwy::GetChosenTarget().Update(target);
+      std::vector<int64_t> cos_again(kColumns), sin_again(kColumns);
+      AccumulatePhases(phases.view(), factor, cos_again.data(), sin_again.data());
+      EXPECT_EQ(cos_again, cos_sums) << hwy::TargetName(target);
+      EXPECT_EQ(sin_again, sin_sums) << hwy::TargetName(target);
+    }
+    hwy::GetChosenTarget().Update(supported);
+  }
+}
+
+// One fused multiply-add a term, ascending: the bits of the loop that says so.
+TEST(FourierKernelTest, ProductsAreInTheFixedOrder) {
+  for (size_t dimension : {1, 3, 129}) {
+    const Points turns = UniformPoints(70, dimension, -1, 1, 31), rows = UniformPoints(29, dimension, -5, 5, 32);
+    const FrequencyPanels panels = MakeFrequencyPanels(turns.values, dimension, std::vector<bool>(70, false));
+    std::vector<float> out(rows.rows() * panels.padded());
+    FixedOrderProducts(panels, rows.view(), out.data());
+    for (size_t r = 0; r < rows.rows(); ++r) {
+      for (size_t k = 0; k < 70; ++k) {
+        float sum = 0;
+        for (size_t i = 0; i < dimension; ++i) {
+          sum = std::fma(rows.values[r * dimension + i], turns.values[k * dimension + i], sum);
+        }
+        ASSERT_EQ(out[r * panels.padded() + panels.column_of[k]], sum);
+      }
+    }
+  }
+}
+
 TEST(FourierKernelTest, EvaluateMatchesItsDefinition) {
   const FrequencyPanels panels = TestPanels(5, 0.3);
   const Points queries = UniformPoints(131, 5, -2, 2, 5);

@@ -30,7 +30,7 @@ TEST(PlannerTest, ChoosesFrequenciesInManyDimensions) {
   const auto plan = Plan(inputs);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(DesignName(plan->candidates[0].design), "orthogonal");
-  EXPECT_EQ(plan->exclusions.size(), 4u);  // grid, lattice, axis, moments
+  EXPECT_EQ(plan->exclusions.size(), 5u);  // grid, lattice, axis, slice, moments
 }
 
 TEST(PlannerTest, ChoosesByWhatTheSimilarityIs) {
@@ -45,6 +45,23 @@ TEST(PlannerTest, ChoosesByWhatTheSimilarityIs) {
   plan = Plan(squared);
   EXPECT_EQ(DesignName(plan->candidates[0].design), "moments");
   EXPECT_TRUE(plan->candidates[0].mechanism == proto::KNORM);
+}
+
+// With Gaussian noise the error of l2 does not grow with the dimension but for the radius: 8.8 sigma R.
+TEST(PlannerTest, ChoosesSlicesForEuclideanDistances) {
+  for (size_t d : {1, 2, 3, 20, 100, 4096}) {
+    const double side = 2 / std::sqrt(static_cast<double>(d));  // radius 1
+    PlanInputs inputs{MakeSimilarity(proto::SimilaritySpec::L2, 0), d, Cube(d, 0, side), ApproximateAddRemove(1, 1e-6)};
+    inputs.public_n = 1000;
+    const auto plan = Plan(inputs);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_EQ(DesignName(plan->candidates[0].design), "slice");
+    EXPECT_LT(plan->candidates[0].noise_error, 4.3 * 8.9) << d;
+    if (d > 20) {
+      EXPECT_GT(plan->candidates[0].noise_error, 4.2 * 8) << d;
+    }
+    EXPECT_LT(plan->candidates[0].approximation_error, 10) << d;
+  }
 }
 
 TEST(PlannerTest, SortsByTotalErrorUpToOnePercent) {

@@ -93,11 +93,22 @@ TEST(DistanceAccuracyTest, OtherDistancesAsPredicted) {
     size_t dimension;
     bool delta;
   } cases[] = {
-      {proto::SimilaritySpec::L1, 0, 8, false},           {proto::SimilaritySpec::L1, 0, 8, true},
-      {proto::SimilaritySpec::LP_POWER, 0.5, 2, false},   {proto::SimilaritySpec::LP_POWER, 1.5, 2, false},
-      {proto::SimilaritySpec::L2_SQUARED, 0, 8, false},   {proto::SimilaritySpec::L2_SQUARED, 0, 8, true},
-      {proto::SimilaritySpec::L2_SQUARED, 0, 100, false}, {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, false},
-      {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, true}, {proto::SimilaritySpec::COSINE, 0, 8, false},
+      {proto::SimilaritySpec::L1, 0, 8, false},
+      {proto::SimilaritySpec::L1, 0, 8, true},
+      {proto::SimilaritySpec::LP_POWER, 0.5, 2, false},
+      {proto::SimilaritySpec::LP_POWER, 1.5, 2, false},
+      {proto::SimilaritySpec::L2, 0, 1, false},
+      {proto::SimilaritySpec::L2, 0, 2, false},
+      {proto::SimilaritySpec::L2, 0, 2, true},
+      {proto::SimilaritySpec::L2, 0, 8, false},
+      {proto::SimilaritySpec::L2, 0, 100, false},
+      {proto::SimilaritySpec::L2, 0, 100, true},
+      {proto::SimilaritySpec::L2_SQUARED, 0, 8, false},
+      {proto::SimilaritySpec::L2_SQUARED, 0, 8, true},
+      {proto::SimilaritySpec::L2_SQUARED, 0, 100, false},
+      {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, false},
+      {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, true},
+      {proto::SimilaritySpec::COSINE, 0, 8, false},
   };
   for (const auto& test : cases) {
     for (Neighboring neighboring : {Neighboring::kAddRemove, Neighboring::kReplace}) {
@@ -106,7 +117,7 @@ TEST(DistanceAccuracyTest, OtherDistancesAsPredicted) {
           test.delta ? *PrivacySpec::Approximate(1, 1e-6, neighboring) : *PrivacySpec::Pure(1, neighboring)};
       inputs.public_n = 2000;
       const Measured measured = Measure(inputs, UniformPoints(2000, test.dimension, -2, 3, 1),
-                                        UniformPoints(200, test.dimension, -2, 3, 2), 200);
+                                        UniformPoints(60, test.dimension, -2, 3, 2), 700);
       EXPECT_LE(measured.noise, 1.2 * measured.predicted_noise);
       EXPECT_GE(measured.noise, measured.predicted_noise / 1.2);
       EXPECT_LE(measured.total, 1.2 * measured.predicted);
