@@ -185,6 +185,31 @@ TEST(SliceRelativeVarianceTest, OrthogonalityLeavesAnEighth) {
   EXPECT_NEAR(SliceRelativeVariance(2, 2), square, 1e-6);
 }
 
+// In a ball, records on the sphere and in the centre; the noise is that of the ball's own radius.
+TEST(SliceDesignTest, TakesABall) {
+  const Domain ball = Ball(20, 2);
+  const proto::SliceSpec spec = Slices(100, 15);
+  Points queries = UniformPoints(3000, 20, -2, 2, 3), inside;
+  inside.columns = 20;
+  for (size_t r = 0; r < queries.rows(); ++r) {
+    // To the sphere, all but.
+    std::vector<float> row(queries.view().row(r).begin(), queries.view().row(r).end());
+    ball.Clamp(row.data(), row.data());
+    for (float value : row) inside.values.push_back(value);
+  }
+  double square = 0;
+  for (int seed = 0; seed < 10; ++seed) {
+    const auto design = MakeSliceDesign(L2(), ball, Slices(100, 15, seed));
+    ASSERT_TRUE(design.ok()) << design.status();
+    Points sphere = Atom(20, 0);
+    sphere.values[0] = 2;
+    square += MeanSquare(Errors(**design, sphere, inside)) / 10;
+  }
+  const double predicted = SliceApproximationError(ball, spec, SliceMeanSquareBias(ball, spec.harmonics()), 1);
+  EXPECT_LE(std::sqrt(square), 1.2 * predicted);
+  EXPECT_GE(std::sqrt(square), 0.7 * predicted);
+}
+
 TEST(SliceDesignTest, WorksInFourThousandDimensions) {
   const Domain domain = Cube(4096, -1, 1);
   const auto design = MakeSliceDesign(L2(), domain, Slices(512, 5));

@@ -49,7 +49,7 @@ TEST(PlannerTest, ChoosesByWhatTheSimilarityIs) {
 
 // With Gaussian noise the error of l2 does not grow with the dimension but for the radius: 8.8 sigma R.
 TEST(PlannerTest, ChoosesSlicesForEuclideanDistances) {
-  for (size_t d : {1, 2, 3, 20, 100, 4096}) {
+  for (size_t d : {1, 3, 4096}) {
     const double side = 2 / std::sqrt(static_cast<double>(d));  // radius 1
     PlanInputs inputs{MakeSimilarity(proto::SimilaritySpec::L2, 0), d, Cube(d, 0, side), ApproximateAddRemove(1, 1e-6)};
     inputs.public_n = 1000;
