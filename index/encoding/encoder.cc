@@ -6,11 +6,20 @@
 
 namespace dpkde {
 
-absl::Status CheckEncoderTokens(const Encoder& encoder, absl::string_view role, TokenSetsView sets) {
+namespace {
+
+absl::Status CheckTokenDimension(const Encoder& encoder, absl::string_view role, TokenSetsView sets) {
   if (sets.dimension != encoder.token_dimension()) {
     return absl::InvalidArgumentError(absl::StrCat("the tokens of a ", role, " must have the encoder's dimension, ",
                                                    encoder.token_dimension(), ", but have ", sets.dimension));
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckEncoderTokens(const Encoder& encoder, absl::string_view role, TokenSetsView sets) {
+  DPKDE_RETURN_IF_ERROR(CheckTokenDimension(encoder, role, sets));
   const MatrixView tokens = sets.all();
   const size_t bad = FirstNonFinite(tokens.data, tokens.rows * tokens.columns);
   if (bad == tokens.rows * tokens.columns) return absl::OkStatus();
@@ -22,9 +31,9 @@ absl::Status CheckEncoderTokens(const Encoder& encoder, absl::string_view role, 
                                                  " must be finite, but is ", tokens.data[bad]));
 }
 
-absl::Status CheckEncoderInput(const Encoder& encoder, absl::string_view role, TokenSetsView sets,
+absl::Status CheckEncoderSizes(const Encoder& encoder, absl::string_view role, TokenSetsView sets,
                                absl::Span<const float> out) {
-  DPKDE_RETURN_IF_ERROR(CheckEncoderTokens(encoder, role, sets));
+  DPKDE_RETURN_IF_ERROR(CheckTokenDimension(encoder, role, sets));
   if (out.size() != sets.size() * encoder.dimension()) {
     return absl::InvalidArgumentError(absl::StrCat("the output must have ", sets.size(), " x ", encoder.dimension(),
                                                    " places, but has ", out.size()));

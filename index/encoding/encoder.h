@@ -60,10 +60,10 @@ class Encoder {
   std::string fingerprint_;
 };
 
-// The conditions of EncodeQueries() and EncodeDocuments() on tokens, and on all their arguments; `role` is what a set is
-// called: "query".
+// The conditions of EncodeQueries() and EncodeDocuments() on the dimension and values of tokens, and on sizes; `role` is
+// what a set is called: "query".
 absl::Status CheckEncoderTokens(const Encoder& encoder, absl::string_view role, TokenSetsView sets);
-absl::Status CheckEncoderInput(const Encoder& encoder, absl::string_view role, TokenSetsView sets,
+absl::Status CheckEncoderSizes(const Encoder& encoder, absl::string_view role, TokenSetsView sets,
                                absl::Span<const float> out);
 
 }  // namespace dpkde

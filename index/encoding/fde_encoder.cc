@@ -1,8 +1,11 @@
 #include "dpkde/index/encoding/fde_encoder.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <boost/random/normal_distribution.hpp>
 #include <boost/random/uniform_int_distribution.hpp>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -26,6 +29,9 @@ constexpr int64_t kMaxIntermediate = int64_t{1} << 24;
 // Tokens that are projected together, but for a set that has more of its own, and floats of their projections.
 constexpr size_t kBatchTokens = 256;
 constexpr size_t kProjectedFloats = size_t{1} << 18;
+
+// From this many floats on, output is written past the caches.
+constexpr size_t kStreamedFloats = size_t{1} << 21;
 
 size_t RoundUpToPowerOfTwo(size_t value) {
   size_t power = 1;
@@ -109,13 +115,37 @@ std::vector<uint32_t> DrawSurjection(int from, int to, Engine& engine) {
   }
 }
 
+// Adds each token's projection to the block of its cell. kWidth is `width` where the compiler is to know it, else 0.
+template <size_t kWidth>
+void AddBlocks(const uint32_t* codes, const float* projected, size_t tokens, size_t width, float* blocks) {
+  if (kWidth != 0) width = kWidth;
+  for (size_t t = 0; t < tokens; ++t) {
+    const float* from = projected + t * width;
+    float* to = blocks + codes[t] * width;
+    for (size_t j = 0; j < width; ++j) to[j] += from[j];
+  }
+}
+
+void Scale(const float* from, size_t count, float scale, float* to) {
+  for (size_t j = 0; j < count; ++j) to[j] = from[j] * scale;
+}
+
+// Copies past the caches if `streaming`: what is written is not read again soon.
+void Copy(const float* from, size_t count, bool streaming, float* to) {
+  size_t i = 0;
+  if (streaming && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
+    for (; i + 4 <= count; i += 4) _mm_stream_ps(to + i, _mm_loadu_ps(from + i));
+  }
+  std::copy(from + i, from + count, to + i);
+}
+
 }  // namespace
 
 struct FdeEncoder::Scratch {
   FdeKernelScratch kernel;
   std::vector<uint32_t> codes;
   std::vector<float> projected;
-  // Of one repetition of one set: blocks are cells x groups x 4.
+  // Of one repetition of one set: blocks are cells x BlockStride.
   std::vector<float> blocks;
   std::vector<uint32_t> counts;
   std::vector<uint32_t> nearest;
@@ -302,7 +332,7 @@ std::vector<uint32_t> FdeEncoder::Codes(MatrixView tokens) const {
   Scratch scratch;
   const size_t stride = PaddedTokens(tokens.rows);
   scratch.codes.resize(stride);
-  scratch.projected.resize((projected_ + 3) / 4 * 4 * stride);
+  scratch.projected.resize(stride * BlockStride(projected_));
   for (size_t r = 0; r < repetitions_; ++r) {
     ProjectTokens(panels_, folds_, tokens, r, r + 1, plane_count_, scratch.kernel, scratch.codes.data(),
                   scratch.projected.data());
@@ -312,45 +342,42 @@ std::vector<uint32_t> FdeEncoder::Codes(MatrixView tokens) const {
 }
 
 void FdeEncoder::AddUp(size_t repetition, size_t first, size_t tokens, size_t stride, Scratch& scratch) const {
-  const size_t groups = (projected_ + 3) / 4;
+  const size_t width = BlockStride(projected_);
   const uint32_t* codes = scratch.codes.data() + repetition * stride + first;
-  const float* projected = scratch.projected.data() + (repetition * groups * stride + first) * 4;
+  const float* projected = scratch.projected.data() + (repetition * stride + first) * width;
   std::fill(scratch.blocks.begin(), scratch.blocks.end(), 0.0f);
   std::fill(scratch.counts.begin(), scratch.counts.end(), 0);
-  for (size_t t = 0; t < tokens; ++t) {
-    ++scratch.counts[codes[t]];
-    float* block = scratch.blocks.data() + codes[t] * groups * 4;
-    for (size_t g = 0; g < groups; ++g) {
-      const float* from = projected + (g * stride + t) * 4;
-      for (size_t j = 0; j < 4; ++j) block[4 * g + j] += from[j];
-    }
+  for (size_t t = 0; t < tokens; ++t) ++scratch.counts[codes[t]];
+  switch (width) {
+    case 8:
+      return AddBlocks<8>(codes, projected, tokens, width, scratch.blocks.data());
+    case 16:
+      return AddBlocks<16>(codes, projected, tokens, width, scratch.blocks.data());
+    case 32:
+      return AddBlocks<32>(codes, projected, tokens, width, scratch.blocks.data());
+    default:
+      return AddBlocks<0>(codes, projected, tokens, width, scratch.blocks.data());
   }
 }
 
-void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, Scratch& scratch, float* out) const {
+void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, bool streaming, Scratch& scratch, float* out) const {
   const MatrixView tokens = batch.all();
-  const size_t groups = (projected_ + 3) / 4;
+  const size_t block_stride = BlockStride(projected_);
   const size_t stride = PaddedTokens(tokens.rows);
   const bool has_final = !final_targets_.empty();
   const size_t width = cells_ * projected_;  // of a repetition
   // Repetitions that are projected together.
   const size_t together =
-      std::max<size_t>(1, std::min(repetitions_, kProjectedFloats / std::max<size_t>(1, stride * groups * 4)));
+      std::max<size_t>(1, std::min(repetitions_, kProjectedFloats / std::max<size_t>(1, stride * block_stride)));
   if (scratch.codes.size() < together * stride) scratch.codes.resize(together * stride);
-  if (scratch.projected.size() < together * groups * stride * 4) {
-    scratch.projected.resize(together * groups * stride * 4);
+  if (scratch.projected.size() < together * stride * block_stride) {
+    scratch.projected.resize(together * stride * block_stride);
   }
-  scratch.blocks.resize(cells_ * groups * 4);
+  scratch.blocks.resize(cells_ * block_stride);
   scratch.counts.resize(cells_);
   scratch.nearest.resize(cells_);
-  if (has_final) {
-    scratch.vector.resize(width);
-    std::fill(out, out + batch.size() * dimension_, 0.0f);
-  }
-  const float query_scale = static_cast<float>(projection_scale_ / repetitions_);
-  const float single_scale = static_cast<float>(projection_scale_);
-  // Distance and token in one number, of which the smaller is the nearer; distances are at most 12, 13 means none yet.
-  constexpr uint32_t kStep = uint32_t{1} << 28;
+  scratch.vector.resize(width);
+  if (has_final) std::fill(out, out + batch.size() * dimension_, 0.0f);
 
   for (size_t begin = 0; begin < repetitions_; begin += together) {
     const size_t end = std::min(begin + together, repetitions_);
@@ -359,77 +386,94 @@ void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, Scratch& scratch, f
     for (size_t set = 0; set < batch.size(); ++set) {
       const size_t first = batch.offsets[set] - batch.offsets.front();
       const size_t count = batch.offsets[set + 1] - batch.offsets[set];
+      float* const row = out + set * dimension_;
       for (size_t r = begin; r < end; ++r) {
-        float* to = has_final ? scratch.vector.data() : out + set * dimension_ + r * width;
-        if (count == 0) {
-          std::fill(to, to + width, 0.0f);
+        std::fill(scratch.vector.begin(), scratch.vector.end(), 0.0f);
+        if (count > 0) {
+          AddUp(r - begin, first, count, stride, scratch);
+          if (role == Role::kQuery) {
+            ScaleQuery(scratch);
+          } else {
+            MeanAndFill(r - begin, first, count, stride, scratch);
+          }
+        }
+        if (!has_final) {
+          Copy(scratch.vector.data(), width, streaming, row + r * width);
           continue;
         }
-        AddUp(r - begin, first, count, stride, scratch);
-        if (role == Role::kDocument) {
-          // The nearest token of every cell: distances over the cube are the sum of those along its axes, so one pass
-          // along each axis is exact, whatever the number of tokens.
-          const uint32_t* codes = scratch.codes.data() + (r - begin) * stride + first;
-          uint32_t* nearest = scratch.nearest.data();
-          std::fill(nearest, nearest + cells_, 13 * kStep);
-          for (size_t t = count; t-- > 0;) nearest[codes[t]] = static_cast<uint32_t>(t);
-          for (size_t axis = 1; axis < cells_; axis *= 2) {
-            for (size_t low = 0; low < cells_; low += 2 * axis) {
-              for (size_t c = low; c < low + axis; ++c) {
-                const uint32_t a = nearest[c], b = nearest[c + axis];
-                nearest[c] = std::min(a, b + kStep);
-                nearest[c + axis] = std::min(b, a + kStep);
-              }
-            }
-          }
-        }
-        const float* projected = scratch.projected.data() + ((r - begin) * groups * stride + first) * 4;
-        for (size_t c = 0; c < cells_; ++c) {
-          float* cell = to + c * projected_;
-          const uint32_t in_cell = scratch.counts[c];
-          if (in_cell > 0) {
-            const float scale =
-                role == Role::kQuery ? query_scale : static_cast<float>(projection_scale_ / in_cell);
-            const float* block = scratch.blocks.data() + c * groups * 4;
-            for (size_t j = 0; j < projected_; ++j) cell[j] = block[j] * scale;
-          } else if (role == Role::kQuery) {
-            std::fill(cell, cell + projected_, 0.0f);
-          } else {
-            const float* token = projected + size_t{scratch.nearest[c] % kStep} * 4;
-            for (size_t j = 0; j < projected_; ++j) cell[j] = token[j / 4 * stride * 4 + j % 4] * single_scale;
-          }
-        }
-        if (has_final) {
-          const uint32_t* targets = final_targets_.data() + r * width;
-          float* sketch = out + set * dimension_;
-          for (size_t i = 0; i < width; ++i) {
-            sketch[targets[i] / 2] += targets[i] % 2 == 1 ? -scratch.vector[i] : scratch.vector[i];
-          }
+        const uint32_t* targets = final_targets_.data() + r * width;
+        for (size_t i = 0; i < width; ++i) {
+          row[targets[i] / 2] += targets[i] % 2 == 1 ? -scratch.vector[i] : scratch.vector[i];
         }
       }
     }
   }
 }
 
+void FdeEncoder::ScaleQuery(Scratch& scratch) const {
+  const float scale = static_cast<float>(projection_scale_ / repetitions_);
+  const size_t block_stride = BlockStride(projected_);
+  for (size_t c = 0; c < cells_; ++c) {
+    if (scratch.counts[c] == 0) continue;
+    Scale(&scratch.blocks[c * block_stride], projected_, scale, &scratch.vector[c * projected_]);
+  }
+}
+
+void FdeEncoder::MeanAndFill(size_t repetition, size_t first, size_t tokens, size_t stride, Scratch& scratch) const {
+  // Distance and token in one number, of which the smaller is the nearer; distances are at most 12, 13 means none yet.
+  constexpr uint32_t kStep = uint32_t{1} << 28;
+  const size_t block_stride = BlockStride(projected_);
+  const uint32_t* codes = scratch.codes.data() + repetition * stride + first;
+  const float* projected = scratch.projected.data() + (repetition * stride + first) * block_stride;
+  uint32_t* nearest = scratch.nearest.data();
+  std::fill(nearest, nearest + cells_, 13 * kStep);
+  for (size_t t = tokens; t-- > 0;) nearest[codes[t]] = static_cast<uint32_t>(t);
+  // Distances over the cube are sums of those along its axes, so one pass along each axis finds the nearest token of
+  // every cell, exactly and whatever the number of tokens.
+  for (size_t axis = 1; axis < cells_; axis *= 2) {
+    for (size_t low = 0; low < cells_; low += 2 * axis) {
+      for (size_t c = low; c < low + axis; ++c) {
+        const uint32_t a = nearest[c], b = nearest[c + axis];
+        nearest[c] = std::min(a, b + kStep);
+        nearest[c + axis] = std::min(b, a + kStep);
+      }
+    }
+  }
+  for (size_t c = 0; c < cells_; ++c) {
+    const uint32_t count = scratch.counts[c];
+    const float* from = count > 0 ? &scratch.blocks[c * block_stride] : projected + nearest[c] % kStep * block_stride;
+    Scale(from, projected_, static_cast<float>(projection_scale_ / std::max<uint32_t>(count, 1)),
+          &scratch.vector[c * projected_]);
+  }
+}
+
 absl::Status FdeEncoder::Encode(Role role, TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const {
   const absl::string_view name = role == Role::kQuery ? "query" : "document";
-  DPKDE_RETURN_IF_ERROR(CheckEncoderInput(*this, name, sets, out));
+  DPKDE_RETURN_IF_ERROR(CheckEncoderSizes(*this, name, sets, out));
   for (size_t i = 0; i < sets.size(); ++i) {
-    DPKDE_RETURN_IF_ERROR(CheckInRange(absl::StrCat("the number of tokens of ", name, " ", i),
-                                       sets.set(i).rows, 0, (int64_t{1} << 28) - 1));
+    if (sets.set(i).rows >= size_t{1} << 28) {
+      return absl::InvalidArgumentError(absl::StrCat(name, " ", i, " must have fewer than 2^28 tokens"));
+    }
   }
   std::vector<Scratch> scratch(pool.threads());
+  std::atomic<bool> all_finite{true};
+  const bool streaming = out.size() >= kStreamedFloats;
   const size_t mean_tokens = sets.token_count() / std::max<size_t>(1, sets.size()) + 1;
   pool.ParallelFor(sets.size(), std::max<size_t>(1, 4 * kBatchTokens / mean_tokens),
                    [&](size_t begin, size_t end, int worker) {
                      while (begin < end) {
                        size_t last = begin + 1;
                        while (last < end && sets.offsets[last + 1] - sets.offsets[begin] <= kBatchTokens) ++last;
-                       EncodeBatch(role, sets.Slice(begin, last), scratch[worker], &out[begin * dimension_]);
+                       const TokenSetsView batch = sets.Slice(begin, last);
+                       // Here, where the tokens are about to be in the cache.
+                       const size_t values = batch.token_count() * batch.dimension;
+                       if (FirstNonFinite(batch.all().data, values) != values) all_finite = false;
+                       EncodeBatch(role, batch, streaming, scratch[worker], &out[begin * dimension_]);
                        begin = last;
                      }
+                     if (streaming) _mm_sfence();
                    });
-  return absl::OkStatus();
+  return all_finite ? absl::OkStatus() : CheckEncoderTokens(*this, name, sets);
 }
 
 absl::Status FdeEncoder::EncodeQueries(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const {
@@ -451,26 +495,29 @@ absl::StatusOr<BlockSparseVectors> FdeEncoder::EncodeQueriesSparse(TokenSetsView
   };
   std::vector<Blocks> found(sets.size());
   std::vector<Scratch> scratches(pool.threads());
-  const size_t groups = (projected_ + 3) / 4;
-  const float scale = static_cast<float>(projection_scale_ / repetitions_);
-  pool.ParallelFor(sets.size(), 1, [&](size_t begin, size_t, int worker) {
-    const MatrixView tokens = sets.set(begin);
-    if (tokens.rows == 0) return;
+  const size_t block_stride = BlockStride(projected_);
+  pool.ParallelFor(sets.size(), 32, [&](size_t begin, size_t end, int worker) {
     Scratch& scratch = scratches[worker];
-    const size_t stride = PaddedTokens(tokens.rows);
+    const TokenSetsView batch = sets.Slice(begin, end);
+    const size_t stride = PaddedTokens(batch.token_count());
     scratch.codes.resize(stride);
-    scratch.projected.resize(groups * stride * 4);
-    scratch.blocks.resize(cells_ * groups * 4);
+    scratch.projected.resize(stride * block_stride);
+    scratch.blocks.resize(cells_ * block_stride);
     scratch.counts.resize(cells_);
+    scratch.vector.resize(cells_ * projected_);
     for (size_t r = 0; r < repetitions_; ++r) {
-      ProjectTokens(panels_, folds_, tokens, r, r + 1, plane_count_, scratch.kernel, scratch.codes.data(),
+      ProjectTokens(panels_, folds_, batch.all(), r, r + 1, plane_count_, scratch.kernel, scratch.codes.data(),
                     scratch.projected.data());
-      AddUp(0, 0, tokens.rows, stride, scratch);
-      for (size_t c = 0; c < cells_; ++c) {
-        if (scratch.counts[c] == 0) continue;
-        found[begin].ids.push_back(static_cast<uint32_t>(r * cells_ + c));
-        const float* block = scratch.blocks.data() + c * groups * 4;
-        for (size_t j = 0; j < projected_; ++j) found[begin].values.push_back(block[j] * scale);
+      for (size_t set = 0; set < batch.size(); ++set) {
+        AddUp(0, batch.offsets[set] - batch.offsets.front(), batch.set(set).rows, stride, scratch);
+        ScaleQuery(scratch);
+        Blocks& blocks = found[begin + set];
+        for (size_t c = 0; c < cells_; ++c) {
+          if (scratch.counts[c] == 0) continue;
+          blocks.ids.push_back(static_cast<uint32_t>(r * cells_ + c));
+          const float* values = &scratch.vector[c * projected_];
+          blocks.values.insert(blocks.values.end(), values, values + projected_);
+        }
       }
     }
   });

@@ -32,26 +32,34 @@ using FourTag = hn::FixedTag<float, 4>;
 using PairTag = hn::FixedTag<double, 2>;
 using FloatVector = hn::Vec<FloatTag>;
 
-// tile[i][t] of kTile tokens; those beyond the last repeat it.
-HWY_INLINE void Transpose(MatrixView tokens, float* HWY_RESTRICT tile) {
+// Transposes 4 x 4 values: to[j][0..3] = (from[0][j], ..., from[3][j]).
+HWY_INLINE void TransposeFour(const float* const HWY_RESTRICT from[4], float* const HWY_RESTRICT to[4]) {
   const FourTag four;
   const PairTag pair;
+  const auto a = hn::LoadU(four, from[0]), b = hn::LoadU(four, from[1]);
+  const auto c = hn::LoadU(four, from[2]), e = hn::LoadU(four, from[3]);
+  const auto ab_low = hn::BitCast(pair, hn::InterleaveLower(four, a, b));
+  const auto ab_high = hn::BitCast(pair, hn::InterleaveUpper(four, a, b));
+  const auto ce_low = hn::BitCast(pair, hn::InterleaveLower(four, c, e));
+  const auto ce_high = hn::BitCast(pair, hn::InterleaveUpper(four, c, e));
+  hn::StoreU(hn::BitCast(four, hn::InterleaveLower(pair, ab_low, ce_low)), four, to[0]);
+  hn::StoreU(hn::BitCast(four, hn::InterleaveUpper(pair, ab_low, ce_low)), four, to[1]);
+  hn::StoreU(hn::BitCast(four, hn::InterleaveLower(pair, ab_high, ce_high)), four, to[2]);
+  hn::StoreU(hn::BitCast(four, hn::InterleaveUpper(pair, ab_high, ce_high)), four, to[3]);
+}
+
+// tile[i][t] of kTile tokens; those beyond the last repeat it.
+HWY_INLINE void Transpose(MatrixView tokens, float* HWY_RESTRICT tile) {
   const size_t d = tokens.columns;
   for (size_t t = 0; t < kTile; t += 4) {
     const float* rows[4];
     for (size_t j = 0; j < 4; ++j) rows[j] = tokens.data + std::min(t + j, tokens.rows - 1) * d;
     size_t i = 0;
     for (; i + 4 <= d; i += 4) {
-      const auto a = hn::LoadU(four, rows[0] + i), b = hn::LoadU(four, rows[1] + i);
-      const auto c = hn::LoadU(four, rows[2] + i), e = hn::LoadU(four, rows[3] + i);
-      const auto ab_low = hn::BitCast(pair, hn::InterleaveLower(four, a, b));
-      const auto ab_high = hn::BitCast(pair, hn::InterleaveUpper(four, a, b));
-      const auto ce_low = hn::BitCast(pair, hn::InterleaveLower(four, c, e));
-      const auto ce_high = hn::BitCast(pair, hn::InterleaveUpper(four, c, e));
-      hn::StoreU(hn::BitCast(four, hn::InterleaveLower(pair, ab_low, ce_low)), four, tile + i * kTile + t);
-      hn::StoreU(hn::BitCast(four, hn::InterleaveUpper(pair, ab_low, ce_low)), four, tile + (i + 1) * kTile + t);
-      hn::StoreU(hn::BitCast(four, hn::InterleaveLower(pair, ab_high, ce_high)), four, tile + (i + 2) * kTile + t);
-      hn::StoreU(hn::BitCast(four, hn::InterleaveUpper(pair, ab_high, ce_high)), four, tile + (i + 3) * kTile + t);
+      const float* const from[4] = {rows[0] + i, rows[1] + i, rows[2] + i, rows[3] + i};
+      float* const to = tile + i * kTile + t;
+      float* const columns[4] = {to, to + kTile, to + 2 * kTile, to + 3 * kTile};
+      TransposeFour(from, columns);
     }
     for (; i < d; ++i) {
       for (size_t j = 0; j < 4; ++j) tile[i * kTile + t + j] = rows[j][i];
@@ -128,20 +136,40 @@ HWY_INLINE void Fold(const FoldTables& folds, size_t repetition, const float* HW
   }
 }
 
+// Two steps of the transform at a time, so that values go half as often through memory; the sums are those of single
+// steps.
 HWY_INLINE void Hadamard(size_t count, float* HWY_RESTRICT buckets) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
-  for (size_t half = 1; half < count; half *= 2) {
-    for (size_t first = 0; first < count; first += 2 * half) {
+  size_t half = 1;
+  for (; 4 * half <= count; half *= 4) {
+    for (size_t first = 0; first < count; first += 4 * half) {
       for (size_t b = first; b < first + half; ++b) {
-        float* HWY_RESTRICT low = buckets + b * kTile;
-        float* HWY_RESTRICT high = buckets + (b + half) * kTile;
+        float* HWY_RESTRICT row0 = buckets + b * kTile;
+        float* HWY_RESTRICT row1 = row0 + half * kTile;
+        float* HWY_RESTRICT row2 = row1 + half * kTile;
+        float* HWY_RESTRICT row3 = row2 + half * kTile;
         for (size_t t = 0; t < kTile; t += lanes) {
-          const FloatVector x = hn::LoadU(tag, low + t), y = hn::LoadU(tag, high + t);
-          hn::StoreU(hn::Add(x, y), tag, low + t);
-          hn::StoreU(hn::Sub(x, y), tag, high + t);
+          const FloatVector x0 = hn::LoadU(tag, row0 + t), x1 = hn::LoadU(tag, row1 + t);
+          const FloatVector x2 = hn::LoadU(tag, row2 + t), x3 = hn::LoadU(tag, row3 + t);
+          const FloatVector sum01 = hn::Add(x0, x1), difference01 = hn::Sub(x0, x1);
+          const FloatVector sum23 = hn::Add(x2, x3), difference23 = hn::Sub(x2, x3);
+          hn::StoreU(hn::Add(sum01, sum23), tag, row0 + t);
+          hn::StoreU(hn::Add(difference01, difference23), tag, row1 + t);
+          hn::StoreU(hn::Sub(sum01, sum23), tag, row2 + t);
+          hn::StoreU(hn::Sub(difference01, difference23), tag, row3 + t);
         }
       }
+    }
+  }
+  if (half == count) return;
+  for (size_t b = 0; b < half; ++b) {
+    float* HWY_RESTRICT low = buckets + b * kTile;
+    float* HWY_RESTRICT high = low + half * kTile;
+    for (size_t t = 0; t < kTile; t += lanes) {
+      const FloatVector x = hn::LoadU(tag, low + t), y = hn::LoadU(tag, high + t);
+      hn::StoreU(hn::Add(x, y), tag, low + t);
+      hn::StoreU(hn::Sub(x, y), tag, high + t);
     }
   }
 }
@@ -149,10 +177,8 @@ HWY_INLINE void Hadamard(size_t count, float* HWY_RESTRICT buckets) {
 void Project(const HyperplanePanels& planes, const FoldTables& folds, MatrixView tokens, size_t begin, size_t end,
              size_t hyperplanes, FdeKernelScratch& scratch, uint32_t* HWY_RESTRICT codes,
              float* HWY_RESTRICT projected) {
-  const FloatTag tag;
-  const size_t lanes = hn::Lanes(tag);
   const size_t stride = PaddedTokens(tokens.rows);
-  const size_t groups = (folds.projected + 3) / 4;
+  const size_t width = BlockStride(folds.projected);
   scratch.tile.resize(folds.dimension * kTile);
   scratch.buckets.resize((folds.buckets + 1) * kTile);
   float* const buckets = scratch.buckets.data();
@@ -168,15 +194,15 @@ void Project(const HyperplanePanels& planes, const FoldTables& folds, MatrixView
       Fold(folds, r, scratch.tile.data(), buckets);
       if (folds.hadamard) Hadamard(folds.buckets, buckets);
       const uint32_t* HWY_RESTRICT kept = folds.kept.data() + r * folds.projected;
-      for (size_t g = 0; g < groups; ++g) {
-        const float* HWY_RESTRICT from[4];
-        for (size_t j = 0; j < 4; ++j) {
-          from[j] = 4 * g + j < folds.projected ? buckets + kept[4 * g + j] * kTile : zeros;
-        }
-        float* HWY_RESTRICT to = projected + (((r - begin) * groups + g) * stride + first) * 4;
-        for (size_t t = 0; t < kTile; t += lanes) {
-          hn::StoreInterleaved4(hn::LoadU(tag, from[0] + t), hn::LoadU(tag, from[1] + t), hn::LoadU(tag, from[2] + t),
-                                hn::LoadU(tag, from[3] + t), tag, to + 4 * t);
+      float* HWY_RESTRICT to = projected + ((r - begin) * stride + first) * width;
+      for (size_t j = 0; j < width; j += 4) {
+        const float* rows[4];
+        for (size_t i = 0; i < 4; ++i) rows[i] = j + i < folds.projected ? buckets + kept[j + i] * kTile : zeros;
+        for (size_t t = 0; t < kTile; t += 4) {
+          const float* const from[4] = {rows[0] + t, rows[1] + t, rows[2] + t, rows[3] + t};
+          float* const token = to + t * width + j;
+          float* const places[4] = {token, token + width, token + 2 * width, token + 3 * width};
+          TransposeFour(from, places);
         }
       }
     }

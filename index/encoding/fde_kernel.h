@@ -46,6 +46,9 @@ struct FoldTables {
 inline constexpr size_t kFdeTileTokens = 64;
 inline size_t PaddedTokens(size_t tokens) { return (tokens + kFdeTileTokens - 1) / kFdeTileTokens * kFdeTileTokens; }
 
+// Projections of tokens are padded to whole registers of four.
+inline size_t BlockStride(size_t projected) { return (projected + 3) / 4 * 4; }
+
 // Reused between calls; belongs to one thread.
 struct FdeKernelScratch {
   std::vector<float> tile, buckets;
@@ -53,8 +56,7 @@ struct FdeKernelScratch {
 
 // Codes and projections of tokens in the repetitions [begin, end), each of `hyperplanes` hyperplanes.
 //   codes      (end - begin) x PaddedTokens: bit j says whether <token, plane> > threshold of plane r * hyperplanes + j
-//   projected  (end - begin) x groups x PaddedTokens x 4, groups = ceil(folds.projected / 4): coordinate 4 g + i of a
-//              token's projection; beyond folds.projected it is zero
+//   projected  (end - begin) x PaddedTokens x BlockStride(folds.projected), zero beyond folds.projected
 // What stands in the padding is unspecified.
 //
 // Purity: a token's bits are a function of its bytes and the tables alone, whatever its position, the other tokens, the
