@@ -122,21 +122,20 @@ void AddBlocks(const uint32_t* codes, const float* projected, size_t tokens, siz
   for (size_t t = 0; t < tokens; ++t) {
     const float* from = projected + t * width;
     float* to = blocks + codes[t] * width;
-    for (size_t j = 0; j < width; ++j) to[j] += from[j];
+    for (size_t j = 0; j < width; j += 4) {
+      _mm_storeu_ps(to + j, _mm_add_ps(_mm_loadu_ps(to + j), _mm_loadu_ps(from + j)));
+    }
   }
 }
 
-void Scale(const float* from, size_t count, float scale, float* to) {
-  for (size_t j = 0; j < count; ++j) to[j] = from[j] * scale;
-}
-
-// Copies past the caches if `streaming`: what is written is not read again soon.
-void Copy(const float* from, size_t count, bool streaming, float* to) {
-  size_t i = 0;
-  if (streaming && reinterpret_cast<uintptr_t>(to) % 16 == 0) {
-    for (; i + 4 <= count; i += 4) _mm_stream_ps(to + i, _mm_loadu_ps(from + i));
+// to[j] = from[j] * scale; past the caches if `streaming`: what is written is not read again soon.
+void Scale(const float* from, size_t count, float scale, bool streaming, float* to) {
+  if (!streaming || reinterpret_cast<uintptr_t>(to) % 16 != 0 || count % 4 != 0) {
+    for (size_t j = 0; j < count; ++j) to[j] = from[j] * scale;
+    return;
   }
-  std::copy(from + i, from + count, to + i);
+  const __m128 scales = _mm_set1_ps(scale);
+  for (size_t j = 0; j < count; j += 4) _mm_stream_ps(to + j, _mm_mul_ps(_mm_loadu_ps(from + j), scales));
 }
 
 }  // namespace
@@ -388,19 +387,14 @@ void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, bool streaming, Scr
       const size_t count = batch.offsets[set + 1] - batch.offsets[set];
       float* const row = out + set * dimension_;
       for (size_t r = begin; r < end; ++r) {
-        std::fill(scratch.vector.begin(), scratch.vector.end(), 0.0f);
-        if (count > 0) {
-          AddUp(r - begin, first, count, stride, scratch);
-          if (role == Role::kQuery) {
-            ScaleQuery(scratch);
-          } else {
-            MeanAndFill(r - begin, first, count, stride, scratch);
-          }
+        float* const to = has_final ? scratch.vector.data() : row + r * width;
+        AddUp(r - begin, first, count, stride, scratch);
+        if (role == Role::kQuery || count == 0) {
+          ScaleQuery(scratch, streaming && !has_final, to);
+        } else {
+          MeanAndFill(r - begin, first, count, stride, scratch, streaming && !has_final, to);
         }
-        if (!has_final) {
-          Copy(scratch.vector.data(), width, streaming, row + r * width);
-          continue;
-        }
+        if (!has_final) continue;
         const uint32_t* targets = final_targets_.data() + r * width;
         for (size_t i = 0; i < width; ++i) {
           row[targets[i] / 2] += targets[i] % 2 == 1 ? -scratch.vector[i] : scratch.vector[i];
@@ -410,16 +404,17 @@ void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, bool streaming, Scr
   }
 }
 
-void FdeEncoder::ScaleQuery(Scratch& scratch) const {
+void FdeEncoder::ScaleQuery(const Scratch& scratch, bool streaming, float* to) const {
   const float scale = static_cast<float>(projection_scale_ / repetitions_);
   const size_t block_stride = BlockStride(projected_);
+  if (block_stride == projected_) return Scale(scratch.blocks.data(), cells_ * projected_, scale, streaming, to);
   for (size_t c = 0; c < cells_; ++c) {
-    if (scratch.counts[c] == 0) continue;
-    Scale(&scratch.blocks[c * block_stride], projected_, scale, &scratch.vector[c * projected_]);
+    Scale(&scratch.blocks[c * block_stride], projected_, scale, streaming, to + c * projected_);
   }
 }
 
-void FdeEncoder::MeanAndFill(size_t repetition, size_t first, size_t tokens, size_t stride, Scratch& scratch) const {
+void FdeEncoder::MeanAndFill(size_t repetition, size_t first, size_t tokens, size_t stride, Scratch& scratch,
+                             bool streaming, float* to) const {
   // Distance and token in one number, of which the smaller is the nearer; distances are at most 12, 13 means none yet.
   constexpr uint32_t kStep = uint32_t{1} << 28;
   const size_t block_stride = BlockStride(projected_);
@@ -439,11 +434,14 @@ void FdeEncoder::MeanAndFill(size_t repetition, size_t first, size_t tokens, siz
       }
     }
   }
+  const auto count_scale = [&](uint32_t count) {
+    return static_cast<float>(projection_scale_ / std::max<uint32_t>(count, 1));
+  };
   for (size_t c = 0; c < cells_; ++c) {
     const uint32_t count = scratch.counts[c];
     const float* from = count > 0 ? &scratch.blocks[c * block_stride] : projected + nearest[c] % kStep * block_stride;
-    Scale(from, projected_, static_cast<float>(projection_scale_ / std::max<uint32_t>(count, 1)),
-          &scratch.vector[c * projected_]);
+    Scale(from, projected_, count_scale(count), streaming,
+          to + c * projected_);
   }
 }
 
@@ -510,7 +508,7 @@ absl::StatusOr<BlockSparseVectors> FdeEncoder::EncodeQueriesSparse(TokenSetsView
                     scratch.projected.data());
       for (size_t set = 0; set < batch.size(); ++set) {
         AddUp(0, batch.offsets[set] - batch.offsets.front(), batch.set(set).rows, stride, scratch);
-        ScaleQuery(scratch);
+        ScaleQuery(scratch, false, scratch.vector.data());
         Blocks& blocks = found[begin + set];
         for (size_t c = 0; c < cells_; ++c) {
           if (scratch.counts[c] == 0) continue;

@@ -93,10 +93,11 @@ class FdeEncoder : public Encoder {
   absl::Status Encode(Role role, TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const;
   void EncodeBatch(Role role, TokenSetsView batch, bool streaming, Scratch& scratch, float* out) const;
   // One repetition of one set, whose tokens begin at `first` of the batch, of `stride` tokens with the padding: sums of
-  // cells; then, into scratch.vector, the blocks of a query (but for empty ones) or a document.
+  // cells in scratch.blocks and scratch.counts; then, from them, the blocks of a query or a document.
   void AddUp(size_t repetition, size_t first, size_t tokens, size_t stride, Scratch& scratch) const;
-  void ScaleQuery(Scratch& scratch) const;
-  void MeanAndFill(size_t repetition, size_t first, size_t tokens, size_t stride, Scratch& scratch) const;
+  void ScaleQuery(const Scratch& scratch, bool streaming, float* to) const;
+  void MeanAndFill(size_t repetition, size_t first, size_t tokens, size_t stride, Scratch& scratch, bool streaming,
+                   float* to) const;
 
   size_t repetitions_ = 0, plane_count_ = 0, cells_ = 0, projected_ = 0;
   std::vector<float> hyperplanes_, thresholds_;

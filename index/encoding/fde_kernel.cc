@@ -32,6 +32,12 @@ using FourTag = hn::FixedTag<float, 4>;
 using PairTag = hn::FixedTag<double, 2>;
 using FloatVector = hn::Vec<FloatTag>;
 
+// At least `count` floats that begin with a cache line: vectors that lie across two take twice as long.
+HWY_INLINE float* Aligned(std::vector<float>& storage, size_t count) {
+  if (storage.size() < count + 16) storage.resize(count + 16);
+  return storage.data() + (64 - reinterpret_cast<uintptr_t>(storage.data()) % 64) % 64 / sizeof(float);
+}
+
 // Transposes 4 x 4 values: to[j][0..3] = (from[0][j], ..., from[3][j]).
 HWY_INLINE void TransposeFour(const float* const HWY_RESTRICT from[4], float* const HWY_RESTRICT to[4]) {
   const FourTag four;
@@ -84,7 +90,7 @@ HWY_INLINE void Codes(const HyperplanePanels& planes, const float* HWY_RESTRICT 
       }
       for (size_t i = 0; i < d; ++i) {
         FloatVector x[kTileVectors];
-        for (size_t v = 0; v < kTileVectors; ++v) x[v] = hn::LoadU(tag, tile + i * kTile + column + v * lanes);
+        for (size_t v = 0; v < kTileVectors; ++v) x[v] = hn::Load(tag, tile + i * kTile + column + v * lanes);
         for (size_t p = 0; p < kPlanes; ++p) {
           const FloatVector normal = hn::Set(tag, values[i * kPlanes + p]);
           for (size_t v = 0; v < kTileVectors; ++v) sum[p][v] = hn::MulAdd(normal, x[v], sum[p][v]);
@@ -179,19 +185,18 @@ void Project(const HyperplanePanels& planes, const FoldTables& folds, MatrixView
              float* HWY_RESTRICT projected) {
   const size_t stride = PaddedTokens(tokens.rows);
   const size_t width = BlockStride(folds.projected);
-  scratch.tile.resize(folds.dimension * kTile);
-  scratch.buckets.resize((folds.buckets + 1) * kTile);
-  float* const buckets = scratch.buckets.data();
+  float* const tile = Aligned(scratch.tile, folds.dimension * kTile);
+  float* const buckets = Aligned(scratch.buckets, (folds.buckets + 1) * kTile);
   float* const zeros = buckets + folds.buckets * kTile;
   std::fill(zeros, zeros + kTile, 0.0f);
   std::fill(codes, codes + (end - begin) * stride, 0);
   for (size_t first = 0; first < tokens.rows; first += kTile) {
-    Transpose(tokens.Slice(first, std::min(first + kTile, tokens.rows)), scratch.tile.data());
+    Transpose(tokens.Slice(first, std::min(first + kTile, tokens.rows)), tile);
     if (hyperplanes > 0) {
-      Codes(planes, scratch.tile.data(), begin * hyperplanes, end * hyperplanes, hyperplanes, stride, codes + first);
+      Codes(planes, tile, begin * hyperplanes, end * hyperplanes, hyperplanes, stride, codes + first);
     }
     for (size_t r = begin; r < end; ++r) {
-      Fold(folds, r, scratch.tile.data(), buckets);
+      Fold(folds, r, tile, buckets);
       if (folds.hadamard) Hadamard(folds.buckets, buckets);
       const uint32_t* HWY_RESTRICT kept = folds.kept.data() + r * folds.projected;
       float* HWY_RESTRICT to = projected + ((r - begin) * stride + first) * width;
