@@ -60,8 +60,8 @@ class Encoder {
   std::string fingerprint_;
 };
 
-// The conditions of EncodeQueries() and EncodeDocuments() on the dimension and values of tokens, and on sizes; `role` is
-// what a set is called: "query".
+// The conditions of EncodeQueries() and EncodeDocuments() on the dimension and values of tokens, and on sizes; `role`
+// is what a set is called: "query".
 absl::Status CheckEncoderTokens(const Encoder& encoder, absl::string_view role, TokenSetsView sets);
 absl::Status CheckEncoderSizes(const Encoder& encoder, absl::string_view role, TokenSetsView sets,
                                absl::Span<const float> out);

@@ -13,8 +13,8 @@
 namespace dpkde {
 
 // The encoder that `spec` describes. `sample` is public: documents of the corpus, or others like them. What needs no
-// sample (FDE, oblivious) ignores its tokens, but if `spec` leaves token_dimension 0 it is the sample's. kInvalidArgument:
-// a field out of range, or a sample without tokens where one is needed.
+// sample (FDE, oblivious) ignores its tokens, but if `spec` leaves token_dimension 0 it is the sample's.
+// kInvalidArgument: a field out of range, or a sample without tokens where one is needed.
 absl::StatusOr<std::unique_ptr<const Encoder>> CreateEncoder(const proto::EncoderSpec& spec, TokenSetsView sample,
                                                              ThreadPool& pool);
 

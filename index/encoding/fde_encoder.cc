@@ -3,9 +3,9 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/random/normal_distribution.hpp>
 #include <boost/random/uniform_int_distribution.hpp>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -66,14 +66,12 @@ absl::Status Complete(proto::EncoderSpec& spec) {
   const int64_t most = fde.projection() == proto::FdeSpec::SIGN_HADAMARD ? RoundUpToPowerOfTwo(d) : kMaxDimension;
   DPKDE_RETURN_IF_ERROR(CheckInRange("projected_dimension", fde.projected_dimension(), 1, most));
   if (fde.projection() == proto::FdeSpec::IDENTITY && fde.projected_dimension() != d) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("projected_dimension must be the token dimension, ", d, ", without a projection, but is ",
-                     fde.projected_dimension()));
+    return absl::InvalidArgumentError(absl::StrCat("projected_dimension must be the token dimension, ", d,
+                                                   ", without a projection, but is ", fde.projected_dimension()));
   }
   DPKDE_RETURN_IF_ERROR(CheckInRange("final_dimension", fde.final_dimension(), 0, kMaxDimension));
   // At most 10,000 * 2^12 * 2^16: no overflow.
-  const int64_t intermediate =
-      (int64_t{fde.repetitions()} << fde.hyperplanes()) * int64_t{fde.projected_dimension()};
+  const int64_t intermediate = (int64_t{fde.repetitions()} << fde.hyperplanes()) * int64_t{fde.projected_dimension()};
   return CheckInRange("repetitions * 2^hyperplanes * projected_dimension", intermediate, 1,
                       fde.final_dimension() > 0 ? kMaxIntermediate : kMaxDimension);
 }
@@ -91,7 +89,8 @@ std::vector<float> DrawNormals(const proto::EncoderSpec& spec) {
   return normals;
 }
 
-// A random linear map of the vector space of `from` bits onto that of `to` <= from bits: the images of the unit vectors.
+// A random linear map of the vector space of `from` bits onto that of `to` <= from bits: the images of the unit
+// vectors.
 template <typename Engine>
 std::vector<uint32_t> DrawSurjection(int from, int to, Engine& engine) {
   while (true) {
@@ -205,8 +204,8 @@ absl::StatusOr<std::unique_ptr<const FdeEncoder>> FdeEncoder::Calibrate(const pr
     std::fill(shaped.begin(), shaped.end(), 0.0);
     for (size_t e = 0; e < d; ++e) {
       const double* v = &eigen.vectors[e * d];
-      const double weight = std::sqrt(std::sqrt(std::max(eigen.values[e], 0.0))) *
-                            std::inner_product(v, v + d, &normals[h * d], 0.0);
+      const double weight =
+          std::sqrt(std::sqrt(std::max(eigen.values[e], 0.0))) * std::inner_product(v, v + d, &normals[h * d], 0.0);
       for (size_t i = 0; i < d; ++i) shaped[i] += weight * v[i];
     }
     double threshold = 0;
@@ -239,9 +238,8 @@ absl::StatusOr<std::unique_ptr<const FdeEncoder>> FdeEncoder::Make(proto::Encode
   encoder->plane_count_ = fde.hyperplanes();
   encoder->cells_ = size_t{1} << fde.hyperplanes();
   encoder->projected_ = fde.projected_dimension();
-  encoder->dimension_ = fde.final_dimension() > 0
-                            ? fde.final_dimension()
-                            : encoder->repetitions_ * encoder->cells_ * encoder->projected_;
+  encoder->dimension_ =
+      fde.final_dimension() > 0 ? fde.final_dimension() : encoder->repetitions_ * encoder->cells_ * encoder->projected_;
   encoder->spec_ = std::move(spec);
   encoder->panels_ = MakeHyperplanePanels(hyperplanes, thresholds, encoder->token_dimension());
   encoder->hyperplanes_ = std::move(hyperplanes);
@@ -440,8 +438,7 @@ void FdeEncoder::MeanAndFill(size_t repetition, size_t first, size_t tokens, siz
   for (size_t c = 0; c < cells_; ++c) {
     const uint32_t count = scratch.counts[c];
     const float* from = count > 0 ? &scratch.blocks[c * block_stride] : projected + nearest[c] % kStep * block_stride;
-    Scale(from, projected_, count_scale(count), streaming,
-          to + c * projected_);
+    Scale(from, projected_, count_scale(count), streaming, to + c * projected_);
   }
 }
 

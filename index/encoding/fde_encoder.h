@@ -35,17 +35,18 @@ struct BlockSparseVectors {
 //   absl::StatusOr<std::unique_ptr<const FdeEncoder>> encoder = FdeEncoder::Create(spec);
 //
 // The block of an empty cell of a document is its token whose code is nearest in Hamming distance, the first of those
-// that tie; a query's is zero. The query's vector is divided by the number of repetitions, so that a score estimates the
-// Chamfer similarity itself. Without projections (IDENTITY, no final_dimension) an estimate exceeds it by rounding
+// that tie; a query's is zero. The query's vector is divided by the number of repetitions, so that a score estimates
+// the Chamfer similarity itself. Without projections (IDENTITY, no final_dimension) an estimate exceeds it by rounding
 // only; SIGN_HADAMARD, COUNT_SKETCH and the final projection keep estimates in the mean over seeds.
 //
 // The variance of SIGN_HADAMARD is that of rows drawn uniformly without replacement, though they are drawn as a random
 // affine subspace of all rows (as pairs they are uniform, and no more enters a variance), which makes a projection a
-// sum into buckets followed by a small transform: 5 % less error than signs of +-1 at 16 of 128 coordinates, 29 % at 64.
-// Tokens are projected before they are added up, 64 side by side: that is cheaper than one projection a block.
+// sum into buckets followed by a small transform: 5 % less error than signs of +-1 at 16 of 128 coordinates, 29 %
+// at 64. Tokens are projected before they are added up, 64 side by side: that is cheaper than one projection a block.
 //
 // The vectors' bits are the same on every CPU and for every batch (fde_kernel.h), and so are an oblivious encoder's
-// matrices. Hyperplanes are stored with the encoder; the signs and targets of projections are drawn again from the seed.
+// matrices. Hyperplanes are stored with the encoder; the signs and targets of projections are drawn again from the
+// seed.
 //
 // Cost a set of n tokens: repetitions * (n * dimension * (hyperplanes + 1) + 2^hyperplanes * (hyperplanes +
 // projected_dimension)), and as much again in units of the intermediate vector for a final projection. A thread takes

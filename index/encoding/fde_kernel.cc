@@ -101,8 +101,7 @@ HWY_INLINE void Codes(const HyperplanePanels& planes, const float* HWY_RESTRICT 
         if (plane < begin || plane >= end) continue;
         const FloatVector threshold = hn::Set(tag, planes.thresholds[plane]);
         const auto bit = hn::Set(int_tag, int32_t{1} << (plane - begin) % hyperplanes);
-        int32_t* HWY_RESTRICT row =
-            reinterpret_cast<int32_t*>(codes) + (plane - begin) / hyperplanes * stride + column;
+        int32_t* HWY_RESTRICT row = reinterpret_cast<int32_t*>(codes) + (plane - begin) / hyperplanes * stride + column;
         for (size_t v = 0; v < kTileVectors; ++v) {
           const auto above = hn::RebindMask(int_tag, hn::Gt(sum[p][v], threshold));
           const auto code = hn::LoadU(int_tag, row + v * lanes);

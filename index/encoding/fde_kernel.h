@@ -24,9 +24,10 @@ struct HyperplanePanels {
 HyperplanePanels MakeHyperplanePanels(absl::Span<const float> planes, absl::Span<const float> thresholds,
                                       size_t dimension);
 
-// The inner projections of all repetitions: coordinates are added, with signs, in `buckets` buckets; then, if `hadamard`,
-// the buckets (a power of 2) are transformed by the Hadamard matrix of that order, not normalised; then the `projected`
-// buckets of `kept` are taken. Every repetition has the coordinates 0 to dimension - 1 in its entries, each once.
+// The inner projections of all repetitions: coordinates are added, with signs, in `buckets` buckets; then, if
+// `hadamard`, the buckets (a power of 2) are transformed by the Hadamard matrix of that order, not normalised; then the
+// `projected` buckets of `kept` are taken. Every repetition has the coordinates 0 to dimension - 1 in its entries, each
+// once.
 struct FoldTables {
   struct Entry {
     uint32_t coordinate;
@@ -63,7 +64,8 @@ struct FdeKernelScratch {
 // number of threads and the SIMD target (AVX2 or AVX-512, chosen at run time): one accumulator a sum, coordinates
 // ascending, one fused multiply-add a term, in every lane and remainder. A BLAS does not give this.
 //
-// Cost a token and repetition: dimension * (hyperplanes + 1) fused multiply-adds, and buckets * log2(buckets) additions.
+// Cost a token and repetition: dimension * (hyperplanes + 1) fused multiply-adds, and buckets * log2(buckets)
+// additions.
 void ProjectTokens(const HyperplanePanels& planes, const FoldTables& folds, MatrixView tokens, size_t begin, size_t end,
                    size_t hyperplanes, FdeKernelScratch& scratch, uint32_t* codes, float* projected);
 

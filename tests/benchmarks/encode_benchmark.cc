@@ -41,9 +41,7 @@ std::unique_ptr<const FdeEncoder> Make(proto::FdeSpec::Projection projection) {
   return *std::move(encoder);
 }
 
-void SetRate(benchmark::State& state) {
-  state.SetItemsProcessed(state.iterations() * kSets);
-}
+void SetRate(benchmark::State& state) { state.SetItemsProcessed(state.iterations() * kSets); }
 
 void BM_EncodeQueries(benchmark::State& state) {
   const auto encoder = Make(static_cast<proto::FdeSpec::Projection>(state.range(1)));

@@ -273,8 +273,7 @@ double LargestExcess(const FdeEncoder& encoder, TokenSetsView queries, TokenSets
   double excess = -std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < queries.size(); ++i) {
     for (size_t j = 0; j < documents.size(); ++j) {
-      excess = std::max(excess,
-                        Score(q, p, i, j, encoder.dimension()) - Chamfer(queries.set(i), documents.set(j)));
+      excess = std::max(excess, Score(q, p, i, j, encoder.dimension()) - Chamfer(queries.set(i), documents.set(j)));
     }
   }
   return excess;
@@ -294,8 +293,8 @@ struct Moments {
   double mean, deviation;
 };
 
-// Of the estimate of one inner product by each of 4,000 repetitions: with one token a side and one cell, nothing but the
-// projection stands between.
+// Of the estimate of one inner product by each of 4,000 repetitions: with one token a side and one cell, nothing but
+// the projection stands between.
 Moments OfEstimates(FdeSpec::Projection projection, uint32_t d, uint32_t projected, const TokenSets& q,
                     const TokenSets& p) {
   const uint32_t repetitions = 500, seeds = 8;
@@ -349,13 +348,13 @@ TEST(FdeEncoderTest, AFinalProjectionKeepsScoresInTheMean) {
     const auto whole = Make(spec);
     spec.mutable_fde()->set_final_dimension(64);
     const auto sketched = Make(spec);
-    const double difference =
-        Score(Encode(*sketched, Role::kQuery, queries.view()), Encode(*sketched, Role::kDocument, documents.view()), 0,
-              0, 64) -
-        Score(Encode(*whole, Role::kQuery, queries.view()), Encode(*whole, Role::kDocument, documents.view()), 0, 0,
-              whole->dimension());
+    const double difference = Score(Encode(*sketched, Role::kQuery, queries.view()),
+                                    Encode(*sketched, Role::kDocument, documents.view()), 0, 0, 64) -
+                              Score(Encode(*whole, Role::kQuery, queries.view()),
+                                    Encode(*whole, Role::kDocument, documents.view()), 0, 0, whole->dimension());
     exact += Score(Encode(*whole, Role::kQuery, queries.view()), Encode(*whole, Role::kDocument, documents.view()), 0,
-                   0, whole->dimension()) / seeds;
+                   0, whole->dimension()) /
+             seeds;
     sum += difference;
     squares += difference * difference;
   }
