@@ -1,12 +1,7 @@
 #include "dpkde/index/ann/vector_index.h"
 
+#include <faiss/Clustering.h>
 #include <faiss/IndexFlat.h>
-#include <faiss/IndexHNSW.h>
-#include <faiss/impl/AuxIndexStructures.h>
-#include <faiss/impl/DistanceComputer.h>
-#include <faiss/impl/HNSW.h>
-#include <faiss/impl/io.h>
-#include <faiss/index_io.h>
 #include <faiss/utils/distances.h>
 #include <omp.h>
 
@@ -19,33 +14,41 @@
 #include <stdexcept>
 #include <utility>
 
-#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/index/ann/hnsw_graph.h"
+#include "dpkde/index/ann/kernels.h"
+#include "dpkde/index/ann/vector_codec.h"
 #include "dpkde/io/envelope.h"
 
 namespace dpkde {
 namespace {
 
 using Kind = VectorIndexOptions::Kind;
+using Codes = VectorIndexOptions::Codes;
 using Metric = VectorIndexOptions::Metric;
 
 constexpr int64_t kMaxDimension = 65536;
-constexpr int64_t kMaxNeighbors = 512;
 constexpr int64_t kMaxEf = 1000000;
+constexpr int64_t kMaxProbe = 65536;
+constexpr int64_t kMaxRescore = 1000;
 constexpr int64_t kMaxThreads = 1024;
+constexpr int64_t kMaxRows = std::numeric_limits<int32_t>::max();
+
+// Rows with which codes and lists are learnt.
+constexpr size_t kRowsToLearn = 1024;
+constexpr size_t kRowsPerList = 4;
 
 // Scores stay finite: |<x, y>| <= 1e37 and ||x - y||^2 <= 4e37, and FLT_MAX is 3.4e38.
 constexpr float kMaxSquaredNorm = 1e37f;
 
 // ---- Errors: what FAISS throws stops here.
 
-// Runs `body`, which returns a Status or StatusOr. What it throws becomes a Status; `code` is that of FAISS's
-// exceptions.
+// Runs `body`, which returns a Status or StatusOr. What it throws becomes a Status.
 template <typename Body>
-auto CatchExceptions(absl::StatusCode code, Body body) -> decltype(body()) {
+auto CatchExceptions(Body body) -> decltype(body()) {
   try {
     return body();
   } catch (const std::bad_alloc&) {
@@ -53,7 +56,7 @@ auto CatchExceptions(absl::StatusCode code, Body body) -> decltype(body()) {
   } catch (const std::length_error&) {  // a std::vector longer than any memory
     return absl::ResourceExhaustedError("not enough memory for the vector index");
   } catch (const std::exception& exception) {
-    return absl::Status(code, absl::StrCat("FAISS refused: ", exception.what()));
+    return absl::InternalError(absl::StrCat("FAISS refused: ", exception.what()));
   }
 }
 
@@ -80,21 +83,6 @@ class ExceptionCarrier {
 
 // ---- Arguments.
 
-absl::Status CheckOptions(const VectorIndexOptions& options) {
-  if (options.kind != Kind::kFlat && options.kind != Kind::kHnsw) {
-    return absl::InvalidArgumentError("kind must be kFlat or kHnsw");
-  }
-  if (options.metric != Metric::kInnerProduct && options.metric != Metric::kL2) {
-    return absl::InvalidArgumentError("metric must be kInnerProduct or kL2");
-  }
-  if (options.kind == Kind::kHnsw) {
-    DPKDE_RETURN_IF_ERROR(CheckInRange("hnsw_neighbors", options.hnsw_neighbors, 2, kMaxNeighbors));
-    DPKDE_RETURN_IF_ERROR(CheckInRange("ef_construction", options.ef_construction, 1, kMaxEf));
-    DPKDE_RETURN_IF_ERROR(CheckInRange("ef_search", options.ef_search, 1, kMaxEf));
-  }
-  return absl::OkStatus();
-}
-
 // `role` is what a row is called in messages.
 absl::Status CheckRows(absl::string_view role, MatrixView matrix) {
   for (size_t i = 0; i < matrix.rows; ++i) {
@@ -114,7 +102,7 @@ absl::StatusOr<int> ThreadCount(int threads) {
   return threads == 0 ? ThreadPool::HardwareThreads() : threads;
 }
 
-// FAISS's own loops have no num_threads clause where graphs are built. The number that is set here is the calling
+// FAISS's own loops have no num_threads clause where it learns and links. The number that is set here is the calling
 // thread's alone, so that other threads are not disturbed.
 class ScopedOmpThreads {
  public:
@@ -127,11 +115,23 @@ class ScopedOmpThreads {
   int previous_;
 };
 
-// ---- Search.
+std::vector<float> Normalized(MatrixView rows) {
+  std::vector<float> values(rows.data, rows.data + rows.rows * rows.columns);
+  for (size_t i = 0; i < rows.rows; ++i) {
+    float* row = &values[i * rows.columns];
+    double square = 0;
+    for (size_t j = 0; j < rows.columns; ++j) square += static_cast<double>(row[j]) * row[j];
+    if (square == 0) continue;
+    const double factor = 1 / std::sqrt(square);
+    for (size_t j = 0; j < rows.columns; ++j) row[j] = static_cast<float>(row[j] * factor);
+  }
+  return values;
+}
 
-// Distances are smaller where vectors are nearer: the squared L2 distance, or the negated inner product.
+// ---- Selection.
+
 struct Hit {
-  float distance;
+  float distance;  // smaller where nearer: the squared L2 distance, or the negated inner product
   int64_t row;
 };
 
@@ -141,331 +141,609 @@ struct Nearer {
   }
 };
 
+// The `capacity` nearest hits so far: a heap, the farthest in front.
+class Nearest {
+ public:
+  explicit Nearest(size_t capacity) : capacity_(capacity) { heap_.reserve(capacity); }
+
+  void Offer(Hit hit) {
+    if (heap_.size() < capacity_) {
+      heap_.push_back(hit);
+      std::push_heap(heap_.begin(), heap_.end(), Nearer());
+    } else if (hit.distance <= heap_.front().distance && Nearer()(hit, heap_.front())) {
+      std::pop_heap(heap_.begin(), heap_.end(), Nearer());
+      heap_.back() = hit;
+      std::push_heap(heap_.begin(), heap_.end(), Nearer());
+    }
+  }
+
+  std::vector<Hit>& hits() { return heap_; }
+
+ private:
+  size_t capacity_;
+  std::vector<Hit> heap_;
+};
+
 // Keeps the `k` nearest of `hits`, in order, and writes them as one query's row of the result.
-void WriteResult(std::vector<Hit>* hits, size_t k, Metric metric, int64_t* ids, float* scores) {
+void WriteResult(std::vector<Hit>* hits, size_t k, bool l2, int64_t* ids, float* scores) {
   const size_t found = std::min(k, hits->size());
   std::partial_sort(hits->begin(), hits->begin() + found, hits->end(), Nearer());
-  const float sign = metric == Metric::kInnerProduct ? -1 : 1;
+  const float sign = l2 ? 1 : -1;
   for (size_t i = 0; i < found; ++i) {
     ids[i] = (*hits)[i].row;
     scores[i] = sign * (*hits)[i].distance;
   }
-  std::fill(ids + found, ids + k, -1);
-  std::fill(scores + found, scores + k, sign * std::numeric_limits<float>::infinity());
 }
 
-// Exact search. Not IndexFlat::search: for inner products its heap drops the lowest of rows that tie for the last
-// place, and from 20 queries on it calls a BLAS, in which equal rows can have unequal scores.
-void SearchFlat(const faiss::IndexFlat& index, MatrixView queries, Metric metric, int threads,
-                VectorSearchResult* result) {
-  // Queries that go through the rows together, and bytes of rows that stay in the cache meanwhile.
-  constexpr size_t kQueries = 32;
-  constexpr size_t kBlockBytes = 128 << 10;
+// ---- Scans.
 
-  const size_t n = index.ntotal;
-  const size_t d = queries.columns;
-  const size_t k = std::min(result->k, n);
-  const size_t block_rows = std::max<size_t>(1, kBlockBytes / (d * sizeof(float)));
-  const float* vectors = index.get_xb();
-  const Nearer nearer;
+// Codes that lie together, and whose they are.
+struct CodeList {
+  std::vector<uint8_t> codes;
+  std::vector<uint32_t> rows;  // empty: 0, 1, 2, ...
 
-  // Each thread has its range of rows, so that one query alone uses all of them.
-  const int parts = static_cast<int>(std::min<size_t>(threads, (n + block_rows - 1) / block_rows));
-  std::vector<std::vector<Hit>> heaps(parts * std::min(kQueries, queries.rows));  // the farthest in front
-  for (std::vector<Hit>& heap : heaps) heap.reserve(std::min(k, n / parts + 1));
-  std::vector<Hit> merged;
-
-  for (size_t begin = 0; begin < queries.rows; begin += kQueries) {
-    const size_t end = std::min(begin + kQueries, queries.rows);
-#pragma omp parallel for schedule(static) num_threads(parts)
-    for (int part = 0; part < parts; ++part) {  // nothing in here allocates
-      const size_t last_row = n * (part + 1) / parts;
-      for (size_t row_begin = n * part / parts; row_begin < last_row; row_begin += block_rows) {
-        const size_t row_end = std::min(row_begin + block_rows, last_row);
-        for (size_t query = begin; query < end; ++query) {
-          const float* x = queries.row(query).data();
-          std::vector<Hit>& heap = heaps[(query - begin) * parts + part];
-          for (size_t row = row_begin; row < row_end; ++row) {
-            const float* y = vectors + row * d;
-            const Hit hit = {
-                metric == Metric::kInnerProduct ? -faiss::fvec_inner_product(x, y, d) : faiss::fvec_L2sqr(x, y, d),
-                static_cast<int64_t>(row)};
-            if (heap.size() < k) {
-              heap.push_back(hit);
-              std::push_heap(heap.begin(), heap.end(), nearer);
-            } else if (nearer(hit, heap.front())) {
-              std::pop_heap(heap.begin(), heap.end(), nearer);
-              heap.back() = hit;
-              std::push_heap(heap.begin(), heap.end(), nearer);
-            }
-          }
-        }
-      }
-    }
-    for (size_t query = begin; query < end; ++query) {
-      merged.clear();
-      for (int part = 0; part < parts; ++part) {
-        std::vector<Hit>& heap = heaps[(query - begin) * parts + part];
-        merged.insert(merged.end(), heap.begin(), heap.end());
-        heap.clear();
-      }
-      WriteResult(&merged, result->k, metric, &result->ids[query * result->k], &result->scores[query * result->k]);
-    }
-  }
-}
-
-// HNSW minimises: an inner product is negated.
-class NegatedDistanceComputer final : public faiss::DistanceComputer {
- public:
-  explicit NegatedDistanceComputer(std::unique_ptr<faiss::DistanceComputer> computer)
-      : computer_(std::move(computer)) {}
-  void set_query(const float* x) override { computer_->set_query(x); }
-  float operator()(idx_t i) override { return -(*computer_)(i); }
-  float symmetric_dis(idx_t i, idx_t j) override { return -computer_->symmetric_dis(i, j); }
-
- private:
-  std::unique_ptr<faiss::DistanceComputer> computer_;
+  int64_t row(size_t slot) const { return rows.empty() ? static_cast<int64_t>(slot) : rows[slot]; }
 };
 
-// Not IndexHNSW::search: it adds to process-wide counters without a lock, its threads end the process when memory runs
-// out, and in FAISS 1.7.3 a search's own efSearch does not widen its queue of candidates, which only k does.
-void SearchHnsw(const faiss::IndexHNSWFlat& index, MatrixView queries, Metric metric, int ef_search, int threads,
-                VectorSearchResult* result) {
-  const size_t n = index.ntotal;
-  const size_t width = std::min(n, std::max<size_t>(result->k, ef_search));
-  faiss::SearchParametersHNSW parameters;
-  parameters.efSearch = static_cast<int>(width);
+// Queries that go through the codes together, and bytes of codes that stay in the cache meanwhile.
+constexpr size_t kQueryGroup = 32;
+constexpr size_t kBlockBytes = 128 << 10;
+constexpr size_t kMaxBlockRows = 1024;
 
-  const int team = static_cast<int>(std::min<size_t>(threads, queries.rows));
-  ExceptionCarrier carrier;
-#pragma omp parallel num_threads(team)
-  {
-    std::unique_ptr<faiss::VisitedTable> visited;
-    std::unique_ptr<faiss::DistanceComputer> computer;
-    std::vector<int64_t> rows;
-    std::vector<float> distances;
-    std::vector<Hit> hits;
-#pragma omp for schedule(dynamic, 4)
-    for (size_t query = 0; query < queries.rows; ++query) {
-      carrier.Run([&] {
-        if (computer == nullptr) {
-          visited = std::make_unique<faiss::VisitedTable>(static_cast<int>(n));
-          rows.resize(width);
-          distances.resize(width);
-          hits.reserve(width);
-          computer.reset(index.storage->get_distance_computer());
-          if (metric == Metric::kInnerProduct) {
-            computer = std::make_unique<NegatedDistanceComputer>(std::move(computer));
-          }
-        }
-        computer->set_query(queries.row(query).data());
-        faiss::maxheap_heapify(width, distances.data(), rows.data());
-        index.hnsw.search(*computer, static_cast<int>(width), rows.data(), distances.data(), *visited, &parameters);
-        hits.clear();
-        for (size_t i = 0; i < width; ++i) {
-          if (0 <= rows[i] && rows[i] < static_cast<int64_t>(n)) hits.push_back({distances[i], rows[i]});
-        }
-        WriteResult(&hits, result->k, metric, &result->ids[query * result->k], &result->scores[query * result->k]);
-      });
+size_t BlockRows(const VectorCodec& codec) {
+  const size_t group = codec.row_group();
+  const size_t rows = std::min(kMaxBlockRows, kBlockBytes / std::max<size_t>(1, codec.CodeBytes(group) / group));
+  return std::max(group, rows / group * group);
+}
+
+// Offers the slots [begin, end) of a list to nearest[i], for query query_begin + i. `buffer`: a float for each query and
+// row of a block.
+void ScanList(const CodeScorer& scorer, size_t query_begin, size_t query_end, const CodeList& list, size_t begin,
+              size_t end, size_t block_rows, const RowSet* allowed, float* buffer, Nearest* nearest) {
+  for (size_t block = begin; block < end; block += block_rows) {
+    const size_t block_end = std::min(block + block_rows, end), rows = block_end - block;
+    if (allowed != nullptr && list.rows.empty() && !allowed->ContainsAnyOf(block, block_end)) continue;
+    scorer.Distances(query_begin, query_end, list.codes.data(), block, block_end, buffer);
+    for (size_t query = 0; query < query_end - query_begin; ++query) {
+      const float* distances = buffer + query * rows;
+      for (size_t r = 0; r < rows; ++r) {
+        const int64_t row = list.row(block + r);
+        if (allowed == nullptr || allowed->contains(row)) nearest[query].Offer({distances[r], row});
+      }
     }
   }
-  carrier.Rethrow();
 }
 
 // ---- Files.
 
-// FAISS's parser trusts what it reads, so the envelope finds damage before it starts. The payload is what
-// faiss::write_index writes.
 constexpr absl::string_view kFileKind = "vecindex";
 constexpr uint32_t kFileVersion = 1;
 
-class StringWriter final : public faiss::IOWriter {
- public:
-  size_t operator()(const void* data, size_t size, size_t items) override {
-    bytes.append(static_cast<const char*>(data), size * items);
-    return items;
-  }
-
-  std::string bytes;
-};
-
-class StringReader final : public faiss::IOReader {
- public:
-  explicit StringReader(absl::string_view bytes) : bytes_(bytes) {}
-
-  size_t operator()(void* data, size_t size, size_t items) override {
-    items = std::min(items, bytes_.size() / size);
-    if (items > 0) std::memcpy(data, bytes_.data(), items * size);
-    bytes_.remove_prefix(items * size);
-    return items;
-  }
-
-  bool at_end() const { return bytes_.empty(); }
-
- private:
-  absl::string_view bytes_;
-};
-
-// The graph as FAISS's search walks it without looking: every place it would read exists.
-absl::Status CheckGraph(const faiss::HNSW& hnsw, size_t n) {
-  const absl::Status damaged = absl::DataLossError("holds a graph that is not well-formed");
-  const size_t levels = hnsw.cum_nneighbor_per_level.size();
-  if (levels < 2 || hnsw.upper_beam != 1) return damaged;
-  const int neighbors = hnsw.cum_nneighbor_per_level[1] / 2;
-  if (neighbors < 2 || neighbors > kMaxNeighbors ||
-      hnsw.cum_nneighbor_per_level != faiss::HNSW(neighbors).cum_nneighbor_per_level) {
-    return damaged;
-  }
-  if (hnsw.levels.size() != n || hnsw.offsets.size() != n + 1 || hnsw.offsets[0] != 0) return damaged;
-  for (size_t i = 0; i < n; ++i) {
-    if (hnsw.levels[i] < 1 || hnsw.levels[i] >= static_cast<int64_t>(levels)) return damaged;
-    const size_t links = hnsw.cum_nneighbor_per_level[hnsw.levels[i]];
-    if (hnsw.offsets[i + 1] != hnsw.offsets[i] + links) return damaged;
-  }
-  if (hnsw.neighbors.size() != hnsw.offsets[n]) return damaged;
-  for (size_t i = 0; i < n; ++i) {
-    for (int level = 0; level < hnsw.levels[i]; ++level) {
-      size_t begin, end;
-      hnsw.neighbor_range(i, level, &begin, &end);
-      for (size_t j = begin; j < end; ++j) {
-        const int64_t neighbor = hnsw.neighbors[j];
-        if (neighbor == -1) continue;
-        if (neighbor < 0 || neighbor >= static_cast<int64_t>(n) || hnsw.levels[neighbor] <= level) return damaged;
-      }
-    }
-  }
-  if (n == 0) return hnsw.entry_point == -1 ? absl::OkStatus() : damaged;
-  if (hnsw.entry_point < 0 || hnsw.entry_point >= static_cast<int64_t>(n)) return damaged;
-  if (hnsw.levels[hnsw.entry_point] != hnsw.max_level + 1) return damaged;
-  return absl::OkStatus();
+void AppendBytes(const void* data, size_t size, std::string* bytes) {
+  bytes->append(static_cast<const char*>(data), size);
 }
 
-// The vectors of an index of either kind; null for any other index.
-const faiss::IndexFlat* Vectors(const faiss::Index* index) {
-  if (const auto* hnsw = dynamic_cast<const faiss::IndexHNSWFlat*>(index)) index = hnsw->storage;
-  return dynamic_cast<const faiss::IndexFlat*>(index);
+// The next `size` bytes; the caller has compared the sizes.
+absl::string_view Take(size_t size, absl::string_view* bytes) {
+  const absl::string_view taken = bytes->substr(0, size);
+  bytes->remove_prefix(size);
+  return taken;
 }
 
-// Loading is building: an index that was read is held to what Build() demands. Gives its options.
-absl::StatusOr<VectorIndexOptions> CheckLoaded(const faiss::Index* index) {
-  VectorIndexOptions options;
-  const faiss::IndexFlat* vectors = Vectors(index);
-  if (vectors == nullptr) return absl::InvalidArgumentError("neither flat nor HNSW");
-  if (vectors->d != index->d || vectors->ntotal != index->ntotal || vectors->metric_type != index->metric_type) {
-    return absl::InvalidArgumentError("graph and vectors do not belong together");
-  }
-  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", index->d, 1, kMaxDimension));
-  if (index->metric_type == faiss::METRIC_INNER_PRODUCT) {
-    options.metric = Metric::kInnerProduct;
-  } else if (index->metric_type == faiss::METRIC_L2) {
-    options.metric = Metric::kL2;
-  } else {
-    return absl::InvalidArgumentError("metric must be kInnerProduct or kL2");
-  }
-  if (const auto* hnsw = dynamic_cast<const faiss::IndexHNSWFlat*>(index)) {
-    DPKDE_RETURN_IF_ERROR(CheckGraph(hnsw->hnsw, index->ntotal));
-    options.kind = Kind::kHnsw;
-    options.hnsw_neighbors = hnsw->hnsw.nb_neighbors(0) / 2;
-    options.ef_construction = hnsw->hnsw.efConstruction;
-    options.ef_search = hnsw->hnsw.efSearch;
-  }
-  DPKDE_RETURN_IF_ERROR(CheckOptions(options));
-  DPKDE_RETURN_IF_ERROR(
-      CheckRows("vector", {vectors->get_xb(), static_cast<size_t>(vectors->ntotal), static_cast<size_t>(vectors->d)}));
-  return options;
+template <typename T>
+void CopyInto(absl::string_view bytes, std::vector<T>* values) {
+  values->resize(bytes.size() / sizeof(T));
+  if (!bytes.empty()) std::memcpy(values->data(), bytes.data(), bytes.size());
 }
 
 }  // namespace
 
-absl::StatusOr<VectorIndex> VectorIndex::Build(MatrixView vectors, const VectorIndexOptions& options, int threads) {
-  DPKDE_RETURN_IF_ERROR(CheckOptions(options));
-  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", vectors.columns, 1, kMaxDimension));
-  DPKDE_ASSIGN_OR_RETURN(const int thread_count, ThreadCount(threads));
-  if (options.kind == Kind::kHnsw) {
-    DPKDE_RETURN_IF_ERROR(
-        CheckInRange("number of vectors", vectors.rows, 0, std::numeric_limits<faiss::HNSW::storage_idx_t>::max()));
-  }
-  DPKDE_RETURN_IF_ERROR(CheckRows("vector", vectors));
+struct VectorIndex::State {
+  VectorIndexOptions options;
+  size_t dimension = 0;
+  size_t rows = 0;
+  bool trained = false;
+  std::unique_ptr<VectorCodec> codec;  // float32 until trained
+  std::vector<CodeList> lists;         // one, unless a trained kIvf
+  std::vector<float> centers;          // a row for each list; empty if there is one
+  struct Place {
+    uint32_t list, slot;
+  };
+  std::vector<Place> places;         // of each row; empty if there is one list
+  std::unique_ptr<HnswGraph> graph;  // a trained kHnsw
 
-  return CatchExceptions(absl::StatusCode::kInternal, [&]() -> absl::StatusOr<VectorIndex> {
-    const faiss::MetricType metric =
-        options.metric == Metric::kInnerProduct ? faiss::METRIC_INNER_PRODUCT : faiss::METRIC_L2;
-    const int d = static_cast<int>(vectors.columns);
-    std::unique_ptr<faiss::Index> index;
-    if (options.kind == Kind::kFlat) {
-      index = std::make_unique<faiss::IndexFlat>(d, metric);
+  State(const VectorIndexOptions& options, size_t dimension) : options(options), dimension(dimension), lists(1) {
+    VectorIndexOptions untrained = options;
+    untrained.codes = Codes::kFloat32;
+    codec = VectorCodec::Train(untrained, {nullptr, 0, dimension});
+  }
+
+  bool l2() const { return options.metric == Metric::kL2; }
+
+  size_t RowsToLearn() const {
+    if (options.codes == Codes::kFloat32 && options.kind != Kind::kIvf) return 0;
+    return std::max(kRowsToLearn, kRowsPerList * (options.kind == Kind::kIvf ? options.ivf_lists : 0));
+  }
+
+  // The vectors that the codes stand for.
+  std::vector<float> Decode() const {
+    std::vector<float> vectors(rows * dimension);
+    for (const CodeList& list : lists) {
+      const size_t count = list.rows.empty() ? rows : list.rows.size();
+      for (size_t slot = 0; slot < count; ++slot) {
+        codec->Decode(list.codes.data(), slot, &vectors[list.row(slot) * dimension]);
+      }
+    }
+    return vectors;
+  }
+
+  void LearnLists(MatrixView vectors) {
+    const size_t count = options.ivf_lists != 0
+                             ? options.ivf_lists
+                             : std::min<size_t>(kMaxProbe, std::lround(2 * std::sqrt(vectors.rows)));
+    faiss::Clustering clustering(static_cast<int>(dimension), static_cast<int>(count));
+    clustering.niter = 10;
+    clustering.min_points_per_centroid = 1;
+    clustering.max_points_per_centroid = 64;
+    faiss::IndexFlatL2 assign(static_cast<int>(dimension));
+    ScopedOmpThreads one(1);  // its matrix products have BLAS's own threads; together with more of OpenMP's they wait
+    clustering.train(vectors.rows, vectors.data, assign);
+    centers = std::move(clustering.centroids);
+    lists = std::vector<CodeList>(count);
+  }
+
+  MatrixView Centers() const { return {centers.data(), lists.size(), dimension}; }
+
+  // The lists, the best for `query` first. A vector belongs to the list whose centre is nearest; for inner products a
+  // query probes those whose centres have the largest inner product.
+  std::vector<Hit> RankLists(MatrixView query, bool nearest) const {
+    std::vector<float> scores(lists.size());
+    std::vector<Hit> hits;
+    if (nearest) {
+      SquaredDistances(query, Centers(), scores.data());
     } else {
-      auto graph = std::make_unique<faiss::IndexHNSWFlat>(d, options.hnsw_neighbors, metric);
-      graph->hnsw.efConstruction = options.ef_construction;
-      graph->hnsw.efSearch = options.ef_search;
-      index = std::move(graph);
+      InnerProducts(query, Centers(), scores.data());
+    }
+    for (size_t i = 0; i < lists.size(); ++i) hits.push_back({nearest ? scores[i] : -scores[i], static_cast<int64_t>(i)});
+    return hits;
+  }
+
+  // Encodes `vectors` as the rows from `rows` on.
+  void Encode(MatrixView vectors, int threads) {
+    if (centers.empty()) {
+      codec->Append(vectors, rows, &lists[0].codes);
+      rows += vectors.rows;
+      return;
+    }
+    std::vector<uint32_t> list_of(vectors.rows);
+    ExceptionCarrier carrier;
+#pragma omp parallel for num_threads(threads)
+    for (size_t i = 0; i < vectors.rows; ++i) {
+      carrier.Run([&] {
+        const std::vector<Hit> ranked = RankLists(vectors.Slice(i, i + 1), /*nearest=*/true);
+        list_of[i] = static_cast<uint32_t>(std::min_element(ranked.begin(), ranked.end(), Nearer())->row);
+      });
+    }
+    carrier.Rethrow();
+    std::vector<std::vector<uint32_t>> members(lists.size());
+    for (size_t i = 0; i < vectors.rows; ++i) members[list_of[i]].push_back(static_cast<uint32_t>(i));
+    std::vector<float> gathered;
+    places.resize(rows + vectors.rows);
+    for (size_t l = 0; l < lists.size(); ++l) {
+      if (members[l].empty()) continue;
+      CodeList& list = lists[l];
+      gathered.clear();
+      const size_t before = list.rows.size();
+      for (const uint32_t i : members[l]) {
+        gathered.insert(gathered.end(), vectors.row(i).begin(), vectors.row(i).end());
+        places[rows + i] = {static_cast<uint32_t>(l), static_cast<uint32_t>(list.rows.size())};
+        list.rows.push_back(static_cast<uint32_t>(rows + i));
+      }
+      codec->Append({gathered.data(), members[l].size(), dimension}, before, &list.codes);
+    }
+    rows += vectors.rows;
+  }
+
+  // `vectors`, checked and normalised.
+  void Add(MatrixView vectors, int threads) {
+    if (vectors.rows == 0) return;
+    if (!trained && rows + vectors.rows < RowsToLearn()) {
+      Encode(vectors, threads);
+      return;
+    }
+    // What was kept, for what has yet to be learnt or linked.
+    std::vector<float> all;
+    if (rows > 0 && (!trained || graph != nullptr)) all = Decode();
+    if (!trained) {
+      if (rows > 0) {
+        all.insert(all.end(), vectors.data, vectors.data + vectors.rows * dimension);
+        vectors = {all.data(), all.size() / dimension, dimension};
+      }
+      codec = VectorCodec::Train(options, vectors);
+      lists = std::vector<CodeList>(1);
+      rows = 0;
+      if (options.kind == Kind::kIvf) LearnLists(vectors);
+      if (options.kind == Kind::kHnsw) {
+        graph = std::make_unique<HnswGraph>(options.hnsw_neighbors, options.ef_construction);
+      }
+      trained = true;
+    } else if (graph != nullptr) {
+      all.insert(all.end(), vectors.data, vectors.data + vectors.rows * dimension);
+    }
+    Encode(vectors, threads);
+    if (graph != nullptr) graph->Add(all.empty() ? vectors : MatrixView{all.data(), rows, dimension}, !l2());
+  }
+
+  // ---- Search.
+
+  struct Plan {
+    size_t k;     // of the result
+    size_t want;  // min(k, rows that are allowed)
+    size_t kept;  // of the scan, for rescoring: want or more
+    const RowSet* allowed;
+    size_t probe, ef_search;
+    int threads;
+
+    bool allows(int64_t row) const { return allowed == nullptr || allowed->contains(row); }
+  };
+
+  // Keeps the `kept` nearest, scores them finely where that is another score, and writes what is best. Queries of
+  // `scorer` begin with query `first` of the result.
+  void Finish(const CodeScorer& scorer, size_t first, size_t query, const Plan& plan, std::vector<Hit>* hits,
+              VectorSearchResult* result) const {
+    if (scorer.coarse()) {
+      if (hits->size() > plan.kept) {
+        std::nth_element(hits->begin(), hits->begin() + plan.kept, hits->end(), Nearer());
+        hits->resize(plan.kept);
+      }
+      for (Hit& hit : *hits) {
+        const Place place = places.empty() ? Place{0, static_cast<uint32_t>(hit.row)} : places[hit.row];
+        hit.distance = scorer.Rescore(query, lists[place.list].codes.data(), place.slot);
+      }
+    }
+    WriteResult(hits, plan.k, l2(), &result->ids[(first + query) * plan.k], &result->scores[(first + query) * plan.k]);
+  }
+
+  // Each thread has its range of rows, so that one query alone uses all of them.
+  void SearchFlat(MatrixView queries, const Plan& plan, VectorSearchResult* result) const {
+    const size_t block_rows = BlockRows(*codec);
+    const size_t blocks = (rows + block_rows - 1) / block_rows;
+    const int parts = static_cast<int>(std::min<size_t>(plan.threads, blocks));
+    const size_t group = std::min(kQueryGroup, queries.rows);
+    std::vector<std::vector<float>> buffers(parts, std::vector<float>(group * std::min(block_rows, rows)));
+    std::vector<Hit> merged;
+    for (size_t begin = 0; begin < queries.rows; begin += kQueryGroup) {
+      const size_t end = std::min(begin + kQueryGroup, queries.rows), count = end - begin;
+      const std::unique_ptr<CodeScorer> scorer = codec->Score(queries.Slice(begin, end));
+      std::vector<std::vector<Nearest>> nearest(parts);
+      for (std::vector<Nearest>& of_part : nearest) {
+        of_part.assign(count, Nearest(std::min(plan.kept, (blocks / parts + 1) * block_rows)));
+      }
+#pragma omp parallel for schedule(static) num_threads(parts)
+      for (int part = 0; part < parts; ++part) {  // nothing in here allocates
+        ScanList(*scorer, 0, count, lists[0], blocks * part / parts * block_rows,
+                 std::min(rows, blocks * (part + 1) / parts * block_rows), block_rows, plan.allowed,
+                 buffers[part].data(), nearest[part].data());
+      }
+      for (size_t query = 0; query < count; ++query) {
+        merged.clear();
+        for (std::vector<Nearest>& of_part : nearest) {
+          merged.insert(merged.end(), of_part[query].hits().begin(), of_part[query].hits().end());
+        }
+        Finish(*scorer, begin, query, plan, &merged, result);
+      }
+    }
+  }
+
+  // What one thread needs for queries that it answers alone.
+  struct Worker {
+    std::vector<float> buffer;
+    std::vector<HnswGraph::Found> found;
+    std::unique_ptr<HnswGraph::Walker> walker;
+  };
+
+  void ScanWholeList(const CodeScorer& scorer, const CodeList& list, const Plan& plan, Worker* worker,
+                     Nearest* nearest) const {
+    const size_t block_rows = BlockRows(*codec);
+    worker->buffer.resize(block_rows);
+    ScanList(scorer, 0, 1, list, 0, list.rows.empty() ? rows : list.rows.size(), block_rows, plan.allowed,
+             worker->buffer.data(), nearest);
+  }
+
+  Nearest SearchLists(MatrixView query, const CodeScorer& scorer, const Plan& plan, Worker* worker) const {
+    std::vector<Hit> ranked = RankLists(query, l2());
+    std::sort(ranked.begin(), ranked.end(), Nearer());
+    Nearest nearest(plan.kept);
+    for (size_t i = 0; i < ranked.size(); ++i) {
+      if (i >= plan.probe && nearest.hits().size() >= plan.want) break;
+      ScanWholeList(scorer, lists[ranked[i].row], plan, worker, &nearest);
+    }
+    return nearest;
+  }
+
+  Nearest SearchGraph(const CodeScorer& scorer, const Plan& plan, Worker* worker) const {
+    // So wide that as many candidates as without a filter may be expected to pass it. Where a scan is cheaper, it scans.
+    size_t width = std::max(plan.k, plan.ef_search);
+    bool walk = true;
+    if (plan.allowed != nullptr) {
+      width = width * rows / plan.allowed->count();
+      walk = width < plan.allowed->count() / options.hnsw_neighbors;
+    }
+    Nearest nearest(plan.kept);
+    if (walk && width < rows) {
+      if (worker->walker == nullptr) worker->walker = std::make_unique<HnswGraph::Walker>(*graph);
+      worker->walker->Search(scorer, 0, lists[0].codes.data(), width, &worker->found);
+      const std::vector<int64_t>& unreachable = graph->unreachable();
+      for (const HnswGraph::Found& found : worker->found) {
+        if (plan.allows(found.row) && !std::binary_search(unreachable.begin(), unreachable.end(), found.row)) {
+          nearest.Offer({found.distance, found.row});
+        }
+      }
+      for (const int64_t row : unreachable) {
+        if (plan.allows(row)) nearest.Offer({scorer.Rescore(0, lists[0].codes.data(), row), row});
+      }
+      if (nearest.hits().size() >= plan.want) return nearest;
+      nearest = Nearest(plan.kept);
+    }
+    ScanWholeList(scorer, lists[0], plan, worker, &nearest);
+    return nearest;
+  }
+
+  void SearchOneByOne(MatrixView queries, const Plan& plan, VectorSearchResult* result) const {
+    const int team = static_cast<int>(std::min<size_t>(plan.threads, queries.rows));
+    ExceptionCarrier carrier;
+#pragma omp parallel num_threads(team)
+    {
+      Worker worker;
+#pragma omp for schedule(dynamic, 4)
+      for (size_t i = 0; i < queries.rows; ++i) {
+        carrier.Run([&] {
+          const MatrixView query = queries.Slice(i, i + 1);
+          const std::unique_ptr<CodeScorer> scorer = codec->Score(query);
+          Nearest nearest = graph != nullptr ? SearchGraph(*scorer, plan, &worker)
+                                             : SearchLists(query, *scorer, plan, &worker);
+          Finish(*scorer, i, 0, plan, &nearest.hits(), result);
+        });
+      }
+    }
+    carrier.Rethrow();
+  }
+
+  // ---- Files.
+
+  std::string Serialize() const {
+    proto::VectorIndexHeader header;
+    *header.mutable_spec() = VectorIndexSpecFromOptions(options);
+    header.set_dimension(static_cast<uint32_t>(dimension));
+    header.set_rows(rows);
+    header.set_trained(trained);
+    if (!centers.empty()) {
+      for (const CodeList& list : lists) header.add_list_rows(list.rows.size());
+    }
+    if (graph != nullptr) {
+      header.set_entry_point(graph->entry_point());
+      header.set_links(graph->link_count());
+    }
+    const std::string head = header.SerializeAsString();
+    const uint32_t head_bytes = static_cast<uint32_t>(head.size());
+    std::string bytes;
+    AppendBytes(&head_bytes, sizeof(head_bytes), &bytes);
+    bytes += head;
+    if (trained) bytes += codec->Parameters();
+    AppendBytes(centers.data(), centers.size() * sizeof(float), &bytes);
+    for (const CodeList& list : lists) AppendBytes(list.rows.data(), list.rows.size() * sizeof(uint32_t), &bytes);
+    for (const CodeList& list : lists) AppendBytes(list.codes.data(), list.codes.size(), &bytes);
+    if (graph != nullptr) bytes += graph->LevelBytes() + graph->LinkBytes();
+    return bytes;
+  }
+
+  // Loading is building: what was read is held to what Build() demands. kInvalidArgument otherwise.
+  static absl::StatusOr<std::unique_ptr<State>> Parse(absl::string_view bytes) {
+    const absl::Status wrong_size = absl::InvalidArgumentError("the sizes do not add up");
+    uint32_t head_bytes;
+    if (bytes.size() < sizeof(head_bytes)) return wrong_size;
+    std::memcpy(&head_bytes, Take(sizeof(head_bytes), &bytes).data(), sizeof(head_bytes));
+    if (bytes.size() < head_bytes) return wrong_size;
+    const absl::string_view head = Take(head_bytes, &bytes);
+    proto::VectorIndexHeader header;
+    if (!header.ParseFromArray(head.data(), static_cast<int>(head.size()))) {
+      return absl::InvalidArgumentError("the header cannot be parsed");
+    }
+    DPKDE_ASSIGN_OR_RETURN(const VectorIndexOptions options, VectorIndexOptionsFromSpec(header.spec()));
+    DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", header.dimension(), 1, kMaxDimension));
+    DPKDE_RETURN_IF_ERROR(CheckInRange("rows", header.rows(), 0, kMaxRows));
+    auto state = std::make_unique<State>(options, header.dimension());
+    State& s = *state;
+    s.trained = header.trained();
+    if (!s.trained && header.rows() > 0 && header.rows() >= s.RowsToLearn()) {
+      return absl::InvalidArgumentError("enough rows to learn from, but nothing was learnt");
+    }
+    if (s.trained) {
+      const size_t size = VectorCodec::ParameterBytes(options, s.dimension);
+      if (bytes.size() < size) return wrong_size;
+      DPKDE_ASSIGN_OR_RETURN(s.codec, VectorCodec::Parse(options, s.dimension, Take(size, &bytes)));
+    }
+    const size_t n = header.rows();
+    if (s.trained && options.kind == Kind::kIvf) {
+      DPKDE_RETURN_IF_ERROR(CheckInRange("lists", header.list_rows_size(), 1, kMaxProbe));
+      s.lists = std::vector<CodeList>(header.list_rows_size());
+      const size_t size = s.lists.size() * s.dimension * sizeof(float);
+      if (bytes.size() < size) return wrong_size;
+      CopyInto(Take(size, &bytes), &s.centers);
+      DPKDE_RETURN_IF_ERROR(CheckRows("centre", s.Centers()));
+      size_t total = 0;
+      s.places.resize(std::min(n, bytes.size() / sizeof(uint32_t)));
+      if (s.places.size() != n) return wrong_size;
+      RowSet seen(n);
+      for (size_t l = 0; l < s.lists.size(); ++l) {
+        const uint64_t count = header.list_rows(l);
+        if (count > n - total) return wrong_size;
+        total += count;
+        CopyInto(Take(count * sizeof(uint32_t), &bytes), &s.lists[l].rows);
+        for (size_t slot = 0; slot < count; ++slot) {
+          const uint32_t row = s.lists[l].rows[slot];
+          if (row >= n || seen.contains(row)) return absl::InvalidArgumentError("a row is in no list, or in two");
+          seen.Insert(row);
+          s.places[row] = {static_cast<uint32_t>(l), static_cast<uint32_t>(slot)};
+        }
+      }
+      if (total != n) return wrong_size;
+    } else if (header.list_rows_size() != 0) {
+      return wrong_size;
+    }
+    for (CodeList& list : s.lists) {
+      const size_t size = s.codec->CodeBytes(s.centers.empty() ? n : list.rows.size());
+      if (bytes.size() < size) return wrong_size;
+      CopyInto(Take(size, &bytes), &list.codes);
+    }
+    s.rows = n;
+    if (s.trained && options.kind == Kind::kHnsw) {
+      if (bytes.size() < n || (bytes.size() - n) / sizeof(int32_t) < header.links()) return wrong_size;
+      const absl::string_view levels = Take(n, &bytes);
+      DPKDE_ASSIGN_OR_RETURN(HnswGraph graph,
+                             HnswGraph::Parse(options.hnsw_neighbors, options.ef_construction, header.entry_point(),
+                                              levels, Take(header.links() * sizeof(int32_t), &bytes)));
+      s.graph = std::make_unique<HnswGraph>(std::move(graph));
+    }
+    if (!bytes.empty()) return wrong_size;
+    // What the codes stand for is finite. Decoded in pieces, since this may be most of the memory.
+    constexpr size_t kPiece = 256;
+    std::vector<float> decoded(kPiece * s.dimension);
+    for (const CodeList& list : s.lists) {
+      const size_t count = s.centers.empty() ? n : list.rows.size();
+      for (size_t begin = 0; begin < count; begin += kPiece) {
+        const size_t end = std::min(begin + kPiece, count);
+        for (size_t slot = begin; slot < end; ++slot) {
+          s.codec->Decode(list.codes.data(), slot, &decoded[(slot - begin) * s.dimension]);
+        }
+        for (size_t i = 0; i < end - begin; ++i) {
+          // Codes may lie a little outside of what they stand for.
+          const float square = faiss::fvec_norm_L2sqr(&decoded[i * s.dimension], s.dimension);
+          if (!(square <= 4 * kMaxSquaredNorm)) return absl::InvalidArgumentError("a vector is not finite or too large");
+        }
+      }
+    }
+    return state;
+  }
+};
+
+absl::StatusOr<VectorIndex> VectorIndex::Build(MatrixView vectors, const VectorIndexOptions& options, int threads) {
+  DPKDE_RETURN_IF_ERROR(CheckVectorIndexOptions(options));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", vectors.columns, 1, kMaxDimension));
+  return CatchExceptions([&]() -> absl::StatusOr<VectorIndex> {
+    VectorIndex index(std::make_unique<State>(options, vectors.columns));
+    DPKDE_RETURN_IF_ERROR(index.Add(vectors, threads));
+    return index;
+  });
+}
+
+absl::Status VectorIndex::Add(MatrixView vectors, int threads) {
+  DPKDE_ASSIGN_OR_RETURN(const int thread_count, ThreadCount(threads));
+  if (vectors.columns != dimension()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("vectors must have the index's dimension, ", dimension(), ", but have ", vectors.columns));
+  }
+  DPKDE_RETURN_IF_ERROR(CheckInRange("number of vectors", vectors.rows, 0, kMaxRows - static_cast<int64_t>(size())));
+  DPKDE_RETURN_IF_ERROR(CheckRows("vector", vectors));
+  return CatchExceptions([&]() -> absl::Status {
+    std::vector<float> normalized;
+    if (options().metric == Metric::kCosine) {
+      normalized = Normalized(vectors);
+      vectors.data = normalized.data();
     }
     ScopedOmpThreads scoped_threads(thread_count);
-    if (vectors.rows > 0) index->add(vectors.rows, vectors.data);
-    return VectorIndex(std::move(index), options);
+    state_->Add(vectors, thread_count);
+    return absl::OkStatus();
   });
 }
-
-absl::StatusOr<VectorIndex> VectorIndex::Deserialize(absl::string_view bytes) {
-  DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kFileKind, kFileVersion, bytes));
-  return CatchExceptions(absl::StatusCode::kDataLoss, [&]() -> absl::StatusOr<VectorIndex> {
-    StringReader reader(envelope.payload);
-    std::unique_ptr<faiss::Index> index(faiss::read_index(&reader));
-    if (!reader.at_end()) return absl::DataLossError("has more bytes than its index");
-    absl::StatusOr<VectorIndexOptions> options = CheckLoaded(index.get());
-    if (!options.ok()) {
-      return absl::DataLossError(absl::StrCat("holds no usable index: ", options.status().message()));
-    }
-    return VectorIndex(std::move(index), *options);
-  });
-}
-
-VectorIndex::VectorIndex(std::unique_ptr<const faiss::Index> index, const VectorIndexOptions& options)
-    : index_(std::move(index)), options_(options) {}
-VectorIndex::VectorIndex(VectorIndex&&) noexcept = default;
-VectorIndex& VectorIndex::operator=(VectorIndex&&) noexcept = default;
-VectorIndex::~VectorIndex() = default;
 
 absl::StatusOr<VectorSearchResult> VectorIndex::Search(MatrixView queries, int64_t k,
-                                                       const VectorSearchOptions& options) const {
+                                                       const VectorSearchOptions& search) const {
   DPKDE_RETURN_IF_ERROR(CheckInRange("k", k, 1, std::numeric_limits<int32_t>::max()));
-  const int ef_search = options.ef_search.value_or(options_.ef_search);
+  const int ef_search = search.ef_search.value_or(options().ef_search);
   DPKDE_RETURN_IF_ERROR(CheckInRange("ef_search", ef_search, 1, kMaxEf));
-  DPKDE_ASSIGN_OR_RETURN(const int threads, ThreadCount(options.threads));
+  const int ivf_probe = search.ivf_probe.value_or(options().ivf_probe);
+  DPKDE_RETURN_IF_ERROR(CheckInRange("ivf_probe", ivf_probe, 1, kMaxProbe));
+  const int rescore = search.rescore.value_or(options().rescore);
+  DPKDE_RETURN_IF_ERROR(CheckInRange("rescore", rescore, 1, kMaxRescore));
+  DPKDE_ASSIGN_OR_RETURN(const int threads, ThreadCount(search.threads));
   if (queries.columns != dimension()) {
     return absl::InvalidArgumentError(
         absl::StrCat("queries must have the index's dimension, ", dimension(), ", but have ", queries.columns));
   }
+  if (search.allowed != nullptr && search.allowed->size() != size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the set of allowed rows must have the index's size, ", size(), ", but has ",
+                     search.allowed->size()));
+  }
   DPKDE_RETURN_IF_ERROR(CheckRows("query", queries));
 
-  return CatchExceptions(absl::StatusCode::kInternal, [&]() -> absl::StatusOr<VectorSearchResult> {
+  return CatchExceptions([&]() -> absl::StatusOr<VectorSearchResult> {
     VectorSearchResult result;
     result.queries = queries.rows;
     result.k = k;
     if (queries.rows > result.ids.max_size() / result.k) throw std::bad_alloc();
     result.ids.resize(queries.rows * result.k, -1);
-    result.scores.resize(queries.rows * result.k,
-                         (options_.metric == Metric::kInnerProduct ? -1 : 1) * std::numeric_limits<float>::infinity());
-    if (queries.rows == 0 || size() == 0) return result;
-    if (options_.kind == Kind::kFlat) {
-      SearchFlat(*Vectors(index_.get()), queries, options_.metric, threads, &result);
+    result.scores.resize(queries.rows * result.k, (state_->l2() ? 1 : -1) * std::numeric_limits<float>::infinity());
+
+    State::Plan plan;
+    plan.k = k;
+    plan.want = std::min<size_t>(k, search.allowed == nullptr ? size() : search.allowed->count());
+    plan.kept = std::min(plan.want * (options().codes == Codes::kPq4 ? rescore : 1), size());
+    plan.allowed = search.allowed;
+    plan.probe = ivf_probe;
+    plan.ef_search = ef_search;
+    plan.threads = threads;
+    if (queries.rows == 0 || plan.want == 0) return result;
+
+    std::vector<float> normalized;
+    if (options().metric == Metric::kCosine) {
+      normalized = Normalized(queries);
+      queries.data = normalized.data();
+    }
+    if (state_->graph != nullptr || !state_->centers.empty()) {
+      state_->SearchOneByOne(queries, plan, &result);
     } else {
-      SearchHnsw(dynamic_cast<const faiss::IndexHNSWFlat&>(*index_), queries, options_.metric, ef_search, threads,
-                 &result);
+      state_->SearchFlat(queries, plan, &result);
     }
     return result;
   });
 }
 
 absl::StatusOr<std::string> VectorIndex::Serialize() const {
-  return CatchExceptions(absl::StatusCode::kInternal, [&]() -> absl::StatusOr<std::string> {
-    StringWriter writer;
-    faiss::write_index(index_.get(), &writer);
-    return SealEnvelope(kFileKind, kFileVersion, writer.bytes);
+  return CatchExceptions([&]() -> absl::StatusOr<std::string> {
+    return SealEnvelope(kFileKind, kFileVersion, state_->Serialize());
   });
 }
 
-size_t VectorIndex::size() const { return index_->ntotal; }
-size_t VectorIndex::dimension() const { return index_->d; }
+absl::StatusOr<VectorIndex> VectorIndex::Deserialize(absl::string_view bytes) {
+  DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kFileKind, kFileVersion, bytes));
+  return CatchExceptions([&]() -> absl::StatusOr<VectorIndex> {
+    absl::StatusOr<std::unique_ptr<State>> state = State::Parse(envelope.payload);
+    if (!state.ok()) {
+      return absl::DataLossError(absl::StrCat("holds no usable index: ", state.status().message()));
+    }
+    return VectorIndex(*std::move(state));
+  });
+}
+
+size_t VectorIndex::bytes_of_rows() const {
+  size_t bytes = state_->places.size() * sizeof(State::Place);
+  for (const CodeList& list : state_->lists) bytes += list.codes.size() + list.rows.size() * sizeof(uint32_t);
+  if (state_->graph != nullptr) bytes += size() + state_->graph->link_count() * sizeof(int32_t);
+  return bytes;
+}
+
+size_t VectorIndex::unreachable_rows() const {
+  return state_->graph == nullptr ? 0 : state_->graph->unreachable().size();
+}
+
+VectorIndex::VectorIndex(std::unique_ptr<State> state) : state_(std::move(state)) {}
+VectorIndex::VectorIndex(VectorIndex&&) noexcept = default;
+VectorIndex& VectorIndex::operator=(VectorIndex&&) noexcept = default;
+VectorIndex::~VectorIndex() = default;
+size_t VectorIndex::size() const { return state_->rows; }
+size_t VectorIndex::dimension() const { return state_->dimension; }
+const VectorIndexOptions& VectorIndex::options() const { return state_->options; }
 
 }  // namespace dpkde

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "dpkde/base/matrix_view.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/proto/index.pb.h"
 #include "gtest/gtest.h"
 #include "tests/testing/vectors.h"
 
@@ -23,6 +24,7 @@ namespace dpkde {
 namespace {
 
 using Kind = VectorIndexOptions::Kind;
+using Codes = VectorIndexOptions::Codes;
 using Metric = VectorIndexOptions::Metric;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -52,7 +54,7 @@ Points Normalized(Points points) {
     float* row = &points.values[i * points.columns];
     double sum = 0;
     for (size_t j = 0; j < points.columns; ++j) sum += row[j] * row[j];
-    for (size_t j = 0; j < points.columns; ++j) row[j] /= std::sqrt(sum);
+    for (size_t j = 0; j < points.columns && sum > 0; ++j) row[j] /= std::sqrt(sum);
   }
   return points;
 }
@@ -298,8 +300,8 @@ TEST(VectorIndexTest, RefusesParametersOutOfRange) {
   options = Options(Kind::kHnsw, Metric::kL2);
   options.ef_search = -1;
   EXPECT_EQ(build_error(options), "ef_search must be at least 1 and at most 1000000, but is -1");
-  EXPECT_EQ(build_error(Options(static_cast<Kind>(7), Metric::kL2)), "kind must be kFlat or kHnsw");
-  EXPECT_EQ(build_error(Options(Kind::kFlat, static_cast<Metric>(7))), "metric must be kInnerProduct or kL2");
+  EXPECT_EQ(build_error(Options(static_cast<Kind>(7), Metric::kL2)), "kind must be flat, IVF or HNSW");
+  EXPECT_EQ(build_error(Options(Kind::kFlat, static_cast<Metric>(7))), "metric must be inner product, cosine or L2");
   EXPECT_EQ(build_error(Options(Kind::kFlat, Metric::kL2), -1),
             "threads must be at least 0 and at most 1024, but is -1");
 
@@ -449,105 +451,418 @@ TEST(VectorIndexFileTest, OtherKindsAndNewerVersionsAreRefusedByName) {
   EXPECT_EQ(other.code(), absl::StatusCode::kDataLoss);
 }
 
-TEST(VectorIndexFileTest, WhatFaissRefusesIsDataLoss) {
-  const Points vectors{{1, 2}, 2};
-  std::string payload = Payload(SerializeOrDie(BuildOrDie(vectors.view(), Options(Kind::kFlat, Metric::kL2))));
-  const absl::Status longer = DeserializePayload(payload + '\0');
-  EXPECT_EQ(longer.code(), absl::StatusCode::kDataLoss);
-  payload[0] = '?';  // FAISS's name for the kind of index
-  const absl::Status unknown = DeserializePayload(payload);
-  EXPECT_EQ(unknown.code(), absl::StatusCode::kDataLoss);
-  EXPECT_NE(unknown.message().find("FAISS refused"), absl::string_view::npos) << unknown;
+TEST(VectorIndexFileTest, ContentsThatBuildNeverMakesAreDataLoss) {
+  const Points vectors = EveryNthRow(Letter(), 10);
+  const auto payload_of = [&](Kind kind, Codes codes, Metric metric) {
+    VectorIndexOptions options = Options(kind, metric);
+    options.codes = codes;
+    return Payload(SerializeOrDie(BuildOrDie(vectors.view(), options)));
+  };
+  const auto expect_refusal = [](const std::string& payload, const std::string& what) {
+    const absl::Status status = DeserializePayload(payload);
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << what << ": " << status;
+    EXPECT_EQ(status.message().find("holds no usable index: "), 0u) << what << ": " << status;
+  };
+  const auto with = [](std::string payload, size_t position, auto value) {
+    std::memcpy(&payload[position], &value, sizeof(value));
+    return payload;
+  };
+  for (const Kind kind : {Kind::kFlat, Kind::kIvf, Kind::kHnsw}) {
+    for (const Codes codes : {Codes::kFloat32, Codes::kInt8, Codes::kPq8}) {
+      const std::string payload = payload_of(kind, codes, Metric::kL2);
+      ASSERT_TRUE(DeserializePayload(payload).ok());
+      expect_refusal(payload + '\0', "longer");
+      expect_refusal(payload.substr(0, payload.size() - 1), "shorter");
+      expect_refusal(payload.substr(0, 3), "no header");
+      expect_refusal(with(payload, 0, uint32_t{0xffffffff}), "a header without end");
+    }
+  }
+  // The last value of the codes.
+  const std::string flat = payload_of(Kind::kFlat, Codes::kFloat32, Metric::kL2);
+  expect_refusal(with(flat, flat.size() - 4, kNan), "NaN");
+  expect_refusal(with(flat, flat.size() - 4, 1e30f), "too large");
+  // The graph is at the end: 2000 levels, then links, of which the last row has 64 on the lowest level.
+  const std::string graph = payload_of(Kind::kHnsw, Codes::kFloat32, Metric::kL2);
+  expect_refusal(with(graph, graph.size() - 4, int32_t{2000}), "a link to nowhere");
+  expect_refusal(with(graph, graph.size() - 4, int32_t{-2}), "a negative link");
+  uint32_t head;
+  std::memcpy(&head, graph.data(), 4);
+  const size_t levels = 4 + head + 2000 * 16 * 4;
+  expect_refusal(with(graph, levels, char{0}), "level 0");
+  expect_refusal(with(graph, levels, static_cast<char>(200)), "level 200");
+  size_t low = 0;
+  while (graph[levels + low] != 1) ++low;
+  expect_refusal(with(graph, levels + low, char{2}), "links of another level");
+  // Lists: rows, which are counted by the header.
+  const std::string lists = payload_of(Kind::kIvf, Codes::kFloat32, Metric::kL2);
+  std::memcpy(&head, lists.data(), 4);
+  proto::VectorIndexHeader header;
+  ASSERT_TRUE(header.ParseFromString(lists.substr(4, head)));
+  const size_t list_rows = 4 + head + header.list_rows_size() * 16 * 4;
+  int32_t second;
+  std::memcpy(&second, &lists[list_rows + 4], 4);
+  expect_refusal(with(lists, list_rows, second), "a row twice");
+  expect_refusal(with(lists, list_rows, int32_t{2000}), "a row that is not there");
+  // Headers that do not fit.
+  const auto with_header = [](const std::string& payload, auto change) {
+    uint32_t head;
+    std::memcpy(&head, payload.data(), 4);
+    proto::VectorIndexHeader header;
+    EXPECT_TRUE(header.ParseFromString(payload.substr(4, head)));
+    change(&header);
+    const std::string bytes = header.SerializeAsString();
+    const uint32_t size = bytes.size();
+    return std::string(reinterpret_cast<const char*>(&size), 4) + bytes + payload.substr(4 + head);
+  };
+  using Header = proto::VectorIndexHeader*;
+  expect_refusal(with_header(flat, [](Header h) { h->set_rows(2001); }), "rows");
+  expect_refusal(with_header(flat, [](Header h) { h->set_rows(~uint64_t{0}); }), "rows without end");
+  expect_refusal(with_header(flat, [](Header h) { h->set_dimension(15); }), "dimension");
+  expect_refusal(with_header(flat, [](Header h) { h->set_dimension(0); }), "dimension 0");
+  expect_refusal(with_header(flat, [](Header h) { h->add_list_rows(2000); }), "lists of a flat index");
+  expect_refusal(with_header(flat, [](Header h) { h->mutable_spec()->set_ef_search(1 << 30), h->mutable_spec()->set_kind(proto::VectorIndexSpec::HNSW); }), "options");
+  expect_refusal(with_header(graph, [](Header h) { h->set_entry_point(2000); }), "entry point");
+  expect_refusal(with_header(graph, [](Header h) { h->set_entry_point(-1); }), "no entry point");
+  expect_refusal(with_header(graph, [&](Header h) { h->set_entry_point(static_cast<int>(low)); }), "low entry point");
+  expect_refusal(with_header(graph, [](Header h) { h->set_links(h->links() - 1); }), "links");
+  expect_refusal(with_header(graph, [](Header h) { h->set_links(uint64_t{1} << 63); }), "links without end");
+  expect_refusal(with_header(lists, [](Header h) { h->set_list_rows(0, h->list_rows(0) + 1); }), "list");
+  expect_refusal(with_header(lists, [](Header h) { h->clear_list_rows(); }), "no lists");
+  expect_refusal(with_header(payload_of(Kind::kFlat, Codes::kInt8, Metric::kL2), [](Header h) { h->set_trained(false); }),
+                 "nothing learnt");
 }
 
-// Where FAISS 1.7.3 writes the parts of a graph.
-struct GraphLayout {
-  explicit GraphLayout(const std::string& payload) {
-    size_t position = 4 + 4 + 8 + 8 + 8 + 1 + 4;  // fourcc, d, ntotal, two dummies, is_trained, metric
-    const auto vector = [&](size_t item) {
-      uint64_t items;
-      std::memcpy(&items, &payload[position], sizeof(items));
-      const size_t begin = position + sizeof(items);
-      position = begin + items * item;
-      return begin;
-    };
-    vector(sizeof(double));  // assign_probas
-    cumulative = vector(sizeof(int32_t));
-    levels = vector(sizeof(int32_t));
-    offsets = vector(sizeof(uint64_t));
-    neighbors = vector(sizeof(int32_t));
-    entry_point = position;
-    max_level = position + 4;
-    ef_construction = position + 8;
-    ef_search = position + 12;
-    upper_beam = position + 16;
-    storage = position + 20;
-  }
+// ---- Codes.
 
-  size_t cumulative, levels, offsets, neighbors, entry_point, max_level, ef_construction, ef_search, upper_beam,
-      storage;
+// Vectors whose norms differ by a factor of about 20, as document encodings' do: normalised letters, scaled.
+Points UnequalNorms() {
+  Points points = Normalized(Letter());
+  for (size_t i = 0; i < points.rows(); ++i) {
+    const float factor = 0.05f + (i * 7919 % 1000) / 1000.0f;
+    for (size_t j = 0; j < points.columns; ++j) points.values[i * points.columns + j] *= factor;
+  }
+  return points;
+}
+
+VectorIndexOptions Options(Kind kind, Codes codes, Metric metric) {
+  VectorIndexOptions options = Options(kind, metric);
+  options.codes = codes;
+  return options;
+}
+
+// Letters lie close together (16 integers), so that codes confuse them: a hard case, and chance would give 0.0005.
+TEST(CodesTest, RecallOnRealData) {
+  struct Case {
+    Codes codes;
+    int pq_dims;
+    double recall;  // of the exact 10 among 10 and among 40 found, at least
+    double recall40;
+  };
+  const Points vectors = UnequalNorms();
+  const Points queries = EveryNthRow(Normalized(Letter()), 97);
+  for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
+    const VectorIndex exact_index = BuildOrDie(vectors.view(), Options(Kind::kFlat, metric));
+    const VectorSearchResult exact = SearchOrDie(exact_index, queries.view(), 10);
+    for (const Case& c : {Case{Codes::kFloat32, 0, 1, 1}, Case{Codes::kInt8, 0, 0.93, 1}, Case{Codes::kPq8, 2, 0.5, 0.88},
+                          Case{Codes::kPq8, 8, 0.1, 0.3}, Case{Codes::kPq4, 1, 0.36, 0.72}}) {
+      VectorIndexOptions options = Options(Kind::kFlat, c.codes, metric);
+      options.pq_dims = c.pq_dims;
+      const VectorIndex index = BuildOrDie(vectors.view(), options);
+      const auto recall = [&](size_t k) {
+        const VectorSearchResult found = SearchOrDie(index, queries.view(), k);
+        size_t hits = 0;
+        for (size_t query = 0; query < exact.queries; ++query) {
+          for (size_t i = 0; i < 10; ++i) {
+            const auto begin = found.ids.begin() + query * k;
+            hits += std::find(begin, begin + k, exact.ids[query * 10 + i]) != begin + k;
+          }
+        }
+        return hits / (10.0 * exact.queries);
+      };
+      const std::string name = "metric " + std::to_string(static_cast<int>(metric)) + ", codes " +
+                               std::to_string(static_cast<int>(c.codes)) + " of " + std::to_string(c.pq_dims);
+      EXPECT_GE(recall(10), c.recall) << name;
+      EXPECT_GE(recall(40), c.recall40) << name;
+      RecordProperty(name, std::to_string(recall(10)) + " " + std::to_string(recall(40)));
+    }
+  }
+}
+
+// An int8 score is off by what rounding to 1/254 of each coordinate's range may do, and no more.
+TEST(CodesTest, Int8ScoresAreWithinTheirBound) {
+  const Points queries = EveryNthRow(Letter(), 397);
+  for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
+    const VectorIndex index = BuildOrDie(Letter().view(), Options(Kind::kFlat, Codes::kInt8, metric));
+    const VectorSearchResult found = SearchOrDie(index, queries.view(), 10);
+    for (size_t query = 0; query < queries.rows(); ++query) {
+      for (size_t i = 0; i < 10; ++i) {
+        double score = 0, bound = 0;
+        for (size_t j = 0; j < 16; ++j) {
+          const double x = queries.view().row(query)[j], y = Letter().view().row(found.ids[query * 10 + i])[j];
+          const double half_step = 15 * 1.125 / 254 / 2 + 1e-6;  // every column spans 0 to 15
+          score += metric == Metric::kL2 ? (x - y) * (x - y) : x * y;
+          bound += metric == Metric::kL2 ? 2 * std::abs(x - y) * half_step + half_step * half_step : x * half_step;
+        }
+        EXPECT_NEAR(found.scores[query * 10 + i], score, bound + 1e-3);
+      }
+    }
+  }
+}
+
+TEST(CodesTest, EqualCodesAreOrderedByRow) {
+  // The same vectors three times.
+  Points vectors = EveryNthRow(Letter(), 20);
+  const size_t distinct = vectors.rows();
+  const std::vector<float> once = vectors.values;
+  for (int copy = 0; copy < 2; ++copy) vectors.values.insert(vectors.values.end(), once.begin(), once.end());
+  const Points queries = EveryNthRow(Letter(), 997);
+  for (const Kind kind : {Kind::kFlat, Kind::kIvf}) {
+    for (const Codes codes : {Codes::kFloat32, Codes::kInt8, Codes::kPq8, Codes::kPq4}) {
+      for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
+        const VectorIndex index = BuildOrDie(vectors.view(), Options(kind, codes, metric));
+        const VectorSearchResult found = SearchOrDie(index, queries.view(), 7);
+        for (size_t query = 0; query < found.queries; ++query) {
+          for (size_t i = 1; i < 7; ++i) {
+            const size_t at = query * 7 + i;
+            if (found.scores[at] == found.scores[at - 1]) {
+              EXPECT_LT(found.ids[at - 1], found.ids[at]);
+            }
+          }
+          // Of what is best there are three, and the second and third follow the first.
+          EXPECT_EQ(found.scores[query * 7], found.scores[query * 7 + 2]);
+          EXPECT_LT(found.ids[query * 7], static_cast<int64_t>(distinct));
+        }
+      }
+    }
+  }
+}
+
+// ---- Every kind with all codes that it takes.
+
+struct AnyIndex {
+  Kind kind;
+  Codes codes;
 };
 
-// Right checksum, wrong contents: FAISS reads it without complaint, and its search would leave the arrays.
-TEST(VectorIndexFileTest, ContentsThatBuildNeverMakesAreDataLoss) {
-  const Points vectors = EveryNthRow(Letter(), 50);
-  const int32_t n = static_cast<int32_t>(vectors.rows());
-  const std::string payload = Payload(SerializeOrDie(BuildOrDie(vectors.view(), Options(Kind::kHnsw, Metric::kL2))));
-  ASSERT_TRUE(DeserializePayload(payload).ok());
-  const GraphLayout layout(payload);
-  const auto value = [&](size_t position) {
-    int32_t result;
-    std::memcpy(&result, &payload[position], sizeof(result));
-    return result;
-  };
-  // The layout is understood: these are what they are taken for.
-  ASSERT_EQ(value(layout.ef_construction), 200);
-  ASSERT_EQ(value(layout.ef_search), 64);
-  ASSERT_EQ(value(layout.upper_beam), 1);
-  ASSERT_EQ(payload.substr(layout.storage, 4), "IxF2");
-  // A vertex of the lowest level only, for which the upper levels have no place.
-  int32_t low = 0;
-  while (value(layout.levels + 4 * low) != 1) ++low;
-  int32_t high = 0;
-  size_t high_offset = 0;
-  while (value(layout.levels + 4 * high) < 2) ++high;
-  std::memcpy(&high_offset, &payload[layout.offsets + 8 * high], 8);
-  const size_t upper_link = layout.neighbors + 4 * (high_offset + 2 * 32);
-
-  struct Case {
-    const char* name;
-    size_t position;
-    int32_t value;
-  };
-  for (const Case& c : {
-           Case{"neighbour = n", layout.neighbors, n},
-           Case{"neighbour < -1", layout.neighbors + 4, -2},
-           Case{"neighbour far outside", layout.neighbors + 4 * 1000, 0x7fffffff},
-           Case{"neighbour that is not on the level", upper_link, low},
-           Case{"entry point = n", layout.entry_point, n},
-           Case{"no entry point", layout.entry_point, -1},
-           Case{"highest level", layout.max_level, value(layout.max_level) + 1},
-           Case{"entry point below the highest level", layout.entry_point, low},
-           Case{"level 0", layout.levels + 4 * 3, 0},
-           Case{"level 1000", layout.levels + 4 * 3, 1000},
-           Case{"negative level", layout.levels, -1},
-           Case{"offset", layout.offsets + 8 * 5, 1},
-           Case{"places of a level", layout.cumulative + 4, 63},
-           Case{"places of the first level", layout.cumulative, 1},
-           Case{"ef_search 0", layout.ef_search, 0},
-           Case{"ef_construction", layout.ef_construction, -5},
-           Case{"beam", layout.upper_beam, 1000000000},
-           Case{"metric of the graph alone", 33, 0},
-           Case{"NaN", payload.size() - 4, 0x7fc00000},
-       }) {
-    SCOPED_TRACE(c.name);
-    std::string forged = payload;
-    ASSERT_NE(value(c.position), c.value);
-    std::memcpy(&forged[c.position], &c.value, sizeof(c.value));
-    const absl::Status status = DeserializePayload(forged);
-    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
-    EXPECT_EQ(status.message().find("holds no usable index: "), 0u) << status;
+std::vector<AnyIndex> AllIndexes() {
+  std::vector<AnyIndex> all;
+  for (const Kind kind : {Kind::kFlat, Kind::kIvf, Kind::kHnsw}) {
+    for (const Codes codes : {Codes::kFloat32, Codes::kInt8, Codes::kPq8, Codes::kPq4}) {
+      if (kind != Kind::kHnsw || codes != Codes::kPq4) all.push_back({kind, codes});
+    }
   }
+  return all;
+}
+
+std::string Name(const AnyIndex& index) {
+  return "kind " + std::to_string(static_cast<int>(index.kind)) + ", codes " +
+         std::to_string(static_cast<int>(index.codes));
+}
+
+TEST(AnyIndexTest, AnswerDependsOnTheQueryAlone) {
+  const Points vectors = EveryNthRow(UnequalNorms(), 10);
+  const Points queries = EveryNthRow(Normalized(Letter()), 331);
+  for (const AnyIndex& any : AllIndexes()) {
+    for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
+      SCOPED_TRACE(Name(any));
+      const VectorIndex index = BuildOrDie(vectors.view(), Options(any.kind, any.codes, metric), /*threads=*/1);
+      const VectorSearchResult expected = SearchOrDie(index, queries.view(), 10);
+      VectorSearchOptions options;
+      options.threads = 3;
+      EXPECT_EQ(SearchOrDie(index, queries.view(), 10, options).ids, expected.ids);
+      options.threads = 1;
+      for (size_t query = 0; query < queries.rows(); query += 7) {
+        const VectorSearchResult one = SearchOrDie(index, queries.view().Slice(query, query + 1), 10, options);
+        EXPECT_TRUE(std::equal(one.ids.begin(), one.ids.end(), &expected.ids[query * 10]));
+        EXPECT_TRUE(std::equal(one.scores.begin(), one.scores.end(), &expected.scores[query * 10]));
+      }
+    }
+  }
+}
+
+TEST(AnyIndexTest, FindsOnlyWhatIsAllowedAndAllOfIt) {
+  const Points vectors = EveryNthRow(UnequalNorms(), 10);
+  const size_t n = vectors.rows();
+  const Points queries = EveryNthRow(Normalized(Letter()), 997);
+  RowSet few(n), most(n, /*all=*/true), none(n);
+  for (const size_t row : {3, 700, 701, 1199, 1999}) few.Insert(row);
+  for (size_t row = 0; row < n; row += 3) most.Erase(row);
+  for (const AnyIndex& any : AllIndexes()) {
+    for (const Metric metric : {Metric::kCosine, Metric::kL2}) {
+      SCOPED_TRACE(Name(any));
+      const VectorIndex index = BuildOrDie(vectors.view(), Options(any.kind, any.codes, metric));
+      VectorSearchOptions options;
+      options.ivf_probe = 1;
+      options.ef_search = 1;
+      const auto rows_of = [&](const RowSet* allowed, int64_t k) {
+        options.allowed = allowed;
+        return SearchOrDie(index, queries.view(), k, options);
+      };
+      const VectorSearchResult of_few = rows_of(&few, 7);
+      for (size_t query = 0; query < queries.rows(); ++query) {
+        std::vector<int64_t> ids(&of_few.ids[query * 7], &of_few.ids[query * 7] + 7);
+        EXPECT_EQ(std::vector<int64_t>(ids.begin() + 5, ids.end()), (std::vector<int64_t>{-1, -1}));
+        std::sort(ids.begin(), ids.begin() + 5);
+        EXPECT_EQ(std::vector<int64_t>(ids.begin(), ids.begin() + 5), (std::vector<int64_t>{3, 700, 701, 1199, 1999}));
+      }
+      const VectorSearchResult of_most = rows_of(&most, 50);
+      for (const int64_t id : of_most.ids) EXPECT_TRUE(id >= 0 && id % 3 != 0) << id;
+      for (const int64_t id : rows_of(&none, 5).ids) EXPECT_EQ(id, -1);
+      // All of them, though k is larger and one list is probed.
+      const VectorSearchResult all = rows_of(nullptr, n + 5);
+      for (size_t query = 0; query < queries.rows(); ++query) {
+        std::vector<int64_t> ids(&all.ids[query * (n + 5)], &all.ids[query * (n + 5)] + n + 5);
+        EXPECT_EQ(std::count(ids.begin(), ids.end(), -1), 5);
+        std::sort(ids.begin(), ids.end());
+        EXPECT_EQ(std::unique(ids.begin() + 4, ids.end()), ids.end());
+      }
+      const RowSet other(n - 1);
+      options.allowed = &other;
+      EXPECT_EQ(index.Search(queries.view(), 1, options).status().code(), absl::StatusCode::kInvalidArgument);
+    }
+  }
+}
+
+// With a filter, a scan of what is allowed and a search in an index of those alone agree.
+TEST(AnyIndexTest, FilteredRecall) {
+  const Points vectors = EveryNthRow(UnequalNorms(), 2);
+  const Points queries = EveryNthRow(Normalized(Letter()), 197);
+  RowSet third(vectors.rows());
+  Points of_third{{}, 16};
+  for (size_t row = 0; row < vectors.rows(); row += 3) {
+    third.Insert(row);
+    of_third.values.insert(of_third.values.end(), vectors.view().row(row).begin(), vectors.view().row(row).end());
+  }
+  const VectorSearchResult exact =
+      SearchOrDie(BuildOrDie(of_third.view(), Options(Kind::kFlat, Metric::kInnerProduct)), queries.view(), 10);
+  VectorSearchOptions options;
+  options.allowed = &third;
+  for (const Kind kind : {Kind::kFlat, Kind::kIvf, Kind::kHnsw}) {
+    const VectorIndex index = BuildOrDie(vectors.view(), Options(kind, Metric::kInnerProduct));
+    const double recall = Recall(SearchOrDie(index, queries.view(), 10, options), exact, Metric::kInnerProduct);
+    EXPECT_GE(recall, kind == Kind::kFlat ? 1 : 0.93) << static_cast<int>(kind);
+  }
+}
+
+TEST(AnyIndexTest, AddedRowsAreFound) {
+  const Points vectors = EveryNthRow(UnequalNorms(), 10);
+  const Points queries = EveryNthRow(Normalized(Letter()), 997);
+  for (const AnyIndex& any : AllIndexes()) {
+    for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
+      SCOPED_TRACE(Name(any));
+      const VectorIndexOptions options = Options(any.kind, any.codes, metric);
+      // From nothing, through the rows with which it learns, to the end.
+      VectorIndex index = BuildOrDie({nullptr, 0, 16}, options, /*threads=*/1);
+      EXPECT_EQ(SearchOrDie(index, queries.view(), 1).ids[0], -1);
+      for (const auto& [begin, end] : std::vector<std::pair<size_t, size_t>>{{0, 10}, {10, 1023}, {1023, 1500}, {1500, 2000}}) {
+        ASSERT_TRUE(index.Add(vectors.view().Slice(begin, end), 1).ok());
+        EXPECT_EQ(index.size(), end);
+        // Saved and loaded in between.
+        absl::StatusOr<VectorIndex> loaded = VectorIndex::Deserialize(index.Serialize().value());
+        ASSERT_TRUE(loaded.ok()) << loaded.status();
+        EXPECT_EQ(loaded->Serialize().value(), index.Serialize().value());
+        EXPECT_EQ(SearchOrDie(*loaded, queries.view(), 5).ids, SearchOrDie(index, queries.view(), 5).ids);
+        index = *std::move(loaded);
+        // Every row can be found.
+        const VectorSearchResult all = SearchOrDie(index, queries.view().Slice(0, 1), end);
+        std::vector<int64_t> ids = all.ids;
+        std::sort(ids.begin(), ids.end());
+        for (size_t row = 0; row < end; ++row) EXPECT_EQ(ids[row], static_cast<int64_t>(row));
+      }
+      // As good as one that was built at once.
+      const VectorIndex fresh = BuildOrDie(vectors.view(), options, /*threads=*/1);
+      const VectorSearchResult exact =
+          SearchOrDie(BuildOrDie(vectors.view(), Options(Kind::kFlat, metric)), queries.view(), 10);
+      const auto recall = [&](const VectorIndex& of) {
+        const VectorSearchResult found = SearchOrDie(of, queries.view(), 10);
+        size_t hits = 0;
+        for (size_t i = 0; i < found.ids.size(); ++i) {
+          hits += std::find(&exact.ids[i / 10 * 10], &exact.ids[i / 10 * 10] + 10, found.ids[i]) != &exact.ids[i / 10 * 10] + 10;
+        }
+        return static_cast<double>(hits) / found.ids.size();
+      };
+      EXPECT_GE(recall(index), recall(fresh) - 0.1);
+      // Codes that are scanned and learn nothing new are the same to the byte.
+      if (any.kind == Kind::kFlat && any.codes == Codes::kFloat32) {
+        EXPECT_EQ(index.Serialize().value(), fresh.Serialize().value());
+      }
+      EXPECT_EQ(index.Add({vectors.view().data, 1, 15}).code(), absl::StatusCode::kInvalidArgument);
+      const Points nan{std::vector<float>(16, kNan), 16};
+      EXPECT_EQ(index.Add(nan.view()).code(), absl::StatusCode::kInvalidArgument);
+      EXPECT_EQ(index.size(), 2000u);
+    }
+  }
+}
+
+// Cosine is the inner product of normalised vectors, and a zero vector scores 0.
+TEST(AnyIndexTest, Cosine) {
+  Points vectors = UnequalNorms();
+  std::fill(vectors.values.begin(), vectors.values.begin() + 16, 0.0f);
+  Points queries = EveryNthRow(Letter(), 997);
+  const VectorIndex cosine = BuildOrDie(vectors.view(), Options(Kind::kFlat, Metric::kCosine));
+  const Points normalized = Normalized(vectors);
+  const VectorIndex inner = BuildOrDie(normalized.view(), Options(Kind::kFlat, Metric::kInnerProduct));
+  const VectorSearchResult result = SearchOrDie(cosine, queries.view(), 20000);
+  const VectorSearchResult expected = SearchOrDie(inner, Normalized(queries).view(), 20000);
+  for (size_t i = 0; i < 20; ++i) EXPECT_NEAR(result.scores[i], expected.scores[i], 1e-5);
+  EXPECT_EQ(result.ids[19999], 0);  // letters are not negative
+  EXPECT_EQ(result.scores[19999], 0);
+  const Points zero{std::vector<float>(16, 0), 16};
+  EXPECT_EQ(SearchOrDie(cosine, zero.view(), 2).ids, (std::vector<int64_t>{0, 1}));
+}
+
+TEST(HnswIndexTest, InnerProductsOfUnequalNormsAreReached) {
+  const Points vectors = UnequalNorms();
+  const Points queries = EveryNthRow(Normalized(Letter()), 97);
+  const VectorIndex flat = BuildOrDie(vectors.view(), Options(Kind::kFlat, Metric::kInnerProduct));
+  const VectorIndex hnsw = BuildOrDie(vectors.view(), Options(Kind::kHnsw, Metric::kInnerProduct));
+  EXPECT_LE(hnsw.unreachable_rows(), 20u);  // of 20,000
+  const double recall = Recall(SearchOrDie(hnsw, queries.view(), 10), SearchOrDie(flat, queries.view(), 10),
+                               Metric::kInnerProduct);
+  EXPECT_GE(recall, 0.95);
+  RecordProperty("recall", std::to_string(recall));
+}
+
+TEST(IvfIndexTest, ProbingMoreFindsMore) {
+  const Points queries = EveryNthRow(Letter(), 97);
+  const VectorIndex index = BuildOrDie(Letter().view(), Options(Kind::kIvf, Metric::kL2));
+  const VectorSearchResult exact = BruteForce(Letter().view(), queries.view(), 10, Metric::kL2);
+  std::vector<double> recall;
+  for (const int probe : {1, 8, 65536}) {
+    VectorSearchOptions search;
+    search.ivf_probe = probe;
+    recall.push_back(Recall(SearchOrDie(index, queries.view(), 10, search), exact, Metric::kL2));
+  }
+  EXPECT_LT(recall[0], recall[1]);
+  EXPECT_GT(recall[1], 0.9);
+  EXPECT_EQ(recall[2], 1);
+}
+
+TEST(VectorIndexOptionsTest, SpecIsTheStoredForm) {
+  VectorIndexOptions options = Options(Kind::kIvf, Codes::kPq4, Metric::kCosine);
+  options.pq_dims = 2;
+  options.rescore = 9;
+  options.ivf_lists = 33;
+  options.ivf_probe = 5;
+  const proto::VectorIndexSpec spec = VectorIndexSpecFromOptions(options);
+  EXPECT_EQ(VectorIndexSpecFromOptions(VectorIndexOptionsFromSpec(spec).value()).SerializeAsString(),
+            spec.SerializeAsString());
+  EXPECT_EQ(spec.ShortDebugString(),
+            "kind: IVF codes: PQ4 metric: COSINE pq_dims: 2 rescore: 9 ivf_lists: 33 ivf_probe: 5");
+  // An empty spec is the default.
+  EXPECT_EQ(VectorIndexOptionsFromSpec({})->ef_search, VectorIndexOptions().ef_search);
+  const auto error = [](auto change) {
+    proto::VectorIndexSpec spec;
+    change(&spec);
+    return std::string(VectorIndexOptionsFromSpec(spec).status().message());
+  };
+  using Spec = proto::VectorIndexSpec;
+  EXPECT_EQ(error([](Spec* s) { s->set_kind(Spec::HNSW), s->set_codes(Spec::PQ4); }),
+            "a graph takes codes of float32, int8 or PQ8, but not PQ4");
+  EXPECT_EQ(error([](Spec* s) { s->set_pq_dims(3); }), "pq_dims must be 1, 2, 4 or 8, or 0 for the default");
+  EXPECT_EQ(error([](Spec* s) { s->set_kind(Spec::IVF), s->set_ivf_probe(~0u); }),
+            "ivf_probe must be at least 1 and at most 65536, but is -1");
+  EXPECT_EQ(error([](Spec* s) { s->set_kind(static_cast<Spec::Kind>(9)); }), "kind must be flat, IVF or HNSW");
 }
 
 }  // namespace
