@@ -39,6 +39,7 @@ size_t ElementBytes(ElementType type) {
     case ElementType::kInt32:
       return 4;
     case ElementType::kFloat64:
+    case ElementType::kInt64:
       return 8;
   }
   return 0;
@@ -71,6 +72,8 @@ void Convert(ElementType type, const char* bytes, size_t count, float* out) {
       return ConvertTo<int32_t>(bytes, count, out);
     case ElementType::kFloat64:
       return ConvertTo<double>(bytes, count, out);
+    case ElementType::kInt64:
+      return ConvertTo<int64_t>(bytes, count, out);
   }
 }
 
@@ -217,9 +220,11 @@ absl::Status EndsInsideHeader(const InputFile& file) {
 //   {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 class NpyHeaderParser {
  public:
-  NpyHeaderParser(const InputFile& file, absl::string_view text) : file_(file), text_(text) {}
+  // `integers`: those of 1, 4 and 8 bytes are read instead of what VectorReader reads.
+  NpyHeaderParser(const InputFile& file, absl::string_view text, bool integers)
+      : file_(file), text_(text), integers_(integers) {}
 
-  // Refuses what VectorReader does not read; sets type, rows and columns.
+  // Refuses what is not read; sets type, rows and columns.
   absl::Status Parse(Layout* layout, uint64_t* columns) {
     bool has_descr = false, has_order = false, has_shape = false;
     if (!Take("{")) return Malformed("it does not begin with {");
@@ -266,12 +271,17 @@ class NpyHeaderParser {
       *type = kind == "u1" ? ElementType::kUint8 : ElementType::kInt8;
       return absl::OkStatus();
     }
-    const bool known = kind == "f2" || kind == "f4" || kind == "f8";
+    const bool known = integers_ ? kind == "i4" || kind == "i8" : kind == "f2" || kind == "f4" || kind == "f8";
     if (known && descr[0] == '>') {
       return Refuse(absl::StrCat("is big-endian ", shown, "; save it as little-endian"));
     }
     if (!known || descr[0] != '<') {
-      return Refuse(absl::StrCat("has an unsupported element type ", shown, "; f2, f4, f8, u1 and i1 can be read"));
+      return Refuse(absl::StrCat("has an unsupported element type ", shown, "; ",
+                                 integers_ ? "i1, u1, i4 and i8" : "f2, f4, f8, u1 and i1", " can be read"));
+    }
+    if (integers_) {
+      *type = kind == "i4" ? ElementType::kInt32 : ElementType::kInt64;
+      return absl::OkStatus();
     }
     *type = kind == "f2" ? ElementType::kFloat16 : kind == "f4" ? ElementType::kFloat32 : ElementType::kFloat64;
     return absl::OkStatus();
@@ -335,12 +345,10 @@ class NpyHeaderParser {
 
   const InputFile& file_;
   absl::string_view text_;
+  const bool integers_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<VectorReader>> OpenNpy(std::unique_ptr<InputFile> file,
-                                                      const VectorReaderOptions& options) {
+absl::StatusOr<Layout> NpyLayout(const InputFile* file, const VectorReaderOptions& options, bool integers) {
   // Magic (6 bytes), major and minor version, size of the text (2 bytes; 4 from version 2 on), text.
   constexpr char kMagic[] = "\x93NUMPY";
   char start[12] = {};
@@ -371,15 +379,14 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenNpy(std::unique_ptr<InputFile>
   Layout layout;
   layout.offset = text_offset + text_bytes;
   uint64_t columns = 0;
-  DPKDE_RETURN_IF_ERROR(NpyHeaderParser(*file, text).Parse(&layout, &columns));
+  DPKDE_RETURN_IF_ERROR(NpyHeaderParser(*file, text, integers).Parse(&layout, &columns));
   DPKDE_RETURN_IF_ERROR(CheckColumns(*file, columns, options));
   layout.columns = columns;
   DPKDE_RETURN_IF_ERROR(CheckRows(*file, layout));
-  return MakeReader(std::move(file), layout, options);
+  return layout;
 }
 
-absl::StatusOr<std::unique_ptr<VectorReader>> OpenBin(ElementType type, std::unique_ptr<InputFile> file,
-                                                      const VectorReaderOptions& options) {
+absl::StatusOr<Layout> BinLayout(ElementType type, const InputFile* file, const VectorReaderOptions& options) {
   char header[8];
   if (file->size() < sizeof(header)) return EndsInsideHeader(*file);
   DPKDE_RETURN_IF_ERROR(file->ReadAt(0, sizeof(header), header));
@@ -396,11 +403,10 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenBin(ElementType type, std::uni
   layout.columns = columns;
   layout.offset = sizeof(header);
   DPKDE_RETURN_IF_ERROR(CheckRows(*file, layout));
-  return MakeReader(std::move(file), layout, options);
+  return layout;
 }
 
-absl::StatusOr<std::unique_ptr<VectorReader>> OpenVecs(ElementType type, std::unique_ptr<InputFile> file,
-                                                       const VectorReaderOptions& options) {
+absl::StatusOr<Layout> VecsLayout(ElementType type, const InputFile* file, const VectorReaderOptions& options) {
   Layout layout;
   layout.type = type;
   layout.prefixed = true;
@@ -409,7 +415,7 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenVecs(ElementType type, std::un
       return file->Error(absl::StatusCode::kInvalidArgument, "is empty, so its number of columns is unknown");
     }
     layout.columns = *options.expected_dimension;
-    return MakeReader(std::move(file), layout, options);
+    return layout;
   }
   if (file->size() < kPrefixBytes) return EndsInsideHeader(*file);
   char prefix[kPrefixBytes];
@@ -424,7 +430,7 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenVecs(ElementType type, std::un
   const size_t row_bytes = layout.row_bytes();
   layout.rows = file->size() / row_bytes;
   const uint64_t rest = file->size() % row_bytes;
-  if (rest == 0) return MakeReader(std::move(file), layout, options);
+  if (rest == 0) return layout;
 
   // A row of another length, or a truncation? Look for the former, but not for minutes.
   constexpr uint64_t kMaxRowsToSearch = 1 << 20;
@@ -439,6 +445,75 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenVecs(ElementType type, std::un
   }
   return file->Error(absl::StatusCode::kDataLoss, absl::StrCat("is truncated, or a row has another length: it ends ",
                                                                rest, " bytes into a row of ", row_bytes, " bytes"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<VectorReader>> OpenNpy(std::unique_ptr<InputFile> file,
+                                                      const VectorReaderOptions& options) {
+  DPKDE_ASSIGN_OR_RETURN(const Layout layout, NpyLayout(file.get(), options, /*integers=*/false));
+  return MakeReader(std::move(file), layout, options);
+}
+
+absl::StatusOr<std::unique_ptr<VectorReader>> OpenBin(ElementType type, std::unique_ptr<InputFile> file,
+                                                      const VectorReaderOptions& options) {
+  DPKDE_ASSIGN_OR_RETURN(const Layout layout, BinLayout(type, file.get(), options));
+  return MakeReader(std::move(file), layout, options);
+}
+
+absl::StatusOr<std::unique_ptr<VectorReader>> OpenVecs(ElementType type, std::unique_ptr<InputFile> file,
+                                                       const VectorReaderOptions& options) {
+  DPKDE_ASSIGN_OR_RETURN(const Layout layout, VecsLayout(type, file.get(), options));
+  return MakeReader(std::move(file), layout, options);
+}
+
+absl::StatusOr<IntegerTable> ReadDenseIntegers(DenseFormat format, ElementType type, const InputFile& file) {
+  const VectorReaderOptions options;
+  Layout layout;
+  switch (format) {
+    case DenseFormat::kNpy: {
+      DPKDE_ASSIGN_OR_RETURN(layout, NpyLayout(&file, options, /*integers=*/true));
+      break;
+    }
+    case DenseFormat::kBin: {
+      DPKDE_ASSIGN_OR_RETURN(layout, BinLayout(type, &file, options));
+      break;
+    }
+    case DenseFormat::kVecs: {
+      DPKDE_ASSIGN_OR_RETURN(layout, VecsLayout(type, &file, options));
+      break;
+    }
+  }
+  IntegerTable table;
+  table.rows = layout.rows;
+  table.columns = layout.columns;
+  table.values.reserve(table.rows * table.columns);
+  std::string row(layout.row_bytes(), '\0');
+  for (size_t i = 0; i < table.rows; ++i) {
+    DPKDE_RETURN_IF_ERROR(file.ReadAt(layout.offset + i * row.size(), row.size(), &row[0]));
+    if (layout.prefixed && Load<int32_t>(row.data()) != static_cast<int32_t>(layout.columns)) {
+      return file.Error(absl::StatusCode::kDataLoss,
+                        absl::StrCat("row ", i, " (counting from 0): has ", Load<int32_t>(row.data()),
+                                     " columns instead of ", layout.columns));
+    }
+    const char* values = row.data() + layout.prefix_bytes();
+    for (size_t j = 0; j < table.columns; ++j) {
+      switch (layout.type) {
+        case ElementType::kUint8:
+          table.values.push_back(Load<uint8_t>(values + j));
+          break;
+        case ElementType::kInt8:
+          table.values.push_back(Load<int8_t>(values + j));
+          break;
+        case ElementType::kInt32:
+          table.values.push_back(Load<int32_t>(values + 4 * j));
+          break;
+        default:
+          table.values.push_back(Load<int64_t>(values + 8 * j));
+      }
+    }
+  }
+  return table;
 }
 
 }  // namespace dpkde

@@ -5,11 +5,12 @@
 
 #include "absl/status/statusor.h"
 #include "dpkde/io/input_file.h"
+#include "dpkde/io/list_reader.h"
 #include "dpkde/io/vector_reader.h"
 
 namespace dpkde {
 
-enum class ElementType { kFloat16, kFloat32, kFloat64, kUint8, kInt8, kInt32 };
+enum class ElementType { kFloat16, kFloat32, kFloat64, kUint8, kInt8, kInt32, kInt64 };
 
 // The binary formats of VectorReader.
 
@@ -33,6 +34,10 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenVecs(std::unique_ptr<InputFile
                                                        const VectorReaderOptions& options) {
   return OpenVecs(type, std::move(file), options);
 }
+
+// The binary formats of ReadIntegers(). `type`: of kBin and kVecs.
+enum class DenseFormat { kNpy, kBin, kVecs };
+absl::StatusOr<IntegerTable> ReadDenseIntegers(DenseFormat format, ElementType type, const InputFile& file);
 
 }  // namespace dpkde
 
