@@ -97,7 +97,7 @@ absl::Status AtomicFileWriter::OpenTemporary() {
   for (int attempt = 0; attempt < kAttempts && file_ < 0 && open_errno == EEXIST; ++attempt) {
     uint64_t random;
     if (getrandom(&random, sizeof(random), 0) != sizeof(random)) return SystemError("cannot be written", errno);
-    const std::string name = absl::StrCat(".dpkde-tmp-", absl::Hex(random, absl::kZeroPad16));
+    const std::string name = absl::StrCat(kTemporaryFilePrefix, absl::Hex(random, absl::kZeroPad16));
     file_ = openat(folder_, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     open_errno = errno;
     if (file_ >= 0) temporary_ = name;
@@ -141,8 +141,8 @@ absl::Status AtomicFileWriter::Flush() {
 absl::Status AtomicFileWriter::Publish() {
   DPKDE_RETURN_IF_ERROR(Flush());
   if (fsync(file_) != 0) return SystemError("cannot be written to its disk", errno);
-  const Sha256Digest appended = sha256_.Finish();
-  DPKDE_RETURN_IF_ERROR(CompareWith(appended));
+  digest_ = sha256_.Finish();
+  DPKDE_RETURN_IF_ERROR(CompareWithAppended());
   DPKDE_RETURN_IF_ERROR(MoveToTarget());
   // Some file systems cannot sync a folder, and say EINVAL.
   if (fsync(folder_) != 0 && errno != EINVAL) {
@@ -151,7 +151,7 @@ absl::Status AtomicFileWriter::Publish() {
   return absl::OkStatus();
 }
 
-absl::Status AtomicFileWriter::CompareWith(const Sha256Digest& appended) const {
+absl::Status AtomicFileWriter::CompareWithAppended() const {
   const int file = openat(folder_, temporary_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (file < 0) return SystemError("cannot be read back", errno);
   uint64_t size = 0;
@@ -163,7 +163,7 @@ absl::Status AtomicFileWriter::CompareWith(const Sha256Digest& appended) const {
   const int read_errno = errno;
   close(file);
   if (!complete) return SystemError("cannot be read back", read_errno);
-  if (size != size_ || sha256.Finish() != appended) {
+  if (size != size_ || sha256.Finish() != digest_) {
     return absl::DataLossError(absl::StrCat(path_, ": what was read back differs from what was written"));
   }
   return absl::OkStatus();

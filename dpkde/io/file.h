@@ -18,13 +18,18 @@ namespace dpkde {
 // it is a folder, a pipe or a device, or the operating system fails.
 absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes);
 
+// How the names of temporary files begin; a process that is killed may leave some behind.
+inline constexpr char kTemporaryFilePrefix[] = ".dpkde-tmp-";
+
 // Writes a file that appears at its path complete or not at all.
 //
-//   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<AtomicFileWriter> writer, AtomicFileWriter::Create(path,
-//   /*overwrite=*/false)); DPKDE_RETURN_IF_ERROR(writer->Append(bytes)); DPKDE_RETURN_IF_ERROR(writer->Commit());
+//   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<AtomicFileWriter> writer,
+//                          AtomicFileWriter::Create(path, /*overwrite=*/false));
+//   DPKDE_RETURN_IF_ERROR(writer->Append(bytes));
+//   DPKDE_RETURN_IF_ERROR(writer->Commit());
 //
-// The bytes go to a temporary file ".dpkde-tmp-*" in the same folder, which only its owner may read (mode 0600, also
-// after Commit()). It is removed by any error and by the destructor; only a killed process leaves it behind.
+// The bytes go to a temporary file (kTemporaryFilePrefix) in the same folder, which only its owner may read (mode 0600,
+// also after Commit()). It is removed by any error and by the destructor; only a killed process leaves it behind.
 //
 // A process that writes beyond its file size limit (ulimit -f) is killed by SIGXFSZ. Programs that use this class
 // should ignore that signal (signal(SIGXFSZ, SIG_IGN)), as dpkde's tools do, and then get kUnavailable.
@@ -49,13 +54,17 @@ class AtomicFileWriter {
   // once; nothing can be appended afterwards.
   absl::Status Commit();
 
+  // Of everything that was appended; the digest only after Commit() succeeded.
+  uint64_t size() const { return size_; }
+  const Sha256Digest& sha256() const { return digest_; }
+
  private:
   AtomicFileWriter(const std::string& path, bool overwrite);
 
   absl::Status OpenTemporary();
   absl::Status Flush();
   absl::Status Publish();
-  absl::Status CompareWith(const Sha256Digest& appended) const;
+  absl::Status CompareWithAppended() const;
   absl::Status MoveToTarget();
   void Discard();
   absl::Status SystemError(absl::string_view phrase, int error_number) const;
@@ -68,8 +77,9 @@ class AtomicFileWriter {
   int folder_ = -1;
   int file_ = -1;
   std::string pending_;  // appended, but not written
-  uint64_t size_ = 0;    // of everything that was appended
+  uint64_t size_ = 0;
   Sha256Stream sha256_;
+  Sha256Digest digest_ = {};
   absl::Status status_;
 };
 

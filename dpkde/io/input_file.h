@@ -31,6 +31,9 @@ class InputFile {
   // As of Open().
   uint64_t size() const { return size_; }
 
+  // Belongs to this object.
+  int descriptor() const { return descriptor_; }
+
   // Reads exactly the bytes [offset, offset + size). The caller has compared them with size(): that fewer arrive is
   // kDataLoss.
   absl::Status ReadAt(uint64_t offset, size_t size, void* out) const;

@@ -13,8 +13,6 @@
 namespace dpkde {
 namespace {
 
-constexpr float kLargestHalf = 65504;
-
 // Below it the quotient by the scale would lose bits to denormals.
 constexpr float kSmallestScale = FLT_MIN;
 
@@ -57,6 +55,29 @@ absl::string_view TokenFormatName(TokenFormat format) {
   return "";
 }
 
+TokenFormat ToTokenFormat(proto::TokenStoreSpec::Format format) {
+  switch (format) {
+    case proto::TokenStoreSpec::FLOAT32:
+      return TokenFormat::kFloat32;
+    case proto::TokenStoreSpec::INT8:
+      return TokenFormat::kInt8;
+    default:
+      return TokenFormat::kFloat16;
+  }
+}
+
+proto::TokenStoreSpec::Format ToProto(TokenFormat format) {
+  switch (format) {
+    case TokenFormat::kFloat32:
+      return proto::TokenStoreSpec::FLOAT32;
+    case TokenFormat::kFloat16:
+      return proto::TokenStoreSpec::FLOAT16;
+    case TokenFormat::kInt8:
+      return proto::TokenStoreSpec::INT8;
+  }
+  return proto::TokenStoreSpec::FORMAT_UNSPECIFIED;
+}
+
 size_t TokenStride(TokenFormat format, size_t dimension) {
   switch (format) {
     case TokenFormat::kFloat32:
@@ -79,7 +100,7 @@ absl::Status StoreTokens(TokenFormat format, MatrixView tokens, std::string* val
       break;
     case TokenFormat::kFloat16:
       for (size_t i = 0; i < count; ++i) {
-        if (std::abs(tokens.data[i]) <= kLargestHalf) continue;
+        if (std::abs(tokens.data[i]) <= kLargestFloat16) continue;
         return absl::InvalidArgumentError(absl::StrCat("row ", i / tokens.columns, ", column ", i % tokens.columns,
                                                        " (counting from 0): does not fit into float16"));
       }

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "dpkde/base/matrix_view.h"
+#include "dpkde/proto/index.pb.h"
 
 namespace dpkde {
 
@@ -20,8 +21,13 @@ namespace dpkde {
 //           with |x - s c| <= 0.50001 s. Tokens whose largest value is below 1.5e-36 become zero.
 enum class TokenFormat { kFloat32, kFloat16, kInt8 };
 
+inline constexpr float kLargestFloat16 = 65504;
+
 // "f4", "f2" or "i1".
 absl::string_view TokenFormatName(TokenFormat format);
+
+TokenFormat ToTokenFormat(proto::TokenStoreSpec::Format format);  // unspecified: kFloat16
+proto::TokenStoreSpec::Format ToProto(TokenFormat format);
 
 // Bytes between tokens that lie side by side. An int8 token is padded to a multiple of 4.
 size_t TokenStride(TokenFormat format, size_t dimension);
