@@ -11,6 +11,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -31,6 +32,8 @@
 #include "dpkde/planner/planner.h"
 #include "dpkde/privacy/accountant.h"
 #include "dpkde/privacy/budget_ledger.h"
+#include "dpkde/privacy/decimal.h"
+#include "dpkde/privacy/gaussian_calibration.h"
 #include "dpkde/sketch/accumulator.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
@@ -53,6 +56,10 @@ ABSL_FLAG(absl::optional<double>, epsilon, absl::nullopt, "Privacy parameter, > 
 ABSL_FLAG(absl::optional<double>, delta, absl::nullopt,
           "In (0, 1): allows Gaussian noise. Left out: pure epsilon-differential privacy.");
 ABSL_FLAG(
+    absl::optional<double>, rho, absl::nullopt,
+    "Zero-concentrated differential privacy, > 0; instead of --epsilon and --delta. Allows Gaussian noise, and pure "
+    "noise of epsilon = sqrt(2 rho).");
+ABSL_FLAG(
     std::string, domain_min, "",
     "Lower bounds of the box in which records live: a,b,... or one for all coordinates. Chosen without looking at the "
     "data; records outside are clamped.");
@@ -64,7 +71,7 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, domain_center, "",
           "Center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
 ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, axis, slice, moments, monte_carlo or orthogonal.");
-ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta).");
+ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
 ABSL_FLAG(
@@ -74,6 +81,15 @@ ABSL_FLAG(
 ABSL_FLAG(absl::optional<double>, expected_similarity, absl::nullopt,
           "Public guess of the mean similarity of records and queries, in (0, 1], for planning. Left out: 1, the worst "
           "case.");
+ABSL_FLAG(std::string, weights, "",
+          "File with one weight a record (.npy of one dimension, .csv of one column, ...), as private as the records: "
+          "sums are of weight times similarity, and means are divided by the sum of weights. Needs --weight_bound.");
+ABSL_FLAG(
+    absl::optional<double>, weight_bound, absl::nullopt,
+    "Largest weight, > 0; public and chosen without looking at the data, since noise is proportional to it. A weight "
+    "below 0 or above it is a bad record; replaced, it counts as the bound, and one that is no number as 0.");
+ABSL_FLAG(bool, signed_weights, false,
+          "Allows weights down to minus --weight_bound. Under replace noise doubles; answers have no bias bound.");
 ABSL_FLAG(std::string, bad_records, "fail",
           "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
           "centre (the origin without a domain). Text then needs --csv_header=present or absent.");
@@ -109,6 +125,7 @@ struct Settings {
   absl::optional<PrivacySpec> privacy;
   std::vector<double> domain_min, domain_max, domain_center;  // empty: none
   absl::optional<size_t> dimension;                           // nullopt: the flags do not tell, so the input does
+  absl::optional<proto::WeightSpec> weights;
   absl::optional<std::string> design;
   absl::optional<proto::Mechanism> mechanism;
   VectorReaderOptions reader_options;
@@ -162,12 +179,13 @@ bool NeedsCount(const PrivacySpec& privacy) {
 absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimension, const PrivacySpec& privacy) {
   DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, MakeDomain(settings, dimension));
   PlanInputs inputs{*settings.similarity, dimension, std::move(domain),
-                    NeedsCount(privacy) ? privacy.WithEpsilonShare(1 - kPlanningShare) : privacy};
+                    NeedsCount(privacy) ? privacy.WithShare(1 - kPlanningShare) : privacy};
   inputs.expected_similarity = absl::GetFlag(FLAGS_expected_similarity);
   inputs.design = settings.design;
   inputs.mechanism = settings.mechanism;
   inputs.features = absl::GetFlag(FLAGS_features);
   inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
+  inputs.weights = settings.weights;
   inputs.public_n = 1;
   return inputs;
 }
@@ -185,7 +203,8 @@ absl::Status CheckDesign(const Settings& settings, size_t dimension) {
 absl::Status CheckBudget(const Settings& settings, size_t dimension) {
   DPKDE_ASSIGN_OR_RETURN(const PlanInputs inputs, MakePlanInputs(settings, dimension, *settings.privacy));
   const absl::Status status = Plan(inputs).status();
-  return status.ok() ? status : PrivacyError(absl::StrCat("--epsilon, --delta: ", std::string(status.message())));
+  const char* flags = settings.privacy->rho().has_value() ? "--rho: " : "--epsilon, --delta: ";
+  return status.ok() ? status : PrivacyError(absl::StrCat(flags, std::string(status.message())));
 }
 
 // Usage before privacy: `privacy` is what ParsePrivacy said. Only what fails is planned more than once.
@@ -199,20 +218,45 @@ absl::Status CheckPlan(const Settings& settings, size_t dimension, const absl::S
 absl::Status ParsePrivacy(Settings& settings) {
   const absl::optional<double> epsilon = absl::GetFlag(FLAGS_epsilon);
   const absl::optional<double> delta = absl::GetFlag(FLAGS_delta);
-  if (!epsilon.has_value()) {
+  const absl::optional<double> rho = absl::GetFlag(FLAGS_rho);
+  if (!epsilon.has_value() && !rho.has_value()) {
     return PrivacyError(
-        "--epsilon is missing: it is the promise made to the people in the data, so there is no default");
+        "--epsilon is missing (or --rho): it is the promise made to the people in the data, so there is no default");
+  }
+  if (rho.has_value() && (epsilon.has_value() || delta.has_value())) {
+    return PrivacyError("--rho stands alone: it is not taken with --epsilon or --delta");
   }
   DPKDE_ASSIGN_OR_RETURN(
       const Neighboring relation,
       ParseNeighboring("add_remove hides how many records there are, replace makes their number public"));
-  const absl::StatusOr<PrivacySpec> privacy =
-      delta.has_value() ? PrivacySpec::Approximate(*epsilon, *delta, relation) : PrivacySpec::Pure(*epsilon, relation);
+  const absl::StatusOr<PrivacySpec> privacy = rho.has_value()     ? PrivacySpec::Zcdp(*rho, relation)
+                                              : delta.has_value() ? PrivacySpec::Approximate(*epsilon, *delta, relation)
+                                                                  : PrivacySpec::Pure(*epsilon, relation);
   if (!privacy.ok()) return PrivacyError(absl::StrCat("--", std::string(privacy.status().message())));
   settings.privacy = *privacy;
-  if (settings.mechanism == proto::GAUSSIAN && !delta.has_value()) {
-    return PrivacyError("--delta is missing: gaussian noise cannot be purely epsilon-private");
+  if (settings.mechanism == proto::GAUSSIAN && !privacy->allows_gaussian()) {
+    return PrivacyError("--delta is missing (or --rho): gaussian noise cannot be purely epsilon-private");
   }
+  return absl::OkStatus();
+}
+
+absl::Status ParseWeights(Settings& settings) {
+  const std::string weights = absl::GetFlag(FLAGS_weights);
+  const absl::optional<double> bound = absl::GetFlag(FLAGS_weight_bound);
+  if (!bound.has_value()) {
+    if (absl::GetFlag(FLAGS_signed_weights)) return UsageError("--signed_weights needs --weights and --weight_bound");
+    if (weights.empty()) return absl::OkStatus();
+    return UsageError(
+        "--weight_bound is missing: the largest weight decides how much noise hides a record, and one that is taken "
+        "from "
+        "the data would reveal it");
+  }
+  DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--weight_bound", *bound)));
+  DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--weight_bound in float32", static_cast<float>(*bound))));
+  if (weights.empty() && !absl::GetFlag(FLAGS_dry_run)) return UsageError("--weight_bound needs --weights");
+  settings.weights.emplace();
+  settings.weights->set_bound(*bound);
+  settings.weights->set_allow_negative(absl::GetFlag(FLAGS_signed_weights));
   return absl::OkStatus();
 }
 
@@ -230,6 +274,14 @@ absl::Status CheckTextReplacement(const Settings& settings) {
         "number of columns");
   }
   return absl::OkStatus();
+}
+
+// The format of --input says nothing of --weights, which go by their own ending.
+VectorReaderOptions WeightsOptions(const Settings& settings) {
+  VectorReaderOptions options = settings.reader_options;
+  options.format.clear();
+  options.expected_dimension = 1;
+  return options;
 }
 
 // Everything that can be checked before a data file is opened: first what is a matter of usage, then of privacy.
@@ -305,7 +357,9 @@ absl::StatusOr<Settings> ParseFlags() {
   if (const auto s = absl::GetFlag(FLAGS_expected_similarity); s.has_value() && !(*s > 0 && *s <= 1)) {
     return UsageError(absl::StrCat("--expected_similarity must be greater than 0 and at most 1, but is ", *s));
   }
+  DPKDE_RETURN_IF_ERROR(ParseWeights(settings));
   DPKDE_ASSIGN_OR_RETURN(settings.reader_options, ParseInputOptions());
+  const std::string weights = absl::GetFlag(FLAGS_weights);
   const std::string input = absl::GetFlag(FLAGS_input);
   const absl::optional<uint32_t> dim = absl::GetFlag(FLAGS_dim);
   if (dim.has_value()) DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--dim", *dim, 1, VectorReader::kMaxDimension)));
@@ -322,13 +376,21 @@ absl::StatusOr<Settings> ParseFlags() {
   if (settings.bad_records == Accumulator::BadRecords::kReplace) {
     settings.reader_options.malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
     if (IsTextInput(input, settings.reader_options)) DPKDE_RETURN_IF_ERROR(CheckTextReplacement(settings));
+    if (!weights.empty() && IsTextInput(weights, WeightsOptions(settings)) &&
+        settings.reader_options.text_header == VectorReaderOptions::TextHeader::kDetect) {
+      return UsageError(
+          "--bad_records=replace with --weights as text needs --csv_header=present or --csv_header=absent: a malformed "
+          "first weight must not decide whether the first line is a header");
+    }
   }
   if (!dry_run) {
     const std::string output = absl::GetFlag(FLAGS_output);
     const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
     DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, input));
+    if (!weights.empty()) DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, weights));
     if (!summary_out.empty()) {
       DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, input));
+      if (!weights.empty()) DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, weights));
       if (IsSameFile(output, summary_out)) return UsageError("--output and --summary_out are the same file");
     }
   }
@@ -360,6 +422,66 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenInput(const Settings& settings
   }
   return reader;
 }
+
+// The file of --weights beside that of --input, row by row.
+class Weights {
+ public:
+  static absl::StatusOr<Weights> Open(const Settings& settings, const VectorReader& input) {
+    Weights weights;
+    weights.path_ = absl::GetFlag(FLAGS_weights);
+    if (weights.path_.empty()) return weights;
+    absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(weights.path_, WeightsOptions(settings));
+    if (!reader.ok()) return DataError(reader.status());
+    weights.reader_ = *std::move(reader);
+    const absl::optional<uint64_t> rows = weights.reader_->row_count(), records = input.row_count();
+    if (rows.has_value() && records.has_value() && *rows != *records) {
+      return absl::InvalidArgumentError(absl::StrCat(weights.path_, ": has ", *rows, " weights, but ",
+                                                     absl::GetFlag(FLAGS_input), " has ", *records, " rows; row ",
+                                                     std::min(*rows, *records), " is the first without a partner"));
+    }
+    return weights;
+  }
+
+  bool given() const { return reader_ != nullptr; }
+
+  // Those of the next `count` records.
+  absl::StatusOr<std::vector<float>> Next(size_t count) {
+    std::vector<float> values(count);
+    size_t filled = 0;
+    while (filled < count) {
+      DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader_->ReadRows(count - filled, values.data() + filled));
+      if (rows == 0) {
+        return absl::InvalidArgumentError(absl::StrCat(path_, ": ends before row ", done_ + filled,
+                                                       " (counting from 0), though ", absl::GetFlag(FLAGS_input),
+                                                       " has such a row"));
+      }
+      filled += rows;
+    }
+    done_ += count;
+    return values;
+  }
+
+  // Whether there was one for each record and no more.
+  absl::Status CheckEnd() {
+    if (!given()) return absl::OkStatus();
+    float ignored;
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader_->ReadRows(1, &ignored));
+    if (rows == 0) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        path_, ": row ", done_, " (counting from 0) has no record: ", absl::GetFlag(FLAGS_input), " ends before it"));
+  }
+
+  // An error about a weight, with the path in front.
+  absl::Status Named(const absl::Status& status) const {
+    if (!absl::StartsWith(status.message(), "weight of row")) return status;
+    return absl::Status(status.code(), absl::StrCat(path_, ": ", std::string(status.message())));
+  }
+
+ private:
+  std::string path_;
+  std::unique_ptr<VectorReader> reader_;
+  uint64_t done_ = 0;
+};
 
 // Counts of private rows are for the curator's terminal, not for the log of a batch job.
 bool IsTerminal() { return isatty(STDERR_FILENO) == 1; }
@@ -452,18 +574,22 @@ absl::Status PrintPlan(PlanInputs inputs, double n) {
   const Candidate& choice = plan.candidates[0];
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<Design> design,
                          CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, choice.design));
-  DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism,
-                         Mechanism::Calibrate(choice.mechanism, design->groups(), inputs.privacy));
+  std::vector<CoordinateGroup> groups = design->groups();
+  if (inputs.weights.has_value()) groups = WeightedGroups(std::move(groups), inputs.weights->allow_negative());
+  DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism, Mechanism::Calibrate(choice.mechanism, groups, inputs.privacy));
   const auto variances = std::minmax_element(mechanism.variances().begin(), mechanism.variances().end());
-  absl::PrintF(
-      "chosen: %s, %s noise; scales (standard deviations) of %.6g to %.6g records; spends epsilon = %.10g, delta = "
-      "%.10g\n",
-      DescribeDesign(choice.design), MechanismName(choice.mechanism), std::sqrt(*variances.first) / kGridUnit,
-      std::sqrt(*variances.second) / kGridUnit, mechanism.guarantee().epsilon, mechanism.guarantee().delta);
-  const Sensitivity& first = SensitivityOf(design->groups()[0], inputs.privacy.neighboring());
-  absl::PrintF("sensitivity of each of %d groups: L1 %.8g, L2 %.8g; of the count: %d\n\n", design->groups().size() - 1,
+  absl::PrintF("chosen: %s, %s noise; scales (standard deviations) of %.6g to %.6g records; spends %s\n",
+               DescribeDesign(choice.design), MechanismName(choice.mechanism), std::sqrt(*variances.first) / kGridUnit,
+               std::sqrt(*variances.second) / kGridUnit,
+               inputs.privacy.rho().has_value()
+                   ? absl::StrFormat("rho = %.10g", mechanism.guarantee().rho)
+                   : absl::StrFormat("epsilon = %.10g, delta = %.10g", mechanism.guarantee().epsilon,
+                                     mechanism.guarantee().delta));
+  const Sensitivity& first = SensitivityOf(groups[0], inputs.privacy.neighboring());
+  absl::PrintF("sensitivity of each of %d groups: L1 %.8g, L2 %.8g; of the %s: %d\n\n", groups.size() - 1,
                static_cast<double>(first.l1) / kGridUnit, static_cast<double>(first.l2) / kGridUnit,
-               inputs.privacy.neighboring() == Neighboring::kAddRemove ? 1 : 0);
+               inputs.weights.has_value() ? "sum of weights, in bounds" : "count",
+               SensitivityOf(groups.back(), inputs.privacy.neighboring()).l1 / kGridUnit);
   return absl::OkStatus();
 }
 
@@ -485,6 +611,7 @@ std::vector<std::string> AssertedPublic(const PlanInputs& inputs) {
   if (inputs.expected_similarity.has_value()) asserted.push_back("expected similarity");
   if (inputs.design.has_value()) asserted.push_back("design");
   if (inputs.features.has_value()) asserted.push_back("features");
+  if (inputs.weights.has_value()) asserted.push_back("weight bound");
   return asserted;
 }
 
@@ -507,51 +634,129 @@ std::string JsonString(absl::string_view text) {
   return json + "\"";
 }
 
-// The entry of this release in the ledger of its dataset; nothing without --ledger.
-class LedgerEntry {
+// What a mechanism's noise costs.
+absl::StatusOr<PrivacyCost> CostOf(const NoiseGuarantee& guarantee) {
+  if (guarantee.mu == 0) {
+    DPKDE_ASSIGN_OR_RETURN(const Decimal epsilon, Decimal::UpperBound(guarantee.epsilon));
+    return PrivacyCost::Pure(epsilon);
+  }
+  // rho was rounded up, and so is twice of it.
+  DPKDE_ASSIGN_OR_RETURN(const Decimal mu_squared, Decimal::UpperBound(2 * guarantee.rho));
+  DPKDE_ASSIGN_OR_RETURN(const Decimal total_variation, Decimal::UpperBound(guarantee.total_variation));
+  return PrivacyCost::DiscreteGaussian(mu_squared, total_variation);
+}
+
+// The entries of this release in the ledger of its dataset; nothing without --ledger.
+//
+// Usually one entry, of the epsilon and delta (or rho) that the user named, for everything that this run draws. In a
+// budget that adds up mu^2 or rho, a release with --delta costs what its noise costs there, which is far less than its
+// epsilon and delta say, but known only when the release has been planned: then a count for planning is an entry of its
+// own, paid before.
+class LedgerEntries {
  public:
-  static absl::StatusOr<LedgerEntry> Create(const PrivacySpec& privacy, const Similarity& similarity) {
-    LedgerEntry entry;
-    entry.path_ = absl::GetFlag(FLAGS_ledger);
-    if (entry.path_.empty()) return entry;
-    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, PrivacyCost::FromSpec(privacy));
-    entry.request_ = ReleaseRequest{absl::GetFlag(FLAGS_dataset), cost, privacy.neighboring(),
-                                    absl::StrCat("density, ", similarity.name())};
-    return entry;
+  // Reads the ledger and asks whether the budget would suffice now, before the data are read; spends nothing. Where
+  // Gaussian noise is what makes a release cheap in this budget, `inputs.mechanism` is set to it unless the user chose
+  // another.
+  static absl::StatusOr<LedgerEntries> Open(const PrivacySpec& privacy, PlanInputs& inputs) {
+    LedgerEntries entries;
+    entries.path_ = absl::GetFlag(FLAGS_ledger);
+    if (entries.path_.empty()) return entries;
+    DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(entries.path_));
+    const CompositionRule rule = ledger.budget().rule();
+    entries.by_noise_ = (rule == CompositionRule::kGaussian && privacy.allows_gaussian()) ||
+                        (rule == CompositionRule::kZcdp && privacy.delta().has_value());
+    entries.neighboring_ = privacy.neighboring();
+    entries.description_ = absl::StrCat("density, ", inputs.similarity.name());
+    DPKDE_ASSIGN_OR_RETURN(entries.cost_, PrivacyCost::FromSpec(privacy));
+    PrivacyCost expected = *entries.cost_;
+    if (entries.by_noise_) {
+      if (!inputs.mechanism.has_value()) inputs.mechanism = proto::GAUSSIAN;
+      NoiseGuarantee likely;
+      if (*inputs.mechanism == proto::GAUSSIAN) {
+        likely.rho = inputs.privacy.rho().value_or(0);
+        if (privacy.delta().has_value()) {
+          DPKDE_ASSIGN_OR_RETURN(likely.mu, LargestGaussianMu(inputs.privacy.epsilon(), *privacy.delta()));
+          likely.rho = likely.mu * likely.mu / 2;
+        }
+        likely.mu = std::sqrt(2 * likely.rho);
+      } else {
+        likely.epsilon = inputs.privacy.epsilon();
+      }
+      DPKDE_ASSIGN_OR_RETURN(const PrivacyCost release, CostOf(likely));
+      std::vector<PrivacyCost> costs = {release};
+      if (NeedsCount(privacy)) {
+        NoiseGuarantee count;
+        count.epsilon = privacy.WithShare(kPlanningShare).epsilon();
+        DPKDE_ASSIGN_OR_RETURN(const PrivacyCost counted, CostOf(count));
+        costs.push_back(counted);
+      }
+      const absl::StatusOr<PrivacyCost> sum = ComposeSequential(rule, costs);
+      if (!sum.ok()) return entries.Refusal(sum.status());
+      expected = *sum;
+    }
+    const absl::Status status = ledger.Price(entries.Request(expected, "")).status();
+    if (!status.ok()) return entries.Refusal(status);
+    return entries;
   }
 
-  // Whether the budget would suffice now: asked before the data are read. Spends nothing.
-  absl::Status Check() const {
-    if (path_.empty()) return absl::OkStatus();
-    DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(path_));
-    const absl::Status status = ledger.Price(*request_).status();
-    return status.ok() ? status
-                       : Refusal(absl::Status(status.code(), absl::StrCat(path_, ": ", std::string(status.message()))));
+  // Both to be called before the first word of noise is drawn: from then on the cost counts as spent.
+  absl::Status ReserveCount(double epsilon) {
+    if (!by_noise_) return ReserveWhole();
+    NoiseGuarantee count;
+    count.epsilon = epsilon;
+    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, CostOf(count));
+    return Reserve(Request(cost, ", count for planning"));
   }
-
-  // To be called before the first word of noise is drawn: from then on the whole budget of this run counts as spent.
-  absl::Status Reserve() {
-    if (path_.empty() || id_.has_value()) return absl::OkStatus();
-    const absl::StatusOr<uint64_t> id = BudgetLedger::Reserve(path_, *request_);
-    if (!id.ok()) return Refusal(id.status());
-    id_ = *id;
-    return absl::OkStatus();
+  absl::Status ReserveRelease(const Mechanism& mechanism) {
+    if (!by_noise_) return ReserveWhole();
+    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, CostOf(mechanism.guarantee()));
+    return Reserve(Request(cost, ""));
   }
 
   absl::Status MarkReleased(const std::string& bytes) const {
-    return id_.has_value() ? BudgetLedger::MarkReleased(path_, *id_, Sha256(bytes)) : absl::OkStatus();
+    for (uint64_t id : ids_) DPKDE_RETURN_IF_ERROR(BudgetLedger::MarkReleased(path_, id, Sha256(bytes)));
+    return absl::OkStatus();
   }
 
  private:
-  static absl::Status Refusal(const absl::Status& status) {
+  ReleaseRequest Request(const PrivacyCost& cost, absl::string_view what) const {
+    return ReleaseRequest{absl::GetFlag(FLAGS_dataset), cost, neighboring_, absl::StrCat(description_, what)};
+  }
+
+  // One entry pays for the count and for the release.
+  absl::Status ReserveWhole() {
+    if (path_.empty() || !ids_.empty()) return absl::OkStatus();
+    return Reserve(Request(*cost_, ""));
+  }
+
+  absl::Status Reserve(const ReleaseRequest& request) {
+    const absl::StatusOr<uint64_t> id = BudgetLedger::Reserve(path_, request);
+    if (!id.ok()) return Refusal(id.status());
+    ids_.push_back(*id);
+    return absl::OkStatus();
+  }
+
+  absl::Status Refusal(const absl::Status& status) const {
     const bool refused = absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status);
-    return refused ? WithExitCode(status, ExitCode::kPrivacy) : status;
+    const bool named = absl::StartsWith(status.message(), path_);
+    const absl::Status full(status.code(),
+                            absl::StrCat(named ? "" : absl::StrCat(path_, ": "), std::string(status.message())));
+    return refused ? WithExitCode(full, ExitCode::kPrivacy) : full;
   }
 
   std::string path_;
-  absl::optional<ReleaseRequest> request_;
-  absl::optional<uint64_t> id_;
+  bool by_noise_ = false;
+  Neighboring neighboring_ = Neighboring::kAddRemove;
+  std::string description_;
+  absl::optional<PrivacyCost> cost_;
+  std::vector<uint64_t> ids_;
 };
+
+// "epsilon = 1, delta = 0" or "rho = 0.1".
+std::string Spent(const proto::Certificate& certificate) {
+  if (certificate.rho_spent() > 0) return absl::StrFormat("rho = %.10g", certificate.rho_spent());
+  return absl::StrFormat("epsilon = %.10g, delta = %.4g", certificate.epsilon_spent(), certificate.delta_spent());
+}
 
 absl::Status Run(const std::vector<std::string>&) {
   const absl::Time start = absl::Now();
@@ -574,8 +779,8 @@ absl::Status Run(const std::vector<std::string>&) {
     return DryRun(inputs, public_rows);
   }
 
-  DPKDE_ASSIGN_OR_RETURN(LedgerEntry entry, LedgerEntry::Create(*settings.privacy, inputs.similarity));
-  DPKDE_RETURN_IF_ERROR(entry.Check());
+  DPKDE_ASSIGN_OR_RETURN(LedgerEntries entries, LedgerEntries::Open(*settings.privacy, inputs));
+  DPKDE_ASSIGN_OR_RETURN(Weights weights, Weights::Open(settings, *reader));
 
   // Both before the data are read: what cannot be written must not cost a pass over them, nor privacy.
   const bool overwrite = absl::GetFlag(FLAGS_overwrite);
@@ -592,9 +797,9 @@ absl::Status Run(const std::vector<std::string>&) {
   if (NeedsCount(*settings.privacy)) {
     const absl::StatusOr<uint64_t> count = CountRows(*reader);
     if (!count.ok()) return DataError(count.status());
-    DPKDE_RETURN_IF_ERROR(entry.Reserve());
-    DPKDE_ASSIGN_OR_RETURN(planning_count,
-                           ReleasePlanningCount(*count, settings.privacy->epsilon() * kPlanningShare, noise));
+    const double epsilon = settings.privacy->WithShare(kPlanningShare).epsilon();
+    DPKDE_RETURN_IF_ERROR(entries.ReserveCount(epsilon));
+    DPKDE_ASSIGN_OR_RETURN(planning_count, ReleasePlanningCount(*count, epsilon, noise));
     inputs.public_n = std::max<double>(planning_count->value(), 1);
   } else if (add_remove) {
     inputs.public_n = *absl::GetFlag(FLAGS_expected_n);
@@ -617,32 +822,32 @@ absl::Status Run(const std::vector<std::string>&) {
   const absl::Status added = ForEachBatch(*reader, [&](MatrixView rows) {
     rows_read += rows.rows;
     rows_replaced += CountBadRows(rows);
-    return accumulator.Add(rows);
+    if (!weights.given()) return accumulator.Add(rows);
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<float> batch, weights.Next(rows.rows));
+    return weights.Named(accumulator.Add(rows, batch));
   });
   if (!added.ok()) return DataError(added);
+  if (const absl::Status ended = weights.CheckEnd(); !ended.ok()) return DataError(ended);
   const double read_seconds = absl::ToDoubleSeconds(absl::Now() - read_start);
 
-  DPKDE_RETURN_IF_ERROR(entry.Reserve());
+  DPKDE_RETURN_IF_ERROR(entries.ReserveRelease(accumulator.mechanism()));
   DPKDE_ASSIGN_OR_RETURN(const Release release, std::move(accumulator).Privatize(noise));
   const std::string bytes = release.Serialize();
   // Before it is written; that the file then holds these bytes is what Commit reads back.
   DPKDE_RETURN_IF_ERROR(Release::Deserialize(bytes).status());
   DPKDE_RETURN_IF_ERROR(writer->Append(bytes));
   DPKDE_RETURN_IF_ERROR(writer->Commit());
-  DPKDE_RETURN_IF_ERROR(entry.MarkReleased(bytes));
+  DPKDE_RETURN_IF_ERROR(entries.MarkReleased(bytes));
 
   const proto::Certificate& certificate = release.certificate();
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   if (!absl::GetFlag(FLAGS_quiet)) {
     for (const std::string& assumption : planned.assumptions) absl::FPrintF(stderr, "assumed: %s\n", assumption);
     for (const std::string& warning : planned.warnings) absl::FPrintF(stderr, "warning: %s\n", warning);
-    absl::FPrintF(stderr,
-                  "%s: %s, %s noise, %d values; predicted rmse %.4g (noise %.4g, approximation %.4g); epsilon = %.10g, "
-                  "delta = %.4g, %s\n",
+    absl::FPrintF(stderr, "%s: %s, %s noise, %d values; predicted rmse %.4g (noise %.4g, approximation %.4g); %s, %s\n",
                   output, DescribeDesign(release.plan().design()), MechanismName(choice.mechanism),
                   choice.num_coordinates, choice.total_error(), choice.noise_error, choice.approximation_error,
-                  certificate.epsilon_spent(), certificate.delta_spent(),
-                  NeighboringName(settings.privacy->neighboring()));
+                  Spent(certificate), NeighboringName(settings.privacy->neighboring()));
     if (!add_remove || IsTerminal()) {
       absl::FPrintF(stderr, "%d rows read in %.2f s (%.4g rows a second)\n", rows_read, read_seconds,
                     rows_read / std::max(read_seconds, 1e-9));
@@ -655,10 +860,13 @@ absl::Status Run(const std::vector<std::string>&) {
   if (summary_writer == nullptr) return absl::OkStatus();
   DPKDE_RETURN_IF_ERROR(summary_writer->Append(absl::StrFormat(
       "{\"output\":%s,\"bytes\":%d,\"sha256\":\"%s\",\"design\":\"%s\",\"mechanism\":\"%s\",\"values\":%d,"
-      "\"epsilon_spent\":%.17g,\"delta_spent\":%.17g,\"predicted_rmse\":%.10g,\"predicted_noise_rmse\":%.10g,"
+      "%s,\"predicted_rmse\":%.10g,\"predicted_noise_rmse\":%.10g,"
       "\"predicted_approximation_rmse\":%.10g,%s\"seconds\":%.3f,\"peak_memory_bytes\":%d}\n",
       JsonString(output), bytes.size(), HexString(Sha256(bytes)), DesignName(release.plan().design()),
-      MechanismName(choice.mechanism), choice.num_coordinates, certificate.epsilon_spent(), certificate.delta_spent(),
+      MechanismName(choice.mechanism), choice.num_coordinates,
+      certificate.rho_spent() > 0 ? absl::StrFormat("\"rho_spent\":%.17g", certificate.rho_spent())
+                                  : absl::StrFormat("\"epsilon_spent\":%.17g,\"delta_spent\":%.17g",
+                                                    certificate.epsilon_spent(), certificate.delta_spent()),
       choice.total_error(), choice.noise_error, choice.approximation_error,
       add_remove ? "" : absl::StrFormat("\"rows\":%d,", rows_read), seconds, int64_t{PeakMemoryKilobytes()} * 1024)));
   return summary_writer->Commit();
@@ -669,13 +877,43 @@ absl::Status Run(const std::vector<std::string>&) {
 Subcommand BuildDensitySubcommand() {
   return {"density",
           "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
-          "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] --neighboring=add_remove|replace "
+          "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] | --rho=R --neighboring=add_remove|replace "
           "[--domain_min=a,b --domain_max=c,d | --domain_radius=R [--domain_center=a,b]] ... --output=F",
-          {"input",     "input_format",  "csv_header",   "similarity",  "bandwidth",           "nu",          "alpha",
-           "p",         "epsilon",       "delta",        "neighboring", "domain_min",          "domain_max",  "design",
-           "mechanism", "features",      "public_seed",  "expected_n",  "expected_similarity", "bad_records", "dry_run",
-           "dim",       "threads",       "quiet",        "overwrite",   "summary_out",         "ledger",      "dataset",
-           "output",    "domain_radius", "domain_center"},
+          {"input",
+           "input_format",
+           "csv_header",
+           "similarity",
+           "bandwidth",
+           "nu",
+           "alpha",
+           "p",
+           "epsilon",
+           "delta",
+           "neighboring",
+           "domain_min",
+           "domain_max",
+           "design",
+           "mechanism",
+           "features",
+           "public_seed",
+           "expected_n",
+           "expected_similarity",
+           "bad_records",
+           "dry_run",
+           "dim",
+           "threads",
+           "quiet",
+           "overwrite",
+           "summary_out",
+           "ledger",
+           "dataset",
+           "output",
+           "domain_radius",
+           "domain_center",
+           "rho",
+           "weights",
+           "weight_bound",
+           "signed_weights"},
           {},
           Run};
 }

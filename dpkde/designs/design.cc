@@ -1,5 +1,6 @@
 #include "dpkde/designs/design.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace dpkde {
@@ -25,6 +26,24 @@ CoordinateGroup CountGroup(size_t coordinate, double coefficient) {
   group.mean_square_weight = coefficient * coefficient;
   group.least_share = 0.01;
   return group;
+}
+
+void Design::AccumulateWeighted(MatrixView rows, absl::Span<const int32_t> weights, absl::Span<int64_t> sums) const {
+  std::vector<int64_t> record(num_coordinates());
+  for (size_t r = 0; r < rows.rows; ++r) {
+    std::fill(record.begin(), record.end(), 0);
+    Accumulate(rows.Slice(r, r + 1), absl::MakeSpan(record));
+    for (size_t j = 0; j < record.size(); ++j) sums[j] += ScaleByWeight(record[j], weights[r]);
+  }
+}
+
+std::vector<CoordinateGroup> WeightedGroups(std::vector<CoordinateGroup> groups, bool allow_negative) {
+  if (allow_negative) {
+    for (CoordinateGroup& group : groups) group.replace = {2 * group.add_remove.l1, 2 * group.add_remove.l2};
+  } else {
+    groups.back().replace = groups.back().add_remove;
+  }
+  return groups;
 }
 
 }  // namespace dpkde

@@ -74,12 +74,19 @@ class Design {
   // The complete description: what CreateDesign needs to make an equal design.
   virtual const proto::DesignSpec& spec() const = 0;
 
-  // Disjoint groups that cover all coordinates, with proven sensitivities.
+  // Disjoint groups that cover all coordinates, with proven sensitivities. The proofs must also hold for records scaled
+  // by weights in [0, 1] (AccumulateWeighted); for the count see WeightedGroups.
   virtual const std::vector<CoordinateGroup>& groups() const = 0;
 
   // Adds q(x) of each row (rows x dimension(), any floats) to sums, of length num_coordinates(). Records outside the
   // domain are clamped first.
   virtual void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const = 0;
+
+  // Adds, for each row x, round(w 2^-20 q(x)) coordinate by coordinate, w the row's weight: |w| <= 2^20. Rounding to the
+  // nearest integer does not lead beyond |q_j|, which is one; so whatever bounds the absolute values of q(x), norms and
+  // shapes alike, bounds those of the weighted vector, and non-negative vectors stay so for w >= 0. As pure as
+  // Accumulate. One record at a time, so up to a few times slower; memory: a vector more.
+  virtual void AccumulateWeighted(MatrixView rows, absl::Span<const int32_t> weights, absl::Span<int64_t> sums) const;
 
   // `values` are released sums in grid units, `variances` the noise variance of each group in squared grid units.
   virtual std::unique_ptr<ReleasedFunction> MakeReleasedFunction(absl::Span<const int64_t> values,
@@ -99,6 +106,19 @@ class Design {
   enum class QueryRegion { kEverywhere, kBoundingBox, kDomain };
   virtual QueryRegion query_region() const { return QueryRegion::kEverywhere; }
 };
+
+// The groups of weighted sums, for weights that are at most 1 and at least 0 or -1. ADD_REMOVE: as they are, see
+// AccumulateWeighted. REPLACE: for non-negative weights as they are, but that the count, now the sum of weights, changes
+// by up to one unit and is no longer public; for signed ones twice ADD_REMOVE, a difference of two vectors.
+// The count is the last group, as in every design.
+std::vector<CoordinateGroup> WeightedGroups(std::vector<CoordinateGroup> groups, bool allow_negative);
+
+// round(weight 2^-20 value), half away from zero; |weight| <= 2^20, |value| < 2^42.
+inline int64_t ScaleByWeight(int64_t value, int32_t weight) {
+  const int64_t product = value * weight;
+  constexpr int64_t kHalf = kGridUnit / 2;
+  return product >= 0 ? (product + kHalf) / kGridUnit : -((kHalf - product) / kGridUnit);
+}
 
 }  // namespace dpkde
 

@@ -136,7 +136,24 @@ class SplineGridDesign final : public Design {
     return n * expected_similarity * mean_error_;
   }
 
-  void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
+  void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override { Add(rows, nullptr, sums); }
+
+  // A record touches 4^d of what may be millions of functions, so here a weighted one costs no more.
+  void AccumulateWeighted(MatrixView rows, absl::Span<const int32_t> weights, absl::Span<int64_t> sums) const override {
+    Add(rows, weights.data(), sums);
+  }
+
+  std::unique_ptr<ReleasedFunction> MakeReleasedFunction(absl::Span<const int64_t> values,
+                                                         absl::Span<const double> variances) const override {
+    const double unit = kGridUnit;
+    std::vector<double> scaled(functions_);
+    for (size_t j = 0; j < functions_; ++j) scaled[j] = values[j] / unit;
+    return std::make_unique<SplineGridFunction>(&axes_, &domain_, std::move(scaled), variances[0] / (unit * unit));
+  }
+
+ private:
+  // All weights are 1 if `record_weights` is null.
+  void Add(MatrixView rows, const int32_t* record_weights, absl::Span<int64_t> sums) const {
     const size_t d = dimension();
     float x[kLargestDimension];
     for (size_t r = 0; r < rows.rows; ++r) {
@@ -162,20 +179,12 @@ class SplineGridDesign final : public Design {
       }
       std::array<int64_t, kLargestWeights> integers;
       Round(absl::MakeConstSpan(weights.data(), count), absl::MakeSpan(integers.data(), count));
-      for (size_t j = 0; j < count; ++j) sums[places[j]] += integers[j];
+      const int32_t scale = record_weights == nullptr ? kGridUnit : record_weights[r];
+      for (size_t j = 0; j < count; ++j) sums[places[j]] += ScaleByWeight(integers[j], scale);
+      sums[count_coordinate()] += scale;
     }
-    sums[count_coordinate()] += static_cast<int64_t>(rows.rows) * kGridUnit;
   }
 
-  std::unique_ptr<ReleasedFunction> MakeReleasedFunction(absl::Span<const int64_t> values,
-                                                         absl::Span<const double> variances) const override {
-    const double unit = kGridUnit;
-    std::vector<double> scaled(functions_);
-    for (size_t j = 0; j < functions_; ++j) scaled[j] = values[j] / unit;
-    return std::make_unique<SplineGridFunction>(&axes_, &domain_, std::move(scaled), variances[0] / (unit * unit));
-  }
-
- private:
   // Weights to integers that are non-negative and sum to 2^20, with the norm that the sensitivity declares. The check
   // cannot fail unless the arithmetic above is wrong; then the fixed vector of equal weights takes the record's place,
   // so that the guarantee does not rest on floating point.

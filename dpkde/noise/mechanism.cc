@@ -20,7 +20,7 @@ namespace {
 // Scales beyond leave too little of 63 bits for the sums themselves.
 constexpr double kLargestScale = 72057594037927936.0;  // 2^56
 
-// Below, the expansion behind GaussianSamplerDelta is not claimed. Calibrated scales are above 2^20.
+// Below, the expansion behind GaussianTotalVariation is not claimed. Calibrated scales are above 2^20.
 constexpr uint64_t kSmallestSigma = 1024;
 
 // What the sum of `count` doubles, each rounded up, may lack at most.
@@ -29,22 +29,20 @@ double RoundedUp(double sum, size_t count) {
                         std::numeric_limits<double>::infinity());
 }
 
-// (1 + e^epsilon) times the total variation between independent discrete Gaussians of `sigmas` and rounded continuous
-// ones.
+// A bound on the total variation between independent discrete Gaussians of `sigmas` and rounded continuous ones.
 //
 // For one: the density of the rounded one at z, relative to that of the discrete one, is 1 + (z^2/sigma^2 - 1) / (24
 // sigma^2) + O(sigma^-4), so their chi-square divergence is 2 / (24 sigma^2)^2 (1 + O(sigma^-2)) = 1 / (288 sigma^4)
 // (...). Independent ones multiply 1 + chi^2, and total variation is at most sqrt(chi^2) / 2. The factor 2 in front
 // pays for the O() terms at sigma >= kSmallestSigma, where they are below 1e-5.
-double GaussianSamplerDelta(double epsilon, const std::vector<CoordinateGroup>& groups,
-                            const proto::NoiseScales& sigmas) {
+double GaussianTotalVariation(const std::vector<CoordinateGroup>& groups, const proto::NoiseScales& sigmas) {
   double sum = 0;
   for (size_t g = 0; g < groups.size(); ++g) {
     const double sigma = sigmas.scale(g);
     if (sigma == 0) continue;
     sum += groups[g].count / (288 * sigma * sigma * sigma * sigma);
   }
-  return 2 * (1 + std::exp(epsilon)) * std::sqrt(std::expm1(sum)) / 2;
+  return 2 * std::sqrt(std::expm1(sum)) / 2;
 }
 
 // Groups whose losses are taken together: one group, or the parts of one ball and its residual.
@@ -100,8 +98,8 @@ absl::Status CheckKind(proto::Mechanism kind, const PrivacySpec& privacy) {
   if (kind != proto::LAPLACE && kind != proto::GAUSSIAN && kind != proto::KNORM) {
     return absl::InvalidArgumentError("mechanism is missing or unknown");
   }
-  if (kind == proto::GAUSSIAN && !privacy.delta().has_value()) {
-    return absl::InvalidArgumentError("the gaussian mechanism needs delta: it cannot be pure");
+  if (kind == proto::GAUSSIAN && !privacy.allows_gaussian()) {
+    return absl::InvalidArgumentError("the gaussian mechanism needs delta or rho: it cannot be pure");
   }
   return absl::OkStatus();
 }
@@ -156,7 +154,9 @@ absl::StatusOr<Mechanism> Mechanism::Calibrate(proto::Mechanism kind, std::vecto
   const std::vector<double> shares = SharesWithLeast(demand, least);
 
   double mu = 0;
-  if (kind == proto::GAUSSIAN) {
+  if (kind == proto::GAUSSIAN && privacy.rho().has_value()) {
+    mu = std::sqrt(2 * *privacy.rho());
+  } else if (kind == proto::GAUSSIAN) {
     // delta / 1000 is set aside for the sampler.
     DPKDE_ASSIGN_OR_RETURN(mu, LargestGaussianMu(privacy.epsilon(), *privacy.delta() * 0.999));
   }
@@ -244,15 +244,20 @@ absl::Status Mechanism::BuildIndependent(const PrivacySpec& privacy) {
   }
   loss = RoundedUp(loss, groups_.size());
   if (kind_ == proto::LAPLACE) {
-    guarantee_.epsilon = loss;
+    SetPureGuarantee(loss);
     return absl::OkStatus();
   }
-  guarantee_.epsilon = privacy.epsilon();
   guarantee_.mu = RoundedUp(std::sqrt(loss), 1);
+  guarantee_.rho = RoundedUp(loss / 2, 1);
+  guarantee_.total_variation = RoundedUp(GaussianTotalVariation(groups_, scales_), 4);
+  if (privacy.rho().has_value()) return absl::OkStatus();
+  guarantee_.epsilon = privacy.epsilon();
   if (guarantee_.mu > 0) {
     DPKDE_ASSIGN_OR_RETURN(guarantee_.delta, GaussianDelta(privacy.epsilon(), guarantee_.mu));
   }
-  guarantee_.sampler_delta = GaussianSamplerDelta(privacy.epsilon(), groups_, scales_);
+  // P(M(x) in S) <= P(G(x) in S) + v <= e^epsilon P(G(x') in S) + delta_G + v <= e^epsilon P(M(x') in S) + delta_G + (1 +
+  // e^epsilon) v.
+  guarantee_.sampler_delta = RoundedUp((1 + std::exp(privacy.epsilon())) * guarantee_.total_variation, 4);
   if (guarantee_.sampler_delta > *privacy.delta() / 1000) {
     return absl::InvalidArgumentError(
         absl::StrCat("delta must be at least 1000 times what the discrete sampler adds, ", guarantee_.sampler_delta));
@@ -304,8 +309,13 @@ absl::Status Mechanism::BuildKNorm(const PrivacySpec& privacy) {
     spent +=
         std::max(RoundedUp(std::sqrt(ball.square), unit.parts.size() + 4), RoundedUp(2 * radius * ball.residual, 4));
   }
-  guarantee_.epsilon = RoundedUp(spent, count);
+  SetPureGuarantee(RoundedUp(spent, count));
   return absl::OkStatus();
+}
+
+void Mechanism::SetPureGuarantee(double epsilon) {
+  guarantee_.epsilon = epsilon;
+  guarantee_.rho = RoundedUp(epsilon * epsilon / 2, 1);
 }
 
 absl::Status Mechanism::AddKNormBlock(std::vector<size_t> members, double epsilon, Neighboring neighboring) {
@@ -354,6 +364,11 @@ absl::Status Mechanism::AddKNormBlock(std::vector<size_t> members, double epsilo
 }
 
 absl::Status Mechanism::CheckGuarantee(const PrivacySpec& privacy) const {
+  if (privacy.rho().has_value()) {
+    if (guarantee_.rho <= *privacy.rho()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("noise scales guarantee rho = ", guarantee_.rho, " only, which is more than was stated"));
+  }
   if (guarantee_.epsilon <= privacy.epsilon() && guarantee_.delta <= privacy.delta().value_or(0)) {
     return absl::OkStatus();
   }

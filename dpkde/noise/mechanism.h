@@ -21,15 +21,22 @@
 
 namespace dpkde {
 
-// What adding a mechanism's noise guarantees: (epsilon, delta)-differential privacy for integer vectors whose
-// neighbours differ by no more than the groups' sensitivities. Computed from the scales, rounding up.
+// What adding a mechanism's noise guarantees for integer vectors whose neighbours differ by no more than the groups'
+// sensitivities: (epsilon, delta)-differential privacy, and rho-zero-concentrated differential privacy. Computed from
+// the scales, rounding up.
 struct NoiseGuarantee {
+  // Both 0, for no statement, where Gaussian noise was calibrated to rho.
   double epsilon = 0;
   double delta = 0;
+  // Pure noise: epsilon^2 / 2 (Bun and Steinke 2016, Proposition 1.4). Gaussian: mu^2 / 2, which the discrete one keeps
+  // without slack (Canonne, Kamath and Steinke 2020, Section 2).
+  double rho = 0;
   // Part of delta: what the discrete Gaussian may differ from the rounded continuous one, see GaussianSamplerDelta.
   double sampler_delta = 0;
-  // Gaussian only: sqrt of the sum of (l2_g / sigma_g)^2.
+  // Gaussian only: sqrt of the sum of (l2_g / sigma_g)^2; and the distance between the discrete noise and rounded
+  // continuous noise.
   double mu = 0;
+  double total_variation = 0;
 };
 
 // Additive noise for a vector of integers in groups, calibrated to a privacy guarantee; the one room through which
@@ -43,7 +50,7 @@ struct NoiseGuarantee {
 // (Ghosh, Roughgarden, Sundararajan 2009; Dwork et al. 2006). GAUSSIAN: exact discrete Gaussian noise of integer
 // sigma_g. The rounded continuous Gaussian on integers is post-processing of the Gaussian mechanism, so it is (epsilon,
 // delta)-private exactly when GaussianDelta(epsilon, mu) <= delta with mu^2 = sum_g (l2_g / sigma_g)^2 (Balle and Wang
-// 2018); the discrete one costs sampler_delta more.
+// 2018); the discrete one costs sampler_delta more. In zero-concentrated differential privacy it costs nothing more.
 //
 // KNORM: exact rounded continuous K-norm noise (Hardt and Talwar 2010) of blocks of groups: disks and possibly the
 // count together, a ball, or, for groups of which only L1 is known, discrete Laplace noise. Pure epsilon, the sum over
@@ -69,8 +76,8 @@ struct NoiseGuarantee {
 // KNORM: knorm_blocks.h. A group of sensitivity 0 gets no noise. Immutable; thread-safe, but for the source.
 class Mechanism {
  public:
-  // The least noise within `privacy`. kInvalidArgument for an unknown kind, GAUSSIAN without delta, or parameters so
-  // small that scales exceed 2^56 or that the discrete Gaussian is not close enough (sampler_delta > delta / 1000).
+  // The least noise within `privacy`. kInvalidArgument for an unknown kind, GAUSSIAN without delta or rho, or parameters
+  // so small that scales exceed 2^56 or that the discrete Gaussian is not close enough (sampler_delta > delta / 1000).
   static absl::StatusOr<Mechanism> Calibrate(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
                                              const PrivacySpec& privacy);
 
@@ -112,6 +119,7 @@ class Mechanism {
   absl::Status BuildIndependent(const PrivacySpec& privacy);
   absl::Status BuildKNorm(const PrivacySpec& privacy);
   absl::Status AddKNormBlock(std::vector<size_t> members, double epsilon, Neighboring neighboring);
+  void SetPureGuarantee(double epsilon);
   absl::Status CheckGuarantee(const PrivacySpec& privacy) const;
 
   void AddBallNoise(const BallNoise& noise, const std::vector<size_t>& members, absl::Span<int64_t> values,

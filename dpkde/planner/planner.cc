@@ -36,12 +36,15 @@ class Planner {
       mechanisms_ = {*inputs.mechanism};
     } else {
       mechanisms_ = {proto::KNORM, proto::LAPLACE};
-      if (inputs.privacy.delta().has_value()) mechanisms_.push_back(proto::GAUSSIAN);
+      if (inputs.privacy.allows_gaussian()) mechanisms_.push_back(proto::GAUSSIAN);
     }
   }
 
   absl::StatusOr<PlanResult> Run() {
     DPKDE_RETURN_IF_ERROR(CheckFinite("public number of records", inputs_.public_n));
+    if (inputs_.weights.has_value()) {
+      DPKDE_RETURN_IF_ERROR(CheckPositive("weight bound", inputs_.weights->bound()));
+    }
     const double similarity = inputs_.expected_similarity.value_or(1);
     if (!(similarity > 0 && similarity <= 1)) {
       return absl::InvalidArgumentError(
@@ -77,8 +80,12 @@ class Planner {
   }
 
   // Adds the design under every mechanism.
-  absl::Status Add(const proto::DesignSpec& spec, const std::vector<CoordinateGroup>& groups,
-                   double approximation_error) {
+  absl::Status Add(const proto::DesignSpec& spec, std::vector<CoordinateGroup> groups, double approximation_error) {
+    double unit = 1;
+    if (inputs_.weights.has_value()) {
+      groups = WeightedGroups(std::move(groups), inputs_.weights->allow_negative());
+      unit = inputs_.weights->bound();
+    }
     const bool has_shape = std::any_of(groups.begin(), groups.end(),
                                        [](const CoordinateGroup& group) { return group.shape != GroupShape::kCross; });
     for (proto::Mechanism kind : mechanisms_) {
@@ -89,8 +96,8 @@ class Planner {
       candidate.design = spec;
       candidate.mechanism = kind;
       for (const CoordinateGroup& group : groups) candidate.num_coordinates += group.count;
-      candidate.noise_error = std::sqrt(mechanism.PredictedVariance()) / kGridUnit;
-      candidate.approximation_error = approximation_error;
+      candidate.noise_error = unit * std::sqrt(mechanism.PredictedVariance()) / kGridUnit;
+      candidate.approximation_error = unit * approximation_error;
       result_.candidates.push_back(std::move(candidate));
     }
     return absl::OkStatus();
@@ -276,6 +283,7 @@ proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& ca
   *plan.mutable_design() = candidate.design;
   plan.set_mechanism(candidate.mechanism);
   *plan.mutable_privacy() = inputs.privacy.ToProto();
+  if (inputs.weights.has_value()) *plan.mutable_weights() = *inputs.weights;
   plan.set_capacity(uint64_t{1} << 40);
   return plan;
 }

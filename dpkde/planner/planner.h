@@ -26,6 +26,8 @@ struct PlanInputs {
   double public_n = 0;
   // A public guess of the mean of f over records and queries; nullopt: 1, the worst case, all records in one place.
   absl::optional<double> expected_similarity = absl::nullopt;
+  // Set for weighted sums; public. Predictions are then for weights of the bound each.
+  absl::optional<proto::WeightSpec> weights = absl::nullopt;
   // Restricts the designs to one name (DesignName); nullopt: all.
   absl::optional<std::string> design = absl::nullopt;
   // Restricts the noise; nullopt: all that the privacy allows.

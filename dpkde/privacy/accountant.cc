@@ -137,6 +137,10 @@ absl::StatusOr<PrivacyCost> PrivacyCost::EpsilonDelta(const Decimal& epsilon, co
 }
 
 absl::StatusOr<PrivacyCost> PrivacyCost::FromSpec(const PrivacySpec& spec) {
+  if (spec.rho().has_value()) {
+    DPKDE_ASSIGN_OR_RETURN(const Decimal rho, Decimal::FromDouble(*spec.rho()));
+    return Zcdp(rho);
+  }
   DPKDE_ASSIGN_OR_RETURN(const Decimal epsilon, Decimal::FromDouble(spec.epsilon()));
   if (!spec.delta().has_value()) return Pure(epsilon);
   DPKDE_ASSIGN_OR_RETURN(const Decimal delta, Decimal::FromDouble(*spec.delta()));

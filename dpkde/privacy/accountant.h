@@ -51,7 +51,7 @@ class PrivacyCost {
   // (epsilon, delta)-differential privacy. kInvalidArgument unless also 0 < delta < 1.
   static absl::StatusOr<PrivacyCost> EpsilonDelta(const Decimal& epsilon, const Decimal& delta);
 
-  // Pure or EpsilonDelta, in the decimals that the user wrote.
+  // Pure, EpsilonDelta or Zcdp, in the decimals that the user wrote.
   static absl::StatusOr<PrivacyCost> FromSpec(const PrivacySpec& spec);
 
   // What costs have come to: any amount and slack, also 0.

@@ -33,7 +33,7 @@ absl::StatusOr<Accumulator> Accumulator::Create(const proto::ReleasePlan& plan, 
                                                 ThreadPool& pool) {
   DPKDE_ASSIGN_OR_RETURN(PlanParts parts, BuildPlan(plan));
   DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism,
-                         Mechanism::Calibrate(plan.mechanism(), parts.design->groups(), parts.privacy));
+                         Mechanism::Calibrate(plan.mechanism(), parts.groups, parts.privacy));
   proto::ReleasePlan complete = plan;
   *complete.mutable_design() = parts.design->spec();
   return Accumulator(std::move(complete), std::move(parts), std::move(mechanism), bad_records, pool);
@@ -75,7 +75,34 @@ absl::Status Accumulator::CheckFinite(MatrixView records) const {
   return absl::OkStatus();
 }
 
+absl::Status Accumulator::CheckWeights(absl::Span<const float> weights) const {
+  const proto::WeightSpec& spec = plan_.weights();
+  // As floats, so that a weight that was written as the bound is one.
+  const float high = static_cast<float>(spec.bound()), low = spec.allow_negative() ? -high : 0.0f;
+  for (size_t r = 0; r < weights.size(); ++r) {
+    if (weights[r] >= low && weights[r] <= high) continue;
+    return absl::InvalidArgumentError(absl::StrCat("weight of row ", count_ + r, " (counting from 0): must be between ",
+                                                   low, " and ", high, ", but is ", weights[r]));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Accumulator::Add(MatrixView records) {
+  if (plan_.has_weights()) return absl::InvalidArgumentError("records must have weights, as the plan says");
+  return AddAll(records, nullptr);
+}
+
+absl::Status Accumulator::Add(MatrixView records, absl::Span<const float> weights) {
+  if (!plan_.has_weights()) return absl::InvalidArgumentError("records must have no weights, as the plan has none");
+  if (weights.size() != records.rows) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("each of ", records.rows, " records must have a weight, but there are ", weights.size()));
+  }
+  if (bad_records_ == BadRecords::kFail) DPKDE_RETURN_IF_ERROR(CheckWeights(weights));
+  return AddAll(records, weights.data());
+}
+
+absl::Status Accumulator::AddAll(MatrixView records, const float* weights) {
   DPKDE_RETURN_IF_ERROR(CheckOpen());
   if (records.columns != plan_.dimension()) {
     return absl::InvalidArgumentError(
@@ -84,13 +111,13 @@ absl::Status Accumulator::Add(MatrixView records) {
   DPKDE_RETURN_IF_ERROR(CheckCapacity(records.rows));
   if (bad_records_ == BadRecords::kFail) DPKDE_RETURN_IF_ERROR(CheckFinite(records));
   pool_->ParallelFor(records.rows, kChunkRows, [&](size_t begin, size_t end, int worker) {
-    AddChunk(records.Slice(begin, end), worker_sums_[worker]);
+    AddChunk(records.Slice(begin, end), weights == nullptr ? nullptr : weights + begin, worker_sums_[worker]);
   });
   count_ += records.rows;
   return absl::OkStatus();
 }
 
-void Accumulator::AddChunk(MatrixView records, std::vector<int64_t>& sums) const {
+void Accumulator::AddChunk(MatrixView records, const float* weights, std::vector<int64_t>& sums) const {
   sums.resize(parts_->design->num_coordinates());
   const auto is_bad = [&](size_t r) {
     return std::any_of(records.row(r).begin(), records.row(r).end(), [](float value) { return !std::isfinite(value); });
@@ -106,8 +133,17 @@ void Accumulator::AddChunk(MatrixView records, std::vector<int64_t>& sums) const
       }
     }
   }
-  parts_->design->Accumulate({replaced.empty() ? records.data : replaced.data(), records.rows, records.columns},
-                             absl::MakeSpan(sums));
+  const MatrixView rows = {replaced.empty() ? records.data : replaced.data(), records.rows, records.columns};
+  if (weights == nullptr) return parts_->design->Accumulate(rows, absl::MakeSpan(sums));
+  // In units of 2^-20 of the bound; held to the bound here, whatever was checked before.
+  const double bound = plan_.weights().bound();
+  const double low = plan_.weights().allow_negative() ? -1 : 0;
+  std::vector<int32_t> scales(rows.rows);
+  for (size_t r = 0; r < rows.rows; ++r) {
+    const double share = weights[r] / bound;
+    scales[r] = std::isnan(share) ? 0 : static_cast<int32_t>(std::llrint(std::clamp(share, low, 1.0) * kGridUnit));
+  }
+  parts_->design->AccumulateWeighted(rows, scales, absl::MakeSpan(sums));
 }
 
 absl::Status Accumulator::Merge(Accumulator&& other) {
@@ -151,7 +187,7 @@ absl::StatusOr<Release> Accumulator::Privatize(BitSource& source) && {
 
   proto::Release message;
   *message.mutable_plan() = plan_;
-  *message.mutable_certificate() = MakeCertificate(plan_, *parts_->design, mechanism_);
+  *message.mutable_certificate() = MakeCertificate(plan_, parts_->groups, mechanism_);
   *message.mutable_scales() = mechanism_.scales();
   message.mutable_values()->Add(values.begin(), values.end());
   return Release(std::move(message), parts_->similarity, parts_->domain, std::move(parts_->design),

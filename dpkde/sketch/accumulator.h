@@ -56,6 +56,11 @@ class Accumulator {
   // after Privatize.
   absl::Status Add(MatrixView records);
 
+  // The same for a plan with weights, one a record, as the plan allows them (compared in float32): any other is a bad
+  // record, and where those are replaced, one that is no number counts as 0 and one out of range as the bound. Weights
+  // are rounded to 2^-20 of the bound.
+  absl::Status Add(MatrixView records, absl::Span<const float> weights);
+
   // Adds what `other` has seen. kInvalidArgument, naming the field, unless the plans are equal; then `other` is
   // unchanged.
   absl::Status Merge(Accumulator&& other);
@@ -65,6 +70,8 @@ class Accumulator {
   absl::StatusOr<Release> Privatize(BitSource& source) &&;
 
   const proto::ReleasePlan& plan() const { return plan_; }
+  // What Privatize will add.
+  const Mechanism& mechanism() const { return mechanism_; }
 
  private:
   friend class AccumulatorTestPeer;
@@ -74,7 +81,9 @@ class Accumulator {
   absl::Status CheckOpen() const;
   absl::Status CheckCapacity(uint64_t more) const;
   absl::Status CheckFinite(MatrixView records) const;
-  void AddChunk(MatrixView records, std::vector<int64_t>& sums) const;
+  absl::Status CheckWeights(absl::Span<const float> weights) const;
+  absl::Status AddAll(MatrixView records, const float* weights);
+  void AddChunk(MatrixView records, const float* weights, std::vector<int64_t>& sums) const;
   // The sums over all workers; int64 cannot overflow below the capacity of 2^40 records of 2^20 units.
   std::vector<int64_t> Total() const;
 

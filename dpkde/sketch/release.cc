@@ -10,6 +10,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/privacy/accountant.h"
 #include "dpkde/sketch/release_parts.h"
 
 namespace dpkde {
@@ -48,12 +49,13 @@ absl::StatusOr<Release> Release::FromProto(proto::Release message) {
   if (static_cast<size_t>(message.values_size()) != parts.design->num_coordinates()) {
     return absl::InvalidArgumentError("values do not fit the design");
   }
-  DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::FromScales(plan.mechanism(), parts.design->groups(),
+  DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::FromScales(plan.mechanism(), parts.groups,
                                                                     message.scales(), parts.privacy));
-  const proto::Certificate computed = MakeCertificate(plan, *parts.design, mechanism);
+  const proto::Certificate computed = MakeCertificate(plan, parts.groups, mechanism);
   const proto::Certificate& stated = message.certificate();
   if (stated.epsilon_spent() < computed.epsilon_spent() * (1 - 1e-12) ||
-      stated.delta_spent() < computed.delta_spent() * (1 - 1e-12) || stated.neighboring() != computed.neighboring()) {
+      stated.delta_spent() < computed.delta_spent() * (1 - 1e-12) ||
+      stated.rho_spent() < computed.rho_spent() * (1 - 1e-12) || stated.neighboring() != computed.neighboring()) {
     return absl::InvalidArgumentError("the certificate states more privacy than the noise gives");
   }
   return Release(std::move(message), std::move(parts.similarity), std::move(parts.domain), std::move(parts.design),
@@ -74,7 +76,7 @@ absl::StatusOr<Release> Release::Deserialize(absl::string_view bytes) {
 std::string Release::Serialize() const { return SealEnvelope(kEnvelopeKind, kVersion, message_.SerializeAsString()); }
 
 Release::Count Release::count() const {
-  const double unit = kGridUnit;
+  const double unit = kGridUnit / weight_bound();
   return {message_.values(static_cast<int>(design_->count_coordinate())) / unit,
           std::sqrt(mechanism_.variances().back()) / unit};
 }
@@ -112,15 +114,23 @@ absl::StatusOr<std::vector<DensityEstimate>> Release::Estimate(MatrixView querie
   return estimates;
 }
 
-void Release::Finish(const Answer& answer, DensityEstimate& estimate) const {
+void Release::Finish(Answer answer, DensityEstimate& estimate) const {
   const Count n = count();
+  // Everything was counted in bounds.
+  const double bound = weight_bound();
+  answer.sum *= bound;
+  answer.noise_variance *= bound * bound;
+  answer.count_covariance *= bound * bound;
+  if (answer.total_variance.has_value()) *answer.total_variance *= bound * bound;
   estimate.sum = answer.sum;
   estimate.std_error = std::sqrt(answer.noise_variance);
   const double total = answer.total_variance.has_value() ? std::sqrt(*answer.total_variance) : estimate.std_error;
   estimate.ci95_low = answer.sum - kNormalQuantile * total;
   estimate.ci95_high = answer.sum + kNormalQuantile * total;
-  if (design_->SupError().has_value()) estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0);
-  if (n.value > 2) {
+  if (design_->SupError().has_value() && !plan().weights().allow_negative()) {
+    estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0);
+  }
+  if (n.value > 2 * bound) {
     const double mean = answer.sum / n.value;
     estimate.mean = mean;
     if (n.value > 5 * n.std_error) {
@@ -142,13 +152,18 @@ std::string Release::DebugString() const {
   line("dimension", dimension());
   line("domain", domain_.has_value() ? domain_->DebugString() + ", records outside are clamped" : "unbounded");
   line("design", DescribeDesign(design_->spec()), ", ", design_->num_coordinates(), " values");
-  line("epsilon", c.epsilon_spent());
+  if (c.rho_spent() > 0) {
+    const absl::StatusOr<double> epsilon = ZcdpEpsilon(c.rho_spent(), 1e-6);
+    line("rho", c.rho_spent(), " (zero-concentrated)",
+         epsilon.ok() ? absl::StrCat("; implies epsilon = ", *epsilon, " at delta = 1e-6") : "");
+  }
+  if (c.epsilon_spent() > 0) line("epsilon", c.epsilon_spent());
   if (c.delta_spent() > 0) {
     line("delta", c.delta_spent(), " (", c.sampler_delta(), " of it for the discrete sampler)");
-    line("mu", c.mu());
-  } else {
+  } else if (c.epsilon_spent() > 0) {
     line("delta", "0 (pure)");
   }
+  if (c.mu() > 0) line("mu", c.mu());
   line("neighbors", add_remove ? "add_remove: one record more or less; the number of records is private"
                                : "replace: one record changed; the number of records is public");
   line("unit of privacy", c.unit_of_privacy());
@@ -159,7 +174,11 @@ std::string Release::DebugString() const {
          ", included above");
   }
   const Count n = count();
-  line("records", n.value, add_remove ? absl::StrCat(" +- ", n.std_error, " (noised)") : " (public)");
+  if (plan().has_weights()) {
+    line("weights", "in [", plan().weights().allow_negative() ? -weight_bound() : 0, ", ", weight_bound(), "]");
+  }
+  line(plan().has_weights() ? "sum of weights" : "records", n.value,
+       n.std_error > 0 ? absl::StrCat(" +- ", n.std_error, " (noised)") : " (public)");
   line("accounted", plan().ledger_dataset().empty() ? "no: nothing adds up the releases of this dataset"
                                                     : absl::StrCat("in the ledger of ", plan().ledger_dataset()));
   line("asserted public", absl::StrJoin(plan().asserted_public(), "; "));

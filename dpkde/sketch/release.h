@@ -19,7 +19,8 @@
 
 namespace dpkde {
 
-// The answer to one query y: an estimate of S(y) = sum over records x of f(clamp(x), y). All but `mean` are of the sum.
+// The answer to one query y: an estimate of S(y) = sum over records x of f(clamp(x), y), each times its weight if there
+// are any. All but `mean` are of the sum.
 struct DensityEstimate {
   double sum = 0;
   // Standard deviation of the noise in `sum`, exactly known; approximation error not included.
@@ -29,9 +30,9 @@ struct DensityEstimate {
   double ci95_low = 0;
   double ci95_high = 0;
   // Deterministic designs: |E sum - S(y)| is at most this, whatever the data, up to the noise of the count (y in the
-  // domain). nullopt for random designs, whose approximation error is in the interval.
+  // domain). nullopt for random designs, whose approximation error is in the interval, and for weights of either sign.
   absl::optional<double> bias_bound;
-  // S(y) / n, from the noised count; nullopt when the noised count is at most 2.
+  // S(y) / n, from the noised count (or sum of weights); nullopt when it is at most 2 (bounds).
   absl::optional<double> mean;
   // By the delta method; nullopt when the noised count is below 5 of its standard errors.
   absl::optional<double> mean_std_error;
@@ -66,7 +67,8 @@ class Release {
   // `first_row` in messages.
   absl::Status CheckQueries(MatrixView queries, uint64_t first_row = 0) const;
 
-  // The number of records: exact under REPLACE (then std_error is 0), noised under ADD_REMOVE.
+  // The number of records: exact under REPLACE (then std_error is 0), noised under ADD_REMOVE. With weights their sum,
+  // noised.
   struct Count {
     double value;
     double std_error;
@@ -76,6 +78,8 @@ class Release {
   size_t dimension() const { return design_->dimension(); }
   const Similarity& similarity() const { return similarity_; }
   const absl::optional<Domain>& domain() const { return domain_; }
+  // The bound on weights, 1 without.
+  double weight_bound() const { return plan().has_weights() ? plan().weights().bound() : 1; }
   const proto::ReleasePlan& plan() const { return message_.plan(); }
   const proto::Certificate& certificate() const { return message_.certificate(); }
   const Mechanism& mechanism() const { return mechanism_; }
@@ -93,7 +97,7 @@ class Release {
   Release(proto::Release message, Similarity similarity, absl::optional<Domain> domain, std::unique_ptr<Design> design,
           Mechanism mechanism);
 
-  void Finish(const Answer& answer, DensityEstimate& estimate) const;
+  void Finish(Answer answer, DensityEstimate& estimate) const;
 
   proto::Release message_;
   Similarity similarity_;

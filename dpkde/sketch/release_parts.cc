@@ -28,17 +28,29 @@ absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan) {
   }
   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<Design> design,
                          CreateDesign(similarity, plan.dimension(), domain, plan.design()));
-  return PlanParts{std::move(similarity), std::move(domain), privacy, std::move(design)};
+  std::vector<CoordinateGroup> groups = design->groups();
+  if (plan.has_weights()) {
+    DPKDE_RETURN_IF_ERROR(CheckPositive("weight bound", plan.weights().bound()));
+    groups = WeightedGroups(std::move(groups), plan.weights().allow_negative());
+  }
+  return PlanParts{std::move(similarity), std::move(domain), privacy, std::move(design), std::move(groups)};
 }
 
-proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const Design& design, const Mechanism& mechanism) {
+proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const std::vector<CoordinateGroup>& groups,
+                                   const Mechanism& mechanism) {
   const NoiseGuarantee& guarantee = mechanism.guarantee();
   proto::Certificate certificate;
   double epsilon = guarantee.epsilon;
   if (plan.has_planning_count()) {
     epsilon = std::nextafter(epsilon + plan.planning_count().epsilon(), std::numeric_limits<double>::infinity());
   }
-  certificate.set_epsilon_spent(epsilon);
+  if (plan.privacy().has_rho()) {
+    const double counted = plan.planning_count().epsilon();
+    certificate.set_rho_spent(std::nextafter((guarantee.rho + counted * counted / 2) * (1 + 1e-15),
+                                             std::numeric_limits<double>::infinity()));
+  }
+  // Gaussian noise has an epsilon only together with a delta.
+  if (guarantee.epsilon > 0) certificate.set_epsilon_spent(epsilon);
   certificate.set_delta_spent(guarantee.delta);
   certificate.set_sampler_delta(guarantee.sampler_delta);
   certificate.set_neighboring(plan.privacy().neighboring());
@@ -47,7 +59,7 @@ proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const Design&
   uint64_t l1 = 0;
   double l2_square = 0;
   std::map<uint32_t, size_t> coordinates_of_ball;
-  for (const CoordinateGroup& group : design.groups()) {
+  for (const CoordinateGroup& group : groups) {
     const Sensitivity& sensitivity =
         plan.privacy().neighboring() == proto::ADD_REMOVE ? group.add_remove : group.replace;
     if (group.shape == GroupShape::kBall && group.ball != 0) {

@@ -2,6 +2,7 @@
 #define DPKDE_SKETCH_RELEASE_PARTS_H_
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
@@ -20,13 +21,16 @@ struct PlanParts {
   absl::optional<Domain> domain;
   PrivacySpec privacy;
   std::unique_ptr<Design> design;
+  // The design's, or those of weighted sums.
+  std::vector<CoordinateGroup> groups;
 };
 
 // kInvalidArgument, naming the field, for a plan that is incomplete or out of range.
 absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan);
 
 // The certificate of a release by this plan and mechanism: what was consumed, rounded up.
-proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const Design& design, const Mechanism& mechanism);
+proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const std::vector<CoordinateGroup>& groups,
+                                   const Mechanism& mechanism);
 
 }  // namespace dpkde
 

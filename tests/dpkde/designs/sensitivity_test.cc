@@ -138,6 +138,64 @@ TEST_P(SensitivityTest, NoRecordExceedsItAndSomeComeNear) {
               test.name.c_str(), add_l1, add_l2, replace_l1, replace_l2);
 }
 
+// The same for weighted records: nothing goes beyond the declared groups, in either mode and under either relation; a
+// weight of the bound adds the record's own vector, and a weight the same multiple of every coordinate up to rounding.
+TEST_P(SensitivityTest, NoWeightedRecordExceedsIt) {
+  const Case& test = GetParam();
+  const auto design = CreateDesign(test.similarity, test.dimension, test.domain, test.design);
+  const Points records = Records(test.dimension);
+  constexpr int32_t kUnit = kGridUnit;
+  const int32_t weights[] = {kUnit, -kUnit, kUnit - 1, 1 - kUnit, 1, -1, kUnit / 2, -kUnit / 3, 0};
+  const std::vector<CoordinateGroup> groups[] = {WeightedGroups((*design)->groups(), false),
+                                                 WeightedGroups((*design)->groups(), true)};
+  double largest[2] = {0, 0};  // ratio under REPLACE, of L2
+  std::vector<int64_t> previous[2];
+  for (size_t r = 0; r < records.rows(); r += 7) {
+    const MatrixView row = records.view().Slice(r, r + 1);
+    const int32_t weight = weights[r / 7 % 9];
+    std::vector<int64_t> q((*design)->num_coordinates()), weighted(q.size());
+    (*design)->Accumulate(row, absl::MakeSpan(q));
+    (*design)->AccumulateWeighted(row, {weight}, absl::MakeSpan(weighted));
+    for (size_t j = 0; j < q.size(); ++j) {
+      ASSERT_LE(std::abs(weighted[j]), std::abs(q[j]));
+      ASSERT_LE(std::abs(static_cast<double>(weighted[j]) * kUnit - static_cast<double>(q[j]) * weight), kUnit / 2);
+      ASSERT_TRUE(weight != kUnit || weighted[j] == q[j]);
+    }
+    for (int mode : {0, 1}) {
+      if (mode == 0 && weight < 0) continue;
+      for (const CoordinateGroup& group : groups[mode]) {
+        const Norms added = GroupNorms(group, weighted, nullptr);
+        ASSERT_LE(added.l1, group.add_remove.l1);
+        ASSERT_LE(added.l2, group.add_remove.l2);
+        if (previous[mode].empty()) continue;
+        const Norms replaced = GroupNorms(group, weighted, &previous[mode]);
+        ASSERT_LE(replaced.l1, group.replace.l1);
+        ASSERT_LE(replaced.l2, group.replace.l2);
+        largest[mode] = std::max(largest[mode], replaced.l2 / group.replace.l2);
+      }
+      previous[mode] = weighted;
+    }
+  }
+  // The count changes by a whole bound, and by two of them.
+  EXPECT_GE(largest[0], 0.9);
+  EXPECT_GE(largest[1], 0.9);
+}
+
+// In batches a weighted record adds what it adds alone.
+TEST_P(SensitivityTest, WeightedBatchesAddUp) {
+  const Case& test = GetParam();
+  const auto design = CreateDesign(test.similarity, test.dimension, test.domain, test.design);
+  const Points records = UniformPoints(50, test.dimension, -4, 4, 7);
+  std::vector<int32_t> weights;
+  std::vector<int64_t> together((*design)->num_coordinates()), apart(together.size());
+  for (int32_t r = 0; r < 50; ++r) {
+    weights.push_back((r - 25) * 41943);
+    (*design)->AccumulateWeighted(records.view().Slice(r, r + 1), {weights.back()}, absl::MakeSpan(apart));
+  }
+  (*design)->AccumulateWeighted(records.view(), weights, absl::MakeSpan(together));
+  EXPECT_EQ(together, apart);
+}
+
 // Groups cover every coordinate once, so that no coordinate is without noise or counted twice.
 TEST_P(SensitivityTest, GroupsPartitionTheVector) {
   const Case& test = GetParam();

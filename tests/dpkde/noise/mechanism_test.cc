@@ -86,6 +86,55 @@ TEST(MechanismTest, GaussianSpendsMuAndNoMore) {
   }
 }
 
+// sum (Delta / sigma)^2 / 2 <= rho, without anything set aside for the sampler; pure noise of epsilon = sqrt(2 rho).
+TEST(MechanismTest, ZcdpSpendsRhoAndNoMore) {
+  for (double rho : {1e-4, 0.05, 2.0}) {
+    for (Neighboring neighboring : {Neighboring::kAddRemove, Neighboring::kReplace}) {
+      const auto groups = PairsAndCount();
+      const PrivacySpec privacy = *PrivacySpec::Zcdp(rho, neighboring);
+      for (proto::Mechanism kind : {proto::GAUSSIAN, proto::LAPLACE, proto::KNORM}) {
+        const auto mechanism = Mechanism::Calibrate(kind, groups, privacy);
+        ASSERT_TRUE(mechanism.ok()) << mechanism.status();
+        const NoiseGuarantee& guarantee = mechanism->guarantee();
+        EXPECT_LE(guarantee.rho, rho);
+        EXPECT_GE(guarantee.rho, rho * (1 - 3e-5));
+        EXPECT_EQ(guarantee.delta, 0);
+        if (kind == proto::GAUSSIAN) {
+          EXPECT_EQ(guarantee.epsilon, 0);  // there is none without a delta
+          EXPECT_GT(guarantee.total_variation, 0);
+          long double loss = 0;
+          for (size_t g = 0; g < groups.size(); ++g) {
+            const long double sigma = mechanism->scales().scale(g);
+            if (sigma == 0) continue;
+            const long double l2 = SensitivityOf(groups[g], neighboring).l2;
+            loss += l2 * l2 / (2 * sigma * sigma);
+          }
+          EXPECT_LE(loss, guarantee.rho);
+        } else {
+          EXPECT_GE(guarantee.rho, guarantee.epsilon * guarantee.epsilon / 2);
+          EXPECT_EQ(guarantee.mu, 0);
+        }
+        // The controls: a tenth less noise anywhere, and a smaller rho than was paid for.
+        EXPECT_TRUE(Mechanism::FromScales(kind, groups, mechanism->scales(), privacy).ok());
+        EXPECT_FALSE(
+            Mechanism::FromScales(kind, groups, mechanism->scales(), *PrivacySpec::Zcdp(rho * 0.999, neighboring))
+                .ok());
+        for (int g = 0; g < mechanism->scales().scale_size(); ++g) {
+          if (mechanism->scales().scale(g) == 0) continue;
+          auto scales = mechanism->scales();
+          scales.set_scale(g, scales.scale(g) * 9 / 10);
+          EXPECT_FALSE(Mechanism::FromScales(kind, groups, scales, privacy).ok());
+        }
+      }
+    }
+  }
+  const auto one = Mechanism::Calibrate(proto::GAUSSIAN, {Group(0, 5, 1, kUnit, kUnit, 1)},
+                                        *PrivacySpec::Zcdp(0.02, Neighboring::kAddRemove));
+  EXPECT_NEAR(static_cast<double>(one->scales().scale(0)) / kUnit, 5, 1e-5);  // 1 / sqrt(2 rho)
+  EXPECT_FALSE(
+      Mechanism::Calibrate(proto::GAUSSIAN, PairsAndCount(), *PrivacySpec::Zcdp(1e-25, Neighboring::kReplace)).ok());
+}
+
 // One group of sensitivity 1 record: the textbook scales.
 TEST(MechanismTest, OneGroupGetsTheTextbookScale) {
   const std::vector<CoordinateGroup> groups = {Group(0, 5, 1, kUnit, kUnit, 1)};
@@ -170,7 +219,7 @@ TEST(MechanismTest, RefusesScalesThatGuaranteeLess) {
 TEST(MechanismTest, RefusesWhatItCannotDo) {
   const auto groups = PairsAndCount();
   EXPECT_EQ(Mechanism::Calibrate(proto::GAUSSIAN, groups, PureAddRemove(1)).status().message(),
-            "the gaussian mechanism needs delta: it cannot be pure");
+            "the gaussian mechanism needs delta or rho: it cannot be pure");
   EXPECT_FALSE(Mechanism::Calibrate(proto::MECHANISM_UNSPECIFIED, groups, PureAddRemove(1)).ok());
   // Noise that 63 bits cannot hold is refused when the mechanism is made, never wrapped later.
   for (double epsilon : {1e-12, 1e-300, std::numeric_limits<double>::denorm_min()}) {
@@ -456,8 +505,8 @@ TEST(BallPartsTest, RefusesMoreResidualThanIsFree) {
   EXPECT_FALSE(Mechanism::Calibrate(proto::KNORM, odd, PureAddRemove(1)).ok());
 }
 
-// Two parts of one coordinate each against the neighbour that loses most, event {loss >= 0.9999} fixed beforehand: 2 10^5
-// draws a side see an excess of 5 % (6 standard errors); noise of 0.9 times the scale fails.
+// Two parts of one coordinate each against the neighbour that loses most, event {loss >= 0.9999} fixed beforehand: 2
+// 10^5 draws a side see an excess of 5 % (6 standard errors); noise of 0.9 times the scale fails.
 TEST(BallPartsTest, EventRatio) {
   auto groups = BallParts({1, 1});
   groups.erase(groups.begin() + 2, groups.end());

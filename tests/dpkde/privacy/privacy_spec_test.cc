@@ -57,11 +57,41 @@ TEST(PrivacySpecTest, SharesNeverAddUpToMoreThanTheWhole) {
     const PrivacySpec spec = *PrivacySpec::Pure(epsilon, Neighboring::kAddRemove);
     for (double share : {0.01, 0.1, 1.0 / 3, 0.5, 0.9999999}) {
       // In long double, where the sum of two doubles is exact.
-      EXPECT_LE(
-          static_cast<long double>(spec.WithEpsilonShare(share).epsilon()) + spec.WithEpsilonShare(1 - share).epsilon(),
-          epsilon);
+      EXPECT_LE(static_cast<long double>(spec.WithShare(share).epsilon()) + spec.WithShare(1 - share).epsilon(),
+                epsilon);
+      const PrivacySpec zcdp = *PrivacySpec::Zcdp(epsilon, Neighboring::kAddRemove);
+      EXPECT_LE(static_cast<long double>(*zcdp.WithShare(share).rho()) + *zcdp.WithShare(1 - share).rho(), epsilon);
+      // Pure noise of the one and Gaussian noise of the other.
+      const long double pure = zcdp.WithShare(share).epsilon();
+      EXPECT_LE(pure * pure / 2 + *zcdp.WithShare(1 - share).rho(), epsilon);
     }
   }
+}
+
+TEST(PrivacySpecTest, ZcdpHasARhoOfItsOwn) {
+  for (double rho : {0.0, -1.0, kInf, std::nan(""), 500001.0}) {
+    const auto status = PrivacySpec::Zcdp(rho, Neighboring::kReplace).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_NE(std::string(status.message()).find("rho must be"), std::string::npos) << status;
+  }
+  const PrivacySpec spec = *PrivacySpec::Zcdp(0.3, Neighboring::kReplace);
+  EXPECT_TRUE(spec.allows_gaussian());
+  EXPECT_FALSE(spec.delta().has_value());
+  EXPECT_NEAR(spec.epsilon(), std::sqrt(0.6), 1e-15);
+  const proto::PrivacyParameters parameters = spec.ToProto();
+  EXPECT_EQ(parameters.epsilon(), 0);
+  EXPECT_EQ(*PrivacySpec::FromProto(parameters)->rho(), 0.3);
+  proto::PrivacyParameters both = parameters;
+  both.set_epsilon(1);
+  EXPECT_FALSE(PrivacySpec::FromProto(both).ok());
+  both = parameters;
+  both.set_delta(1e-6);
+  EXPECT_FALSE(PrivacySpec::FromProto(both).ok());
+  both = parameters;
+  both.set_rho(0);
+  EXPECT_FALSE(PrivacySpec::FromProto(both).ok());
+  EXPECT_FALSE(PrivacySpec::Pure(1, Neighboring::kReplace)->allows_gaussian());
+  EXPECT_TRUE(PrivacySpec::Approximate(1, 1e-6, Neighboring::kReplace)->allows_gaussian());
 }
 
 }  // namespace
