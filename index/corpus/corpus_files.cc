@@ -1,0 +1,78 @@
+#include "dpkde/index/corpus/corpus_files.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/io/list_reader.h"
+
+namespace dpkde {
+namespace {
+
+constexpr size_t kBlockRows = 4096;
+
+absl::Status LensError(const std::string& lens, absl::string_view phrase) {
+  return absl::InvalidArgumentError(absl::StrCat(lens, ": ", phrase));
+}
+
+struct Matrix {
+  std::vector<float> values;
+  size_t rows = 0;
+  size_t columns = 0;
+};
+
+absl::StatusOr<Matrix> ReadMatrix(const std::string& path, const VectorReaderOptions& options) {
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader, VectorReader::Open(path, options));
+  Matrix matrix;
+  matrix.columns = reader->dimension();
+  // Checked against the size of the file, so no header can promise more than there is.
+  matrix.values.reserve(reader->row_count().value_or(0) * matrix.columns);
+  while (true) {
+    matrix.values.resize((matrix.rows + kBlockRows) * matrix.columns);
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows,
+                           reader->ReadRows(kBlockRows, matrix.values.data() + matrix.rows * matrix.columns));
+    matrix.rows += rows;
+    matrix.values.resize(matrix.rows * matrix.columns);
+    if (rows == 0) return matrix;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::string& lens,
+                                        const VectorReaderOptions& options) {
+  // The small file first.
+  DPKDE_ASSIGN_OR_RETURN(const IntegerTable lengths, ReadIntegers(lens));
+  if (lengths.rows > 0 && lengths.columns != 1) {
+    return LensError(lens, absl::StrCat("has ", lengths.columns, " columns instead of 1"));
+  }
+  std::vector<uint64_t> offsets = {0};
+  for (size_t i = 0; i < lengths.rows; ++i) {
+    const int64_t length = lengths.values[i];
+    if (length < 0) return LensError(lens, absl::StrCat("row ", i, ", column 0 (counting from 0): is negative"));
+    // Sums beyond any number of tokens need not be exact.
+    constexpr uint64_t kMostTokens = uint64_t{1} << 62;
+    offsets.push_back(std::min(offsets.back() + static_cast<uint64_t>(length), kMostTokens));
+  }
+  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(tokens, options));
+  if (offsets.back() != matrix.rows) {
+    return LensError(lens, absl::StrCat("its ", lengths.rows, " lengths add up to ", offsets.back(), ", but ", tokens,
+                                        " has ", matrix.rows, " rows"));
+  }
+  return TokenSets(matrix.columns, std::move(matrix.values), std::move(offsets));
+}
+
+absl::StatusOr<TokenSets> ReadSingleVectors(const std::string& path, const VectorReaderOptions& options) {
+  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(path, options));
+  std::vector<uint64_t> offsets(matrix.rows + 1);
+  std::iota(offsets.begin(), offsets.end(), uint64_t{0});
+  return TokenSets(matrix.columns, std::move(matrix.values), std::move(offsets));
+}
+
+}  // namespace dpkde
