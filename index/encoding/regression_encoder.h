@@ -1,0 +1,82 @@
+#ifndef DPKDE_INDEX_ENCODING_REGRESSION_ENCODER_H_
+#define DPKDE_INDEX_ENCODING_REGRESSION_ENCODER_H_
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/index/corpus/token_sets.h"
+#include "dpkde/index/encoding/encoder.h"
+#include "dpkde/index/encoding/matrix_product.h"
+#include "dpkde/proto/index.pb.h"
+
+namespace dpkde {
+
+// Regression encodings (after LEMUR, arXiv 2601.21853, with ridge regression in the place of training). The function
+// f_P(t) = max_{p in P} <t, p> of a token t is fitted, for each document P, by <features(t), w_P>; summed over the
+// tokens of a query this estimates the Chamfer similarity.
+//
+//   proto::EncoderSpec spec;
+//   spec.mutable_regression();  // defaults: 4,096 features, 12,000 anchors, 1,024-d
+//   absl::StatusOr<std::unique_ptr<const RegressionEncoder>> encoder = RegressionEncoder::Train(spec, sample, pool);
+//
+// Features are random: max(0, <direction, t - mean>), t itself, and 1. w_P minimises the squared error over the
+// anchors, weighted tokens of a public sample, plus a ridge. With Phi the anchors' features and L the Cholesky factor
+// of Phi^T Phi
+// + ridge, the query's vector is R V L^-1 (sum of features) and the document's R V L^-1 Phi^T (f_P(anchors)) less that
+// of the mean document, which is the same for all documents and so changes no ranking: a score estimates the similarity
+// but for a constant of the query. In the metric of L the mean squared error over anchors is the plain distance of
+// vectors, so the coordinates to keep are the principal ones V of the sample's documents; R is a random rotation
+// (Layout).
+//
+// A document without tokens has the zero vector, as if it were the mean one.
+//
+// The anchors, V L^-1 and the mean are stored, so documents can be added at any time, to other documents' vectors they
+// make no difference. Vectors' bits are the same on every CPU and for every batch (matrix_product.h, maxsim.h); those
+// of a newly trained encoder are not (LAPACK), and are why all of it is stored.
+//
+// Cost for m features, A anchors, rank r, token dimension d. Training: A m^2 + m^3 / 3 + 10,000 m r multiply-adds or
+// so, and about 12 (A + m) m bytes for a while: with the defaults and d = 100 about a minute of one core, 2 GB. A
+// query: m (d n + r). A document: A (d n + r) for n tokens. Stored: 4 (r m + m d + A d) bytes, 23 MB with the defaults;
+// the operator of documents, 4 A r bytes, is made when the first document is encoded.
+class RegressionEncoder : public Encoder {
+ public:
+  // `sample`: token sets of the corpus, or like it. token_dimension may be 0, and is then the sample's.
+  // kInvalidArgument: a field out of range, a sample without tokens, or a token that is not finite.
+  static absl::StatusOr<std::unique_ptr<const RegressionEncoder>> Train(const proto::EncoderSpec& spec,
+                                                                        TokenSetsView sample, ThreadPool& pool);
+
+  // From what was stored; kInvalidArgument if sizes do not fit.
+  static absl::StatusOr<std::unique_ptr<const RegressionEncoder>> FromStored(const proto::StoredEncoder& stored);
+
+  absl::Status EncodeQueries(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const override;
+  absl::Status EncodeDocuments(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const override;
+  std::string Serialize() const override;
+
+ private:
+  // As in StoredRegression.
+  struct Matrices {
+    std::vector<float> mean, directions, query_operator, anchors, anchor_weights, offset;
+  };
+
+  RegressionEncoder(proto::EncoderSpec spec, Matrices matrices);
+
+  proto::StoredEncoder ToStored() const;
+  // rank x anchors.
+  const PackedMatrix& DocumentOperator(ThreadPool& pool) const;
+
+  const Matrices matrices_;
+  PackedMatrix directions_, query_operator_;
+  mutable std::once_flag document_operator_made_;
+  mutable PackedMatrix document_operator_;
+};
+
+}  // namespace dpkde
+
+#endif  // DPKDE_INDEX_ENCODING_REGRESSION_ENCODER_H_
