@@ -70,7 +70,8 @@ ABSL_FLAG(
     "outside are moved to the sphere. Designs that need a box use the ball's bounding box.");
 ABSL_FLAG(std::string, domain_center, "",
           "Center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
-ABSL_FLAG(std::string, design, "auto", "auto, spline_grid, lattice, axis, slice, moments, monte_carlo or orthogonal.");
+ABSL_FLAG(std::string, design, "auto",
+          "auto, spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or hadamard.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
@@ -325,7 +326,8 @@ absl::StatusOr<Settings> ParseFlags() {
 
   const std::string design = absl::GetFlag(FLAGS_design);
   DPKDE_RETURN_IF_ERROR(CheckChoice(
-      "design", design, {"auto", "spline_grid", "lattice", "axis", "slice", "moments", "monte_carlo", "orthogonal"}));
+      "design", design,
+      {"auto", "spline_grid", "lattice", "axis", "slice", "moments", "monte_carlo", "orthogonal", "hadamard"}));
   if (design != "auto") settings.design = design;
   const std::string mechanism = absl::GetFlag(FLAGS_mechanism);
   DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "knorm", "gaussian"}));
@@ -335,8 +337,8 @@ absl::StatusOr<Settings> ParseFlags() {
                                                 : proto::GAUSSIAN;
   if (absl::GetFlag(FLAGS_features).has_value()) {
     DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--features", *absl::GetFlag(FLAGS_features), 1, 1 << 20)));
-    if (design != "monte_carlo" && design != "orthogonal") {
-      return UsageError("--features needs --design=monte_carlo or --design=orthogonal");
+    if (design != "monte_carlo" && design != "orthogonal" && design != "hadamard") {
+      return UsageError("--features needs --design=monte_carlo, --design=orthogonal or --design=hadamard");
     }
   }
   if (absl::GetFlag(FLAGS_ledger).empty() != absl::GetFlag(FLAGS_dataset).empty()) {

@@ -39,6 +39,7 @@ std::string DesignName(const proto::DesignSpec& spec) {
     case proto::DesignSpec::kLattice:
       return "lattice";
     case proto::DesignSpec::kMonteCarlo:
+      if (spec.monte_carlo().hadamard()) return "hadamard";
       return spec.monte_carlo().orthogonal() ? "orthogonal" : "monte_carlo";
     case proto::DesignSpec::kSplineGrid:
       return "spline_grid";

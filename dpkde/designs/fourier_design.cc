@@ -40,9 +40,10 @@ constexpr size_t kLargestEnumeration = size_t{1} << 22;
 struct FourierParameters {
   size_t dimension = 0;
   absl::optional<Domain> domain;
-  std::vector<float> turns;          // frequencies x dimension, in turns a unit
-  std::vector<double> coefficients;  // c_k
-  double count_coefficient = 0;      // c_0
+  std::vector<float> turns;                         // frequencies x dimension, in turns a unit
+  absl::optional<StructuredDirections> structured;  // instead of turns
+  std::vector<double> coefficients;                 // c_k
+  double count_coefficient = 0;                     // c_0
   bool random = false;
   double sup_error = 0;           // deterministic designs
   double dropped_square_sum = 0;  // sum of c_k^2 over the dropped ones
@@ -58,22 +59,62 @@ std::vector<CoordinateGroup> FourierGroups(absl::Span<const double> coefficients
   return groups;
 }
 
+// Frequencies, written out or as products of Hadamard matrices, and the kernels over them.
+class Frequencies {
+ public:
+  FrequencyPanels panels;
+  absl::optional<StructuredDirections> structured;
+
+  size_t padded() const { return structured.has_value() ? structured->padded() : panels.padded(); }
+  size_t Column(size_t k) const { return structured.has_value() ? k : panels.column_of[k]; }
+
+  void Accumulate(MatrixView rows, int64_t* cos_sums, int64_t* sin_sums) const {
+    if (!structured.has_value()) return AccumulateFourier(panels, rows, cos_sums, sin_sums);
+    ForBlocks(rows, [&](size_t, MatrixView phases) { AccumulatePhases(phases, 1, cos_sums, sin_sums); });
+  }
+
+  void Evaluate(MatrixView queries, const double* cos_weights, const double* sin_weights, double* sums,
+                double* square_sums) const {
+    if (!structured.has_value()) {
+      return EvaluateFourier(panels, queries, cos_weights, sin_weights, sums, square_sums);
+    }
+    std::fill(sums, sums + queries.rows, 0.0);
+    std::fill(square_sums, square_sums + queries.rows, 0.0);
+    ForBlocks(queries, [&](size_t begin, MatrixView phases) {
+      EvaluatePhases(phases, 1, cos_weights, sin_weights, sums + begin, square_sums + begin);
+    });
+  }
+
+ private:
+  template <typename Body>
+  void ForBlocks(MatrixView rows, const Body& body) const {
+    constexpr size_t kRows = 48;
+    std::vector<float> phases(std::min(rows.rows, kRows) * padded());
+    for (size_t begin = 0; begin < rows.rows; begin += kRows) {
+      const MatrixView part = rows.Slice(begin, std::min(begin + kRows, rows.rows));
+      structured->Products(part, phases.data());
+      body(begin, {phases.data(), part.rows, padded()});
+    }
+  }
+};
+
 class FourierFunction final : public ReleasedFunction {
  public:
-  FourierFunction(const FrequencyPanels* panels, std::vector<float> center, bool random)
-      : panels_(panels),
+  FourierFunction(const Frequencies* frequencies, size_t count, std::vector<float> center, bool random)
+      : frequencies_(frequencies),
+        count_(count),
         center_(std::move(center)),
         random_(random),
-        cos_weights_(panels->padded()),
-        sin_weights_(panels->padded()) {}
+        cos_weights_(frequencies->padded()),
+        sin_weights_(frequencies->padded()) {}
 
   void Evaluate(MatrixView queries, absl::Span<Answer> answers) const override {
     std::vector<float> centered(queries.rows * queries.columns);
     for (size_t i = 0; i < centered.size(); ++i) centered[i] = queries.data[i] - center_[i % queries.columns];
     std::vector<double> sums(queries.rows), squares(queries.rows);
-    EvaluateFourier(*panels_, {centered.data(), queries.rows, queries.columns}, cos_weights_.data(),
-                    sin_weights_.data(), sums.data(), squares.data());
-    const double m = panels_->frequencies;
+    frequencies_->Evaluate({centered.data(), queries.rows, queries.columns}, cos_weights_.data(), sin_weights_.data(),
+                           sums.data(), squares.data());
+    const double m = count_;
     for (size_t i = 0; i < queries.rows; ++i) {
       Answer& answer = answers[i];
       answer.sum = count_part_ + sums[i];
@@ -91,7 +132,8 @@ class FourierFunction final : public ReleasedFunction {
  private:
   friend class FourierDesign;
 
-  const FrequencyPanels* panels_;
+  const Frequencies* frequencies_;
+  size_t count_;  // of frequencies
   std::vector<float> center_;
   bool random_;
   std::vector<double> cos_weights_;
@@ -111,15 +153,20 @@ class FourierDesign final : public Design {
     if (parameters_.domain.has_value()) {
       const Domain& domain = *parameters_.domain;
       for (size_t i = 0; i < d; ++i) center_[i] = static_cast<float>(domain.center(i));
-      for (size_t k = 0; k < m; ++k) wide[k] = domain.Reach(&parameters_.turns[k * d]) > kNarrowTurns;
+      if (!parameters_.structured.has_value()) {
+        for (size_t k = 0; k < m; ++k) wide[k] = domain.Reach(&parameters_.turns[k * d]) > kNarrowTurns;
+      }
     }
-    panels_ = MakeFrequencyPanels(parameters_.turns, d, wide);
-
+    if (parameters_.structured.has_value()) {
+      frequencies_.structured = std::move(parameters_.structured);
+    } else {
+      frequencies_.panels = MakeFrequencyPanels(parameters_.turns, d, wide);
+    }
     groups_ = FourierGroups(parameters_.coefficients, parameters_.count_coefficient);
   }
 
   size_t dimension() const override { return parameters_.dimension; }
-  size_t count_coordinate() const override { return 2 * panels_.frequencies; }
+  size_t count_coordinate() const override { return 2 * num_frequencies(); }
   const proto::DesignSpec& spec() const override { return parameters_.spec; }
   const std::vector<CoordinateGroup>& groups() const override { return groups_; }
   QueryRegion query_region() const override {
@@ -129,9 +176,9 @@ class FourierDesign final : public Design {
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
     constexpr size_t kBlockRows = 192;
     const size_t d = dimension();
-    const size_t m = panels_.frequencies;
+    const size_t m = num_frequencies();
     std::vector<float> block(std::min(rows.rows, kBlockRows) * d);
-    std::vector<int64_t> cos_sums(panels_.padded()), sin_sums(panels_.padded());
+    std::vector<int64_t> cos_sums(frequencies_.padded()), sin_sums(frequencies_.padded());
     for (size_t begin = 0; begin < rows.rows; begin += kBlockRows) {
       const MatrixView part = rows.Slice(begin, std::min(begin + kBlockRows, rows.rows));
       for (size_t r = 0; r < part.rows; ++r) {
@@ -143,24 +190,24 @@ class FourierDesign final : public Design {
         }
         for (size_t i = 0; i < d; ++i) out[i] = x[i] - center_[i];
       }
-      AccumulateFourier(panels_, {block.data(), part.rows, d}, cos_sums.data(), sin_sums.data());
+      frequencies_.Accumulate({block.data(), part.rows, d}, cos_sums.data(), sin_sums.data());
     }
     for (size_t k = 0; k < m; ++k) {
-      sums[k] += cos_sums[panels_.column_of[k]];
-      sums[m + k] += sin_sums[panels_.column_of[k]];
+      sums[k] += cos_sums[frequencies_.Column(k)];
+      sums[m + k] += sin_sums[frequencies_.Column(k)];
     }
     sums[count_coordinate()] += static_cast<int64_t>(rows.rows) * kGridUnit;
   }
 
   std::unique_ptr<ReleasedFunction> MakeReleasedFunction(absl::Span<const int64_t> values,
                                                          absl::Span<const double> variances) const override {
-    const size_t m = panels_.frequencies;
+    const size_t m = num_frequencies();
     const double unit = kGridUnit;
-    auto function = std::make_unique<FourierFunction>(&panels_, center_, parameters_.random);
+    auto function = std::make_unique<FourierFunction>(&frequencies_, m, center_, parameters_.random);
     for (size_t k = 0; k < m; ++k) {
       const double c = parameters_.coefficients[k] / unit;
-      function->cos_weights_[panels_.column_of[k]] = c * values[k];
-      function->sin_weights_[panels_.column_of[k]] = c * values[m + k];
+      function->cos_weights_[frequencies_.Column(k)] = c * values[k];
+      function->sin_weights_[frequencies_.Column(k)] = c * values[m + k];
       function->noise_variance_ += c * c * variances[k];
     }
     const double c0 = parameters_.count_coefficient / unit;
@@ -176,16 +223,18 @@ class FourierDesign final : public Design {
   }
 
   double PredictedApproximationError(double n, double expected_similarity) const override {
-    const double m = panels_.frequencies;
+    const double m = num_frequencies();
     if (parameters_.random) return MonteCarloApproximationError(n, expected_similarity, m);
     // Lattice: over queries uniform on the torus, the dropped terms have mean square sum c_k^2 |C_k|^2 / 2, |C_k| <= n.
     return n * std::sqrt(parameters_.dropped_square_sum / 2);
   }
 
  private:
+  size_t num_frequencies() const { return parameters_.coefficients.size(); }
+
   FourierParameters parameters_;
   std::vector<float> center_;
-  FrequencyPanels panels_;
+  Frequencies frequencies_;
   std::vector<CoordinateGroup> groups_;
 };
 
@@ -438,6 +487,24 @@ std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const
   return turns;
 }
 
+// Lengths of the frequencies of structured directions, in turns, as scales for StructuredDirections. Chi-distributed
+// with as many degrees as the directions have coordinates, times the mixture's scale: <omega, x> is as with normal
+// vectors.
+std::vector<float> DrawLengths(const Similarity& similarity, size_t d, const absl::optional<Domain>& domain,
+                               const proto::MonteCarloSpec& spec) {
+  const double unit = 1 / (kTwoPi * similarity.bandwidth());
+  const double reach = domain.has_value() ? domain->radius() : 0;
+  std::vector<float> lengths(spec.features());
+  for (size_t k = 0; k < lengths.size(); ++k) {
+    boost::random::mt19937_64 engine = PublicStream(spec.public_seed(), similarity.name() + " hadamard lengths", k);
+    boost::random::gamma_distribution<double> half_chi_square(StructuredDirections::EmbeddingDimension(d) / 2.0);
+    do {
+      lengths[k] = static_cast<float>(unit * MixtureScale(similarity, engine) * std::sqrt(2 * half_chi_square(engine)));
+    } while (!(lengths[k] * reach <= kLargestTurns));
+  }
+  return lengths;
+}
+
 // Whether frequencies are so unbounded that phases need the domain to tell how precise they must be.
 bool HasHeavyTailedFrequencies(const Similarity& similarity) {
   switch (similarity.kind()) {
@@ -467,7 +534,10 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
                                                              const proto::MonteCarloSpec& spec) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("features", spec.features(), 1, 1 << 20));
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", dimension, 1, 65536));
-  DPKDE_RETURN_IF_ERROR(CheckInRange("features times dimension", spec.features() * dimension, 1, kMostFrequencyValues));
+  // Frequencies of structured directions are not written out.
+  if (!spec.hadamard())
+    DPKDE_RETURN_IF_ERROR(
+        CheckInRange("features times dimension", spec.features() * dimension, 1, kMostFrequencyValues));
   if (spec.scheme_version() != 0 && spec.scheme_version() != kPublicRandomScheme) {
     return absl::FailedPreconditionError(absl::StrCat("frequencies are drawn by scheme ", spec.scheme_version(),
                                                       "; this program draws by scheme ", kPublicRandomScheme));
@@ -484,22 +554,40 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
     return absl::InvalidArgumentError(
         absl::StrCat("Monte-Carlo frequencies of ", similarity.name(), " are unbounded and need a domain"));
   }
-  if (spec.orthogonal() && !similarity.is_euclidean()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "orthogonal frequencies need a similarity of Euclidean distance, which ", similarity.name(), " is not"));
+  if ((spec.orthogonal() || spec.hadamard()) && !similarity.is_euclidean()) {
+    return absl::InvalidArgumentError(absl::StrCat(spec.hadamard() ? "hadamard" : "orthogonal",
+                                                   " frequencies need a similarity of Euclidean distance, which ",
+                                                   similarity.name(), " is not"));
+  }
+  if (spec.hadamard() && spec.orthogonal()) {
+    return absl::InvalidArgumentError("hadamard frequencies are orthogonal already");
+  }
+  if (spec.hadamard()) {
+    DPKDE_RETURN_IF_ERROR(
+        CheckInRange("dimension of hadamard frequencies", dimension, StructuredDirections::kLeastDimension, 65536));
   }
   FourierParameters parameters;
   parameters.dimension = dimension;
   parameters.domain = domain;
   parameters.random = true;
-  parameters.turns = DrawFrequencies(similarity, dimension, domain, spec);
   parameters.coefficients.assign(spec.features(), 1.0 / spec.features());
+  Sha256Digest digest;
+  if (spec.hadamard()) {
+    const std::vector<float> lengths = DrawLengths(similarity, dimension, domain, spec);
+    parameters.structured.emplace(dimension, lengths, spec.public_seed(), "hadamard directions");
+    const std::vector<uint8_t>& signs = parameters.structured->signs();
+    digest = Sha256(absl::StrCat(
+        absl::string_view(reinterpret_cast<const char*>(lengths.data()), lengths.size() * sizeof(lengths[0])),
+        absl::string_view(reinterpret_cast<const char*>(signs.data()), signs.size())));
+  } else {
+    parameters.turns = DrawFrequencies(similarity, dimension, domain, spec);
+    digest = Sha256({reinterpret_cast<const char*>(parameters.turns.data()),
+                     parameters.turns.size() * sizeof(parameters.turns[0])});
+  }
 
   proto::MonteCarloSpec& complete = *parameters.spec.mutable_monte_carlo();
   complete = spec;
   complete.set_scheme_version(kPublicRandomScheme);
-  const Sha256Digest digest = Sha256(
-      {reinterpret_cast<const char*>(parameters.turns.data()), parameters.turns.size() * sizeof(parameters.turns[0])});
   complete.set_fingerprint(digest.data(), digest.size());
   if (!spec.fingerprint().empty() && spec.fingerprint() != complete.fingerprint()) {
     return absl::FailedPreconditionError(

@@ -28,6 +28,7 @@ constexpr uint32_t kMostHarmonics = 16384;
 constexpr uint32_t kMostSlicePairs = 16384;
 constexpr uint32_t kFewestFeatures = 32;
 constexpr uint32_t kMostFeatures = 4096;
+constexpr uint32_t kMostHadamardFeatures = 16384;
 
 class Planner {
  public:
@@ -61,6 +62,7 @@ class Planner {
     Consider("axis", &Planner::AddAxes);
     Consider("slice", &Planner::AddSlices);
     Consider("moments", &Planner::AddMoments);
+    Consider("hadamard", &Planner::AddHadamard);
     Consider("orthogonal", &Planner::AddOrthogonal);
     Consider("monte_carlo", &Planner::AddMonteCarlo);
     if (result_.candidates.empty()) {
@@ -188,23 +190,35 @@ class Planner {
     return added ? absl::OkStatus() : last;
   }
 
-  absl::Status AddOrthogonal() { return AddRandom(true); }
-  absl::Status AddMonteCarlo() { return AddRandom(false); }
-
-  absl::Status AddRandom(bool orthogonal) {
-    uint32_t features = inputs_.features.value_or(kFewestFeatures);
-    const uint32_t most = inputs_.features.value_or(kMostFeatures);
-    // One feature, to hear from the design whether its conditions hold.
+  absl::Status AddHadamard() {
     proto::DesignSpec spec;
-    spec.mutable_monte_carlo()->set_features(1);
-    spec.mutable_monte_carlo()->set_orthogonal(orthogonal);
-    spec.mutable_monte_carlo()->set_public_seed(inputs_.public_seed);
-    if (!orthogonal || inputs_.dimension <= kLargestOrthogonalDimension) {
-      DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
-    } else {
+    spec.mutable_monte_carlo()->set_hadamard(true);
+    return AddRandom(std::move(spec), kMostHadamardFeatures);
+  }
+
+  absl::Status AddOrthogonal() {
+    if (inputs_.dimension > kLargestOrthogonalDimension) {
       return absl::InvalidArgumentError(
           absl::StrCat("drawing it takes too long above ", kLargestOrthogonalDimension, " dimensions"));
     }
+    proto::DesignSpec spec;
+    spec.mutable_monte_carlo()->set_orthogonal(true);
+    return AddRandom(std::move(spec), kMostFeatures);
+  }
+
+  absl::Status AddMonteCarlo() {
+    proto::DesignSpec spec;
+    spec.mutable_monte_carlo();
+    return AddRandom(std::move(spec), kMostFeatures);
+  }
+
+  absl::Status AddRandom(proto::DesignSpec spec, uint32_t most) {
+    uint32_t features = inputs_.features.value_or(kFewestFeatures);
+    most = inputs_.features.value_or(most);
+    // One feature, to hear from the design whether its conditions hold.
+    spec.mutable_monte_carlo()->set_features(1);
+    spec.mutable_monte_carlo()->set_public_seed(inputs_.public_seed);
+    DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
     for (; features <= most; features *= 2) {
       spec.mutable_monte_carlo()->set_features(features);
       DPKDE_RETURN_IF_ERROR(Add(spec, MonteCarloGroups(features),

@@ -65,7 +65,7 @@ struct PlanResult {
 //
 // Sizes considered: axis harmonics 2^2 .. 2^14; slices of 4, 8, .. directions and 1, 3, 7, .. harmonics, up to 2^14
 // pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths and three ridges; 2^5 to 2^12
-// Monte-Carlo features (more only if asked for: records cost time in proportion).
+// Monte-Carlo features, 2^14 hadamard ones (more only if asked for: records cost time in proportion).
 //
 // kInvalidArgument if nothing is admissible, with the reasons. No privacy effect: reads public values only.
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);

@@ -11,6 +11,7 @@
 #include <boost/random/normal_distribution.hpp>
 #include <vector>
 
+#include "dpkde/designs/directions.h"
 #include "dpkde/designs/fourier_kernel.h"
 
 extern "C" void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
@@ -100,12 +101,46 @@ void BM_Evaluate(benchmark::State& state) {
   SetItems(state, problem);
 }
 
+// The phases of as many frequencies by products of Hadamard matrices; items count as if they were written out.
+void BM_StructuredPhases(benchmark::State& state) {
+  const Problem problem = MakeProblem(state);
+  const StructuredDirections directions(problem.dimension, std::vector<float>(problem.frequencies, 1.0f), 1,
+                                        "benchmark");
+  std::vector<float> out(kRows * directions.padded());
+  for (auto _ : state) {
+    directions.Products({problem.rows.data(), kRows, problem.dimension}, out.data());
+    benchmark::DoNotOptimize(out.data());
+  }
+  SetItems(state, problem);
+}
+
+void BM_StructuredAccumulate(benchmark::State& state) {
+  const Problem problem = MakeProblem(state);
+  const StructuredDirections directions(problem.dimension, std::vector<float>(problem.frequencies, 1.0f), 1,
+                                        "benchmark");
+  std::vector<float> out(48 * directions.padded());
+  std::vector<int64_t> cos_sums(directions.padded()), sin_sums(directions.padded());
+  const MatrixView rows{problem.rows.data(), kRows, problem.dimension};
+  for (auto _ : state) {
+    for (size_t begin = 0; begin < kRows; begin += 48) {
+      const MatrixView part = rows.Slice(begin, std::min(begin + 48, kRows));
+      directions.Products(part, out.data());
+      AccumulatePhases({out.data(), part.rows, directions.padded()}, 1, cos_sums.data(), sin_sums.data());
+    }
+    benchmark::DoNotOptimize(cos_sums.data());
+  }
+  SetItems(state, problem);
+}
+
 // {dimension, frequencies}
 #define DPKDE_SHAPES Args({2, 4096})->Args({16, 2048})->Args({64, 2048})->Args({128, 2048})->Args({784, 2048})
 BENCHMARK(BM_Sgemm)->DPKDE_SHAPES;
 BENCHMARK(BM_Phases)->DPKDE_SHAPES;
 BENCHMARK(BM_Accumulate)->DPKDE_SHAPES;
 BENCHMARK(BM_Evaluate)->DPKDE_SHAPES;
+#define DPKDE_LARGE_SHAPES Args({64, 2048})->Args({128, 2048})->Args({784, 2048})->Args({4096, 4096})
+BENCHMARK(BM_StructuredPhases)->DPKDE_LARGE_SHAPES;
+BENCHMARK(BM_StructuredAccumulate)->DPKDE_LARGE_SHAPES;
 
 }  // namespace
 }  // namespace dpkde

@@ -67,6 +67,12 @@ inline proto::DesignSpec MonteCarloDesign(uint32_t features, bool orthogonal = f
   return spec;
 }
 
+inline proto::DesignSpec HadamardDesign(uint32_t features, uint64_t seed = 1) {
+  proto::DesignSpec spec = MonteCarloDesign(features, false, seed);
+  spec.mutable_monte_carlo()->set_hadamard(true);
+  return spec;
+}
+
 inline proto::DesignSpec SplineGridDesign(std::vector<uint32_t> cells, double ridge = 1e-6) {
   proto::DesignSpec spec;
   *spec.mutable_spline_grid()->mutable_cells() = {cells.begin(), cells.end()};

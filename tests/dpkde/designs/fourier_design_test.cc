@@ -103,6 +103,68 @@ TEST(MonteCarloTest, EveryKernelIsUnbiasedOverSeeds) {
   }
 }
 
+TEST(MonteCarloTest, HadamardFrequenciesAreUnbiasedOverSeeds) {
+  // A difference along one axis, the worst for structured directions; and a general one, in dimensions that are padded.
+  const Points x = UniformPoints(1, 64, -0.2, 0.2, 5);
+  const Points y = [&] {
+    Points moved = x;
+    moved.values[3] += 1;
+    return moved;
+  }();
+  const Points padded_x = UniformPoints(1, 70, -0.2, 0.2, 5), padded_y = UniformPoints(1, 70, -0.2, 0.2, 6);
+  using Spec = proto::SimilaritySpec;
+  for (const Similarity& similarity :
+       {Gaussian(0.8), MakeSimilarity(Spec::EXPONENTIAL, 0.8), MakeSimilarity(Spec::CAUCHY, 0.8)}) {
+    for (const auto& [from, to] : {std::make_pair(&x, &y), std::make_pair(&padded_x, &padded_y)}) {
+      double sum = 0, squares = 0;
+      constexpr int kSeeds = 300;
+      for (int seed = 0; seed < kSeeds; ++seed) {
+        const auto design = MakeMonteCarloDesign(similarity, from->columns, Cube(from->columns, -2, 2),
+                                                 HadamardDesign(64, seed).monte_carlo());
+        ASSERT_TRUE(design.ok()) << design.status();
+        const double value = Feature(**design, from->view(), to->view());
+        sum += value;
+        squares += value * value;
+      }
+      const double mean = sum / kSeeds;
+      const double error = std::sqrt((squares / kSeeds - mean * mean) / kSeeds);
+      EXPECT_NEAR(mean, similarity.Evaluate(from->view().row(0), to->view().row(0)), 5 * error) << similarity.name();
+      EXPECT_LE(5 * error, 0.03);
+    }
+  }
+}
+
+TEST(MonteCarloTest, HadamardErrorsAreAsPredicted) {
+  const Points points = UniformPoints(200, 100, -1, 1, 5), queries = UniformPoints(50, 100, -1, 1, 6);
+  const Similarity similarity = Gaussian(5);
+  double square = 0, mean_similarity = 0;
+  for (size_t i = 0; i < 200; ++i) {
+    for (size_t j = 0; j < 200; ++j) {
+      mean_similarity += similarity.Evaluate(points.view().row(i), points.view().row(j)) / 40000;
+    }
+  }
+  constexpr int kSeeds = 20;
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    const auto design =
+        MakeMonteCarloDesign(similarity, 100, Cube(100, -1, 1), HadamardDesign(512, seed).monte_carlo());
+    std::vector<int64_t> sums((*design)->num_coordinates());
+    (*design)->Accumulate(points.view(), absl::MakeSpan(sums));
+    std::vector<Answer> answers(50);
+    (*design)
+        ->MakeReleasedFunction(sums, std::vector<double>((*design)->groups().size()))
+        ->Evaluate(queries.view(), absl::MakeSpan(answers));
+    for (size_t q = 0; q < 50; ++q) {
+      double exact = 0;
+      for (size_t i = 0; i < 200; ++i) exact += similarity.Evaluate(points.view().row(i), queries.view().row(q));
+      square += std::pow(answers[q].sum - exact, 2) / 50 / kSeeds;
+    }
+  }
+  const double ratio = std::sqrt(square) / MonteCarloApproximationError(200, mean_similarity, 512);
+  std::printf("hadamard error / predicted %.3f\n", ratio);
+  EXPECT_LE(ratio, 1.2);
+  EXPECT_GE(ratio, 0.05);
+}
+
 TEST(MonteCarloTest, OrthogonalFrequenciesHaveLessVariance) {
   const Points x = UniformPoints(1, 8, -0.3, 0.3, 5), y = UniformPoints(1, 8, -0.3, 0.3, 6);
   double variance[2] = {0, 0};
@@ -130,6 +192,19 @@ TEST(MonteCarloTest, FrequenciesOfASeedAreFixedForEver) {
   EXPECT_EQ(fingerprint(Laplacian(1.5), false), "5b179953ca9642acd11ba6acd319869fc7fd09e5df0d0b9a4e42004d2906c463");
 }
 
+TEST(MonteCarloTest, HadamardFrequenciesOfASeedAreFixedForEver) {
+  const auto design =
+      MakeMonteCarloDesign(Gaussian(1.5), 70, Cube(70, -1, 1), HadamardDesign(137, 20240501).monte_carlo());
+  EXPECT_EQ(absl::BytesToHexString((*design)->spec().monte_carlo().fingerprint()),
+            "282e2adb659c0e373e36b822134d15ad4e4bee352574bf840c42dfc804e61fd8");
+  // A file's other fingerprint is refused.
+  proto::MonteCarloSpec spec = (*design)->spec().monte_carlo();
+  EXPECT_TRUE(MakeMonteCarloDesign(Gaussian(1.5), 70, Cube(70, -1, 1), spec).ok());
+  spec.set_public_seed(1);
+  EXPECT_EQ(MakeMonteCarloDesign(Gaussian(1.5), 70, Cube(70, -1, 1), spec).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
 TEST(MonteCarloTest, RefusesOtherFrequenciesAndOtherSchemes) {
   proto::MonteCarloSpec spec = MonteCarloDesign(8).monte_carlo();
   const auto design = MakeMonteCarloDesign(Gaussian(1), 2, absl::nullopt, spec);
@@ -150,6 +225,11 @@ TEST(MonteCarloTest, RefusesWhatItCannotDo) {
   EXPECT_FALSE(MakeMonteCarloDesign(Gaussian(1), 3, Cube(2, 0, 1), MonteCarloDesign(1).monte_carlo()).ok());
   EXPECT_FALSE(MakeMonteCarloDesign(Laplacian(1), 2, absl::nullopt, MonteCarloDesign(1).monte_carlo()).ok());
   EXPECT_FALSE(MakeMonteCarloDesign(Laplacian(1), 2, Cube(2, 0, 1), MonteCarloDesign(1, true).monte_carlo()).ok());
+  EXPECT_FALSE(MakeMonteCarloDesign(Gaussian(1), 63, absl::nullopt, HadamardDesign(1).monte_carlo()).ok());
+  EXPECT_FALSE(MakeMonteCarloDesign(Laplacian(1), 64, Cube(64, 0, 1), HadamardDesign(1).monte_carlo()).ok());
+  proto::MonteCarloSpec both = HadamardDesign(1).monte_carlo();
+  both.set_orthogonal(true);
+  EXPECT_FALSE(MakeMonteCarloDesign(Gaussian(1), 64, absl::nullopt, both).ok());
 }
 
 // Cauchy frequencies have no bound; phases of thousands of turns must still be right.

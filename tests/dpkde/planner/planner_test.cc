@@ -30,7 +30,16 @@ TEST(PlannerTest, ChoosesFrequenciesInManyDimensions) {
   const auto plan = Plan(inputs);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(DesignName(plan->candidates[0].design), "orthogonal");
-  EXPECT_EQ(plan->exclusions.size(), 5u);  // grid, lattice, axis, slice, moments
+  EXPECT_EQ(plan->exclusions.size(), 6u);  // grid, lattice, axis, slice, moments, hadamard
+}
+
+TEST(PlannerTest, ChoosesStructuredFrequenciesFromSixtyFourDimensions) {
+  PlanInputs inputs{Gaussian(4), 64, Cube(64, 0, 1), ApproximateAddRemove(1, 1e-6)};
+  inputs.public_n = 20000;
+  const auto plan = Plan(inputs);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(DesignName(plan->candidates[0].design), "hadamard");
+  EXPECT_EQ(plan->candidates[0].design.monte_carlo().features(), 16384u);
 }
 
 TEST(PlannerTest, ChoosesByWhatTheSimilarityIs) {
