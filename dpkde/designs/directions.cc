@@ -9,38 +9,31 @@
 namespace dpkde {
 namespace {
 
-// In place, the unnormalised Hadamard transform of `lanes` rows at once: values[i * kLanes + lane].
-template <size_t kLanes>
-void Transform(float* __restrict values, size_t size) {
+// One coordinate of as many rows as are transformed together: GCC's and Clang's vectors add element by element.
+constexpr size_t kLanes = 8;
+using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
+
+// In place, the unnormalised Hadamard transform.
+void Transform(Lanes* values, size_t size) {
   size_t half = 1;
   // Two steps a pass, which halves the traffic to memory.
   for (; half * 4 <= size; half *= 4) {
     for (size_t begin = 0; begin < size; begin += 4 * half) {
       for (size_t i = begin; i < begin + half; ++i) {
-        float* a = values + i * kLanes;
-        float* b = a + half * kLanes;
-        float* c = b + half * kLanes;
-        float* d = c + half * kLanes;
-        for (size_t lane = 0; lane < kLanes; ++lane) {
-          const float ab = a[lane] + b[lane], a_b = a[lane] - b[lane];
-          const float cd = c[lane] + d[lane], c_d = c[lane] - d[lane];
-          a[lane] = ab + cd;
-          b[lane] = a_b + c_d;
-          c[lane] = ab - cd;
-          d[lane] = a_b - c_d;
-        }
+        const Lanes a = values[i], b = values[i + half], c = values[i + 2 * half], d = values[i + 3 * half];
+        const Lanes ab = a + b, a_b = a - b, cd = c + d, c_d = c - d;
+        values[i] = ab + cd;
+        values[i + half] = a_b + c_d;
+        values[i + 2 * half] = ab - cd;
+        values[i + 3 * half] = a_b - c_d;
       }
     }
   }
   if (half < size) {
     for (size_t i = 0; i < half; ++i) {
-      float* a = values + i * kLanes;
-      float* b = a + half * kLanes;
-      for (size_t lane = 0; lane < kLanes; ++lane) {
-        const float sum = a[lane] + b[lane];
-        b[lane] = a[lane] - b[lane];
-        a[lane] = sum;
-      }
+      const Lanes a = values[i], b = values[i + half];
+      values[i] = a + b;
+      values[i + half] = a - b;
     }
   }
 }
@@ -97,29 +90,26 @@ StructuredDirections::StructuredDirections(size_t dimension, absl::Span<const fl
 }
 
 void StructuredDirections::Products(MatrixView rows, float* out) const {
-  std::vector<float> values(size_ * kLanes), input(size_ * kLanes);
+  std::vector<Lanes> values(size_), input(size_);
   for (size_t begin = 0; begin < rows.rows; begin += kLanes) {
     const size_t count = std::min(kLanes, rows.rows - begin);
-    std::fill(input.begin(), input.end(), 0.0f);
     for (size_t lane = 0; lane < count; ++lane) {
       const float* x = rows.row(begin + lane).data();
-      for (size_t i = 0; i < dimension_; ++i) input[i * kLanes + lane] = x[i];
+      for (size_t i = 0; i < dimension_; ++i) input[i][lane] = x[i];
     }
     for (size_t first = 0; first < scales_.size(); first += size_) {
       const float* signs = &signs_[3 * first];
-      for (int step = 0; step < 3; ++step) {
-        const float* from = step == 0 ? input.data() : values.data();
-        for (size_t i = 0; i < size_; ++i) {
-          for (size_t lane = 0; lane < kLanes; ++lane) {
-            values[i * kLanes + lane] = signs[step * size_ + i] * from[i * kLanes + lane];
-          }
-        }
-        Transform<kLanes>(values.data(), size_);
+      for (size_t i = 0; i < size_; ++i) values[i] = signs[i] * input[i];
+      Transform(values.data(), size_);
+      for (int step = 1; step < 3; ++step) {
+        for (size_t i = 0; i < size_; ++i) values[i] *= signs[step * size_ + i];
+        Transform(values.data(), size_);
       }
       const size_t end = std::min(first + size_, scales_.size());
+      for (size_t j = first; j < end; ++j) values[j - first] *= scales_[j];
       for (size_t lane = 0; lane < count; ++lane) {
         float* row = out + (begin + lane) * padded_;
-        for (size_t j = first; j < end; ++j) row[j] = scales_[j] * values[(j - first) * kLanes + lane];
+        for (size_t j = first; j < end; ++j) row[j] = values[j - first][lane];
       }
     }
     for (size_t lane = 0; lane < count; ++lane) {

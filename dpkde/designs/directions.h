@@ -54,8 +54,6 @@ class StructuredDirections {
   void Products(MatrixView rows, float* out) const;
 
  private:
-  static constexpr size_t kLanes = 8;  // rows that are transformed together
-
   size_t dimension_;
   size_t size_;  // p
   size_t padded_;
