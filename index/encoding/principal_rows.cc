@@ -93,19 +93,23 @@ void Orthonormalize(size_t rows, size_t columns, uint64_t seed, ThreadPool& pool
   }
 }
 
-std::vector<float> PrincipalRows(MatrixView points, size_t count, uint64_t seed, ThreadPool& pool) {
+std::vector<float> PrincipalRows(MatrixView points, size_t most_rank, size_t count, uint64_t seed, ThreadPool& pool) {
   const size_t d = points.columns;
-  std::vector<float> rows = Normals(count * d, seed, "principal rows", 0);
-  const PackedMatrix columns([&] {
-    const std::vector<float> transposed = Transposed(points);
-    return PackedMatrix({transposed.data(), d, points.rows});
-  }());
-  std::vector<float> products(points.rows * count);
-  Orthonormalize(count, d, seed, pool, rows);
+  const size_t varied = std::min({count, most_rank, points.rows});
+  std::vector<float> rows = Normals(varied * d, seed, "principal rows", 0);
+  const std::vector<float> transposed_points = Transposed(points);
+  const PackedMatrix columns({transposed_points.data(), d, points.rows});
+  std::vector<float> products(points.rows * varied);
+  Orthonormalize(varied, d, seed, pool, rows);
   for (int step = 0; step < kSteps; ++step) {
-    MatrixProduct(points, PackedMatrix({rows.data(), count, d}), pool, products.data());
-    const std::vector<float> transposed = Transposed({products.data(), points.rows, count});
-    MatrixProduct({transposed.data(), count, points.rows}, columns, pool, rows.data());
+    MatrixProduct(points, PackedMatrix({rows.data(), varied, d}), pool, products.data());
+    const std::vector<float> transposed = Transposed({products.data(), points.rows, varied});
+    MatrixProduct({transposed.data(), varied, points.rows}, columns, pool, rows.data());
+    Orthonormalize(varied, d, seed, pool, rows);
+  }
+  if (varied < count) {
+    const std::vector<float> random = Normals((count - varied) * d, seed, "principal rows", 1);
+    rows.insert(rows.end(), random.begin(), random.end());
     Orthonormalize(count, d, seed, pool, rows);
   }
   return rows;

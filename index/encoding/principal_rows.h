@@ -16,10 +16,11 @@ namespace dpkde {
 void Orthonormalize(size_t rows, size_t columns, uint64_t seed, ThreadPool& pool, std::vector<float>& matrix);
 
 // `count` <= points.columns orthonormal rows that span nearly the principal subspace of the points (which are centred),
-// and stand nearly in the order of the variance along them. Orthogonal iteration from a random start (Golub & Van Loan,
-// section 8.2): each of the 4 steps costs 2 points.rows * columns * count multiply-adds and an Orthonormalize(). No
-// eigensolver: a LAPACK's takes minutes at 4,000 columns where it has no kernels for the CPU.
-std::vector<float> PrincipalRows(MatrixView points, size_t count, uint64_t seed, ThreadPool& pool);
+// and stand nearly in the order of the variance along them. `most_rank`: a bound of the rank of the points, which need
+// not be sharp; rows beyond it are random. Orthogonal iteration from a random start (Golub & Van Loan, section 8.2):
+// each of the 4 steps costs 2 points.rows * columns * count multiply-adds and an Orthonormalize(). No eigensolver: a
+// LAPACK's takes minutes at 4,000 columns where it has no kernels for the CPU.
+std::vector<float> PrincipalRows(MatrixView points, size_t most_rank, size_t count, uint64_t seed, ThreadPool& pool);
 
 // A random orthogonal matrix of order n.
 std::vector<float> RandomRotation(size_t n, uint64_t seed, ThreadPool& pool);

@@ -248,7 +248,7 @@ absl::StatusOr<std::unique_ptr<const RegressionEncoder>> RegressionEncoder::Trai
   }
 
   std::vector<float> kept =
-      PrincipalRows({vectors.data(), documents.size(), width}, rank, complete.public_seed(), pool);
+      PrincipalRows({vectors.data(), documents.size(), width}, anchor_rows.rows, rank, complete.public_seed(), pool);
   std::vector<float>().swap(vectors);
   if (complete.regression().layout() == proto::RegressionSpec::ROTATED) {
     const std::vector<float> rotation = RandomRotation(rank, complete.public_seed(), pool);
@@ -281,6 +281,16 @@ absl::StatusOr<std::unique_ptr<const RegressionEncoder>> RegressionEncoder::From
   DPKDE_ASSIGN_OR_RETURN(matrices.anchors, FloatsFromBytes("anchors", arrays.anchors(), anchors * d));
   DPKDE_ASSIGN_OR_RETURN(matrices.anchor_weights, FloatsFromBytes("anchor_weights", arrays.anchor_weights(), anchors));
   DPKDE_ASSIGN_OR_RETURN(matrices.offset, FloatsFromBytes("offset", arrays.offset(), rank));
+  return std::unique_ptr<const RegressionEncoder>(new RegressionEncoder(std::move(spec), std::move(matrices)));
+}
+
+absl::StatusOr<std::unique_ptr<const RegressionEncoder>> RegressionEncoder::CutTo(size_t rank) const {
+  DPKDE_RETURN_IF_ERROR(CheckInRange("rank", static_cast<int64_t>(rank), 1, static_cast<int64_t>(dimension_)));
+  proto::EncoderSpec spec = spec_;
+  spec.mutable_regression()->set_rank(static_cast<uint32_t>(rank));
+  Matrices matrices = matrices_;
+  matrices.query_operator.resize(rank * FeatureCount(spec_));
+  matrices.offset.resize(rank);
   return std::unique_ptr<const RegressionEncoder>(new RegressionEncoder(std::move(spec), std::move(matrices)));
 }
 

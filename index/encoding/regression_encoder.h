@@ -55,6 +55,10 @@ class RegressionEncoder : public Encoder {
   // From what was stored; kInvalidArgument if sizes do not fit.
   static absl::StatusOr<std::unique_ptr<const RegressionEncoder>> FromStored(const proto::StoredEncoder& stored);
 
+  // The encoder whose vectors are the first `rank` <= dimension() coordinates of this one's. Of use for the layout
+  // PRINCIPAL, where it is the encoder that would have been trained with that rank.
+  absl::StatusOr<std::unique_ptr<const RegressionEncoder>> CutTo(size_t rank) const;
+
   absl::Status EncodeQueries(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const override;
   absl::Status EncodeDocuments(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const override;
   std::string Serialize() const override;

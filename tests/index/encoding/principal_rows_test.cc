@@ -69,7 +69,7 @@ TEST(PrincipalRowsTest, FindsTheDirectionsOfVariance) {
       for (size_t j = 0; j < d; ++j) points[i * d + j] += static_cast<float>(along * frame[e * d + j]);
     }
   }
-  const std::vector<float> rows = PrincipalRows({points.data(), n, d}, 12, 1, pool);
+  const std::vector<float> rows = PrincipalRows({points.data(), n, d}, d, 12, 1, pool);
   ExpectOrthonormal(rows, 12, d);
   std::vector<double> variance(12, 0);
   for (size_t i = 0; i < n; ++i) {
@@ -88,6 +88,25 @@ TEST(PrincipalRowsTest, FindsTheDirectionsOfVariance) {
     for (size_t e = 0; e < 12; ++e) random += std::pow(points[i * d + e], 2) / n;
   }
   EXPECT_LT(random, 0.5 * best);
+}
+
+TEST(PrincipalRowsTest, FewPointsAndMoreRowsThanTheyHaveDirections) {
+  ThreadPool pool(1);
+  const Points points = UniformPoints(7, 30, -1, 1, 4);
+  for (size_t most_rank : {5, 7, 30}) {
+    const std::vector<float> rows = PrincipalRows(points.view(), most_rank, 30, 1, pool);
+    ExpectOrthonormal(rows, 30, 30);
+    if (most_rank < 7) continue;
+    // The first seven hold all.
+    for (size_t i = 0; i < 7; ++i) {
+      double length = 0, inside = 0;
+      for (size_t j = 0; j < 30; ++j) length += std::pow(points.values[i * 30 + j], 2);
+      for (size_t k = 0; k < 7; ++k) {
+        inside += std::pow(std::inner_product(&rows[k * 30], &rows[k * 30] + 30, &points.values[i * 30], 0.0), 2);
+      }
+      EXPECT_NEAR(inside / length, 1, 1e-5);
+    }
+  }
 }
 
 TEST(GramFactorTest, InvertsTheFactor) {
