@@ -561,12 +561,12 @@ absl::StatusOr<uint64_t> CountRows(VectorReader& reader) {
 absl::Status PrintPlan(PlanInputs inputs, double n) {
   inputs.public_n = n;
   DPKDE_ASSIGN_OR_RETURN(const PlanResult plan, Plan(inputs));
-  absl::PrintF("n = %.10g\n%-40s %-9s %12s %12s %12s %12s\n", n, "design", "noise", "values", "noise_rmse",
-               "approx_rmse", "total_rmse");
+  absl::PrintF("n = %.10g\n%-40s %-9s %12s %12s %12s %12s %12s\n", n, "design", "noise", "values", "noise_rmse",
+               "approx_rmse", "total_rmse", "typical_rmse");
   for (const Candidate& candidate : plan.candidates) {
-    absl::PrintF("%-40s %-9s %12d %12.5g %12.5g %12.5g%s\n", DescribeDesign(candidate.design),
+    absl::PrintF("%-40s %-9s %12d %12.5g %12.5g %12.5g %12.5g%s\n", DescribeDesign(candidate.design),
                  MechanismName(candidate.mechanism), candidate.num_coordinates, candidate.noise_error,
-                 candidate.approximation_error, candidate.total_error(),
+                 candidate.approximation_error, candidate.total_error(), candidate.typical_error(),
                  &candidate == &plan.candidates[0] ? "  <- chosen" : "");
   }
   for (const std::string& exclusion : plan.exclusions) absl::PrintF("left out: %s\n", exclusion);

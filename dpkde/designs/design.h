@@ -82,9 +82,9 @@ class Design {
   // domain are clamped first.
   virtual void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const = 0;
 
-  // Adds, for each row x, round(w 2^-20 q(x)) coordinate by coordinate, w the row's weight: |w| <= 2^20. Rounding to the
-  // nearest integer does not lead beyond |q_j|, which is one; so whatever bounds the absolute values of q(x), norms and
-  // shapes alike, bounds those of the weighted vector, and non-negative vectors stay so for w >= 0. As pure as
+  // Adds, for each row x, round(w 2^-20 q(x)) coordinate by coordinate, w the row's weight: |w| <= 2^20. Rounding to
+  // the nearest integer does not lead beyond |q_j|, which is one; so whatever bounds the absolute values of q(x), norms
+  // and shapes alike, bounds those of the weighted vector, and non-negative vectors stay so for w >= 0. As pure as
   // Accumulate. One record at a time, so up to a few times slower; memory: a vector more.
   virtual void AccumulateWeighted(MatrixView rows, absl::Span<const int32_t> weights, absl::Span<int64_t> sums) const;
 
@@ -101,6 +101,12 @@ class Design {
   // none: the worst case.
   virtual double PredictedApproximationError(double n, double expected_similarity) const = 0;
 
+  // The same for records that are spread over many places, as most data are, instead of the worst that have this mean
+  // similarity: what the planner ranks by. An estimate, not a bound; by default the above.
+  virtual double TypicalApproximationError(double n, double expected_similarity) const {
+    return PredictedApproximationError(n, expected_similarity);
+  }
+
   // Where queries have an answer: lattices alias outside the box around the domain, slices outside the domain itself.
   // Other designs extend: they answer with the similarity to the clamped records.
   enum class QueryRegion { kEverywhere, kBoundingBox, kDomain };
@@ -108,9 +114,9 @@ class Design {
 };
 
 // The groups of weighted sums, for weights that are at most 1 and at least 0 or -1. ADD_REMOVE: as they are, see
-// AccumulateWeighted. REPLACE: for non-negative weights as they are, but that the count, now the sum of weights, changes
-// by up to one unit and is no longer public; for signed ones twice ADD_REMOVE, a difference of two vectors.
-// The count is the last group, as in every design.
+// AccumulateWeighted. REPLACE: for non-negative weights as they are, but that the count, now the sum of weights,
+// changes by up to one unit and is no longer public; for signed ones twice ADD_REMOVE, a difference of two vectors. The
+// count is the last group, as in every design.
 std::vector<CoordinateGroup> WeightedGroups(std::vector<CoordinateGroup> groups, bool allow_negative);
 
 // round(weight 2^-20 value), half away from zero; |weight| <= 2^20, |value| < 2^42.

@@ -229,6 +229,16 @@ class FourierDesign final : public Design {
     return n * std::sqrt(parameters_.dropped_square_sum / 2);
   }
 
+  double TypicalApproximationError(double n, double expected_similarity) const override {
+    if (parameters_.random) {
+      return TypicalMonteCarloApproximationError(
+          n, expected_similarity, num_frequencies(), dimension(),
+          parameters_.spec.monte_carlo().orthogonal() || parameters_.spec.monte_carlo().hadamard());
+    }
+    // The mean of |C_k|^2 under the spectral measure is n^2 times the mean similarity of pairs.
+    return n * std::sqrt(expected_similarity * parameters_.dropped_square_sum / 2);
+  }
+
  private:
   size_t num_frequencies() const { return parameters_.coefficients.size(); }
 
@@ -526,7 +536,20 @@ std::vector<CoordinateGroup> MonteCarloGroups(size_t features) {
 }
 
 double MonteCarloApproximationError(double n, double expected_similarity, double features) {
-  return n * std::sqrt(std::min(0.5, expected_similarity) / features);
+  const double s = expected_similarity;
+  return n * std::sqrt((s < 1 ? s * (1 - s) : 0.5) / features);
+}
+
+double TypicalMonteCarloApproximationError(double n, double expected_similarity, double features, double dimension,
+                                           bool orthogonal) {
+  // Where nothing is known, the similarity at which the variance is greatest.
+  const double s = expected_similarity < 1 ? expected_similarity : 1.0 / 3;
+  double variance = s * (1 - s) * (1 - s) / 2;
+  if (orthogonal) {
+    const double saving = (dimension - 1) / dimension * std::pow(s * std::log(s), 2) / 2;
+    variance = std::sqrt(variance * std::max(variance - saving, variance / 20));
+  }
+  return n * std::sqrt(variance / features);
 }
 
 absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,

@@ -37,9 +37,8 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& simi
                                                           const proto::LatticeSpec& spec);
 
 // m random frequencies from the spectral measure of the kernel, c_k = 1/m, c_0 = 0 (Rahimi and Recht 2007), for
-// every kernel. Unbiased; the variance of a sum is at most n^2 / (2m), and at most
-// n^2 s / m if s is the mean similarity among the records. `orthogonal`: directions of each block of d are orthogonal
-// (Yu et al. 2016), which lowers the variance; kernels of Euclidean distance only.
+// every kernel. Unbiased; the variance of a sum is at most n^2 / (2m). `orthogonal`: directions of each block of d are
+// orthogonal (Yu et al. 2016), which lowers the variance; kernels of Euclidean distance only.
 //
 // `hadamard`: the directions of StructuredDirections with chi-distributed lengths, orthogonal too, from 64 dimensions
 // on (biased below); kernels of Euclidean distance only. A record or query costs m (3 log2 d + 3 additions + about 30
@@ -56,10 +55,19 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
                                                              const proto::MonteCarloSpec& spec);
 
 // What a Monte-Carlo design of so many features has, without drawing them: for planning. With z = sum_x e^(i <omega, x
-// - y>), a sum is the mean of m values Re z, and E (Re z)^2 = (E |z|^2 + E Re z^2) / 2 <= E |z|^2 = sum_{x, x'} f(x -
-// x') = n^2 s, s the mean similarity of pairs of records; and sd(Re z) <= n sup sd(cos) <= n / sqrt(2). So the error is
-// at most n sqrt(min(s, 1/2) / m), for any data.
+// - y>), a sum is the mean of m values Re z, and Var Re z = (E |z|^2 + E Re z^2) / 2 - (E Re z)^2 with E |z|^2 =
+// sum_{x, x'} f(x - x') = n^2 s, s the mean similarity of pairs of records, E Re z^2 = sum_{x, x'} f(x + x' - 2y), and
+// E Re z = n s if queries lie as records do.
+//
+// The error that is predicted is n sqrt(s (1 - s) / m), which E Re z^2 <= E |z|^2 bounds. If s is 1, for want of a
+// guess, n / sqrt(2 m), since a cosine varies by no more: no data exceed it.
+//
+// Typical are records around one center: then f(x + x' - 2y), of a vector whose square is three times as long, is about
+// s^3 (gaussian), and the variance s (1 - s)^2 / 2. Orthogonal directions save up to (d - 1) / d (s log s)^2 / 2 of
+// that (Yu et al. 2016, Theorem 2, for the same records); half of it on a logarithmic scale is counted on.
 std::vector<CoordinateGroup> MonteCarloGroups(size_t features);
+double TypicalMonteCarloApproximationError(double n, double expected_similarity, double features, double dimension,
+                                           bool orthogonal);
 double MonteCarloApproximationError(double n, double expected_similarity, double features);
 
 }  // namespace dpkde

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/math/quadrature/gauss.hpp>
 #include <cmath>
+#include <utility>
 
 namespace dpkde {
 namespace {
@@ -124,7 +125,7 @@ SplineAxis::Quality SplineAxis::MeasureQuality() const {
   const size_t end_cells = std::min(kEndCells, half);
   std::vector<double> psi(functions());
   Quality quality;
-  double total = 0;
+  double total = 0, error_square = 0, kernel_square = 0;
   const auto visit = [&](size_t cell, double cells_it_stands_for) {
     for (int step = 0; step < kPerCell; ++step) {
       const double y = (cell + (step + 0.5) / kPerCell) * cell_;
@@ -136,11 +137,17 @@ SplineAxis::Quality SplineAxis::MeasureQuality() const {
         const size_t at = Weights(x, weights);
         double fit = 0;
         for (int s = 0; s < 4; ++s) fit += weights[s] * psi[at + s];
-        sup = std::max(sup, std::abs(fit - similarity_.EvaluateAxis(x - y)));
+        const double f = similarity_.EvaluateAxis(x - y);
+        sup = std::max(sup, std::abs(fit - f));
+        return std::make_pair((fit - f) * (fit - f), f * f);
       };
       // Errors are largest near y and at the ends; beyond the reach they only decay.
       const double from = std::max(0.0, y - reach_ - 4 * cell_), to = std::min(width_, y + reach_ + 4 * cell_);
-      for (double x = from; x < to; x += cell_ / kPerCell) near(x);
+      for (double x = from; x < to; x += cell_ / kPerCell) {
+        const auto [error, kernel] = near(x);
+        error_square += cells_it_stands_for * error;
+        kernel_square += cells_it_stands_for * kernel;
+      }
       near(0);
       near(width_);
       near(y);
@@ -154,6 +161,7 @@ SplineAxis::Quality SplineAxis::MeasureQuality() const {
   if (half > end_cells) visit(half - 1, static_cast<double>(half - end_cells));
   quality.mean_sup_error = std::sqrt(quality.mean_sup_error / total);
   quality.mean_square_weight /= total;
+  quality.relative_square_error = error_square / kernel_square;
   return quality;
 }
 

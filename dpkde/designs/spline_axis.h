@@ -32,9 +32,10 @@ class SplineAxis {
 
   // Measured on a fine grid of x and y.
   struct Quality {
-    double sup_error = 0;           // sup over x and y in [0, width] of |f(x - y) - sum_j psi_j(y) B_j(x)|
-    double mean_sup_error = 0;      // root mean square over y of the sup over x
-    double mean_square_weight = 0;  // mean over y of |psi(y)|^2
+    double sup_error = 0;              // sup over x and y in [0, width] of |f(x - y) - sum_j psi_j(y) B_j(x)|
+    double mean_sup_error = 0;         // root mean square over y of the sup over x
+    double mean_square_weight = 0;     // mean over y of |psi(y)|^2
+    double relative_square_error = 0;  // integral over x and y of the squared error, over that of f^2
   };
   Quality MeasureQuality() const;
 

@@ -22,7 +22,7 @@ namespace dpkde {
 namespace {
 
 constexpr double kLatticeTolerances[] = {1e-2, 1e-3, 1e-4, 1e-5, 1e-6};
-constexpr double kCellsPerBandwidth[] = {0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0};
+constexpr double kCellsPerBandwidth[] = {0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0};
 constexpr double kRidges[] = {1e-6, 1e-4, 1e-3};
 constexpr uint32_t kMostHarmonics = 16384;
 constexpr uint32_t kMostSlicePairs = 16384;
@@ -51,11 +51,17 @@ class Planner {
       return absl::InvalidArgumentError(
           absl::StrCat("expected similarity must be greater than 0 and at most 1, but is ", similarity));
     }
+    ranking_similarity_ = similarity;
     if (inputs_.similarity.is_kernel() && !inputs_.expected_similarity.has_value()) {
+      // Between all records in one place and records spread evenly, in the middle of a logarithmic scale.
+      const absl::optional<double> evenly = TypicalSimilarity();
+      if (evenly.has_value()) ranking_similarity_ = std::sqrt(*evenly);
       result_.assumptions.push_back(
-          "expected similarity 1, the worst case: all records in one place (a public guess of the mean similarity "
-          "gives "
-          "sharper predictions and often a better choice)");
+          absl::StrCat("predicted errors are for an expected similarity of 1, the worst case: all records in one "
+                       "place; the choice is "
+                       "for records in many places",
+                       evenly.has_value() ? absl::StrFormat(" and a mean similarity of %.2g", ranking_similarity_) : "",
+                       " (a public guess of the mean similarity gives sharper predictions and often a better choice)"));
     }
     Consider("spline_grid", &Planner::AddSplineGrids);
     Consider("lattice", &Planner::AddLattices);
@@ -82,7 +88,8 @@ class Planner {
   }
 
   // Adds the design under every mechanism.
-  absl::Status Add(const proto::DesignSpec& spec, std::vector<CoordinateGroup> groups, double approximation_error) {
+  absl::Status Add(const proto::DesignSpec& spec, std::vector<CoordinateGroup> groups, double approximation_error,
+                   absl::optional<double> typical_approximation_error = absl::nullopt) {
     double unit = 1;
     if (inputs_.weights.has_value()) {
       groups = WeightedGroups(std::move(groups), inputs_.weights->allow_negative());
@@ -100,6 +107,7 @@ class Planner {
       for (const CoordinateGroup& group : groups) candidate.num_coordinates += group.count;
       candidate.noise_error = unit * std::sqrt(mechanism.PredictedVariance()) / kGridUnit;
       candidate.approximation_error = unit * approximation_error;
+      candidate.typical_approximation_error = unit * typical_approximation_error.value_or(approximation_error);
       result_.candidates.push_back(std::move(candidate));
     }
     return absl::OkStatus();
@@ -109,7 +117,8 @@ class Planner {
     DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<Design> design,
                            CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec));
     return Add(spec, design->groups(),
-               design->PredictedApproximationError(N(), inputs_.expected_similarity.value_or(1)));
+               design->PredictedApproximationError(N(), inputs_.expected_similarity.value_or(1)),
+               design->TypicalApproximationError(N(), ranking_similarity_));
   }
 
   absl::Status AddLattices() {
@@ -219,11 +228,16 @@ class Planner {
     spec.mutable_monte_carlo()->set_features(1);
     spec.mutable_monte_carlo()->set_public_seed(inputs_.public_seed);
     DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
-    for (; features <= most; features *= 2) {
+    const double similarity = inputs_.expected_similarity.value_or(1);
+    while (features <= most) {
       spec.mutable_monte_carlo()->set_features(features);
-      DPKDE_RETURN_IF_ERROR(Add(spec, MonteCarloGroups(features),
-                                MonteCarloApproximationError(N(), inputs_.expected_similarity.value_or(1), features)));
-      if (features > most / 2) break;
+      DPKDE_RETURN_IF_ERROR(
+          Add(spec, MonteCarloGroups(features), MonteCarloApproximationError(N(), similarity, features),
+              TypicalMonteCarloApproximationError(N(), similarity, features, inputs_.dimension,
+                                                  spec.monte_carlo().orthogonal() || spec.monte_carlo().hadamard())));
+      if (features == most) break;
+      // 32, 48, 64, 96, ..
+      features = (features & (features - 1)) == 0 ? features / 2 * 3 : features / 3 * 4;
     }
     return absl::OkStatus();
   }
@@ -252,7 +266,7 @@ class Planner {
   void WarnOfFewRecords() {
     if (!inputs_.similarity.is_kernel()) return;
     const absl::optional<double> similarity = TypicalSimilarity();
-    const double error = result_.candidates[0].total_error();
+    const double error = result_.candidates[0].typical_error();
     if (!similarity.has_value() || N() * *similarity >= 2 * error) return;
     result_.warnings.push_back(absl::StrFormat(
         "a typical answer, about %.3g records%s, is drowned by an error of about %.3g: the bandwidth makes too few "
@@ -266,10 +280,10 @@ class Planner {
   void Sort() {
     std::vector<Candidate>& candidates = result_.candidates;
     std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.total_error() < b.total_error(); });
-    const double good_enough = candidates[0].total_error() * 1.01;
+                     [](const Candidate& a, const Candidate& b) { return a.typical_error() < b.typical_error(); });
+    const double good_enough = candidates[0].typical_error() * 1.01;
     auto choice = candidates.begin();
-    for (auto it = candidates.begin(); it != candidates.end() && it->total_error() <= good_enough; ++it) {
+    for (auto it = candidates.begin(); it != candidates.end() && it->typical_error() <= good_enough; ++it) {
       if (it->num_coordinates < choice->num_coordinates) choice = it;
     }
     std::rotate(candidates.begin(), choice, choice + 1);
@@ -280,12 +294,15 @@ class Planner {
 
   const PlanInputs& inputs_;
   std::vector<proto::Mechanism> mechanisms_;
+  double ranking_similarity_ = 1;
   PlanResult result_;
 };
 
 }  // namespace
 
 double Candidate::total_error() const { return std::hypot(noise_error, approximation_error); }
+
+double Candidate::typical_error() const { return std::hypot(noise_error, typical_approximation_error); }
 
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) { return Planner(inputs).Run(); }
 

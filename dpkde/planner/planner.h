@@ -24,7 +24,9 @@ struct PlanInputs {
   // A public number of records: the row count under REPLACE, a guess or a noised count under ADD_REMOVE. Never the row
   // count of a private file: the choice would publish it.
   double public_n = 0;
-  // A public guess of the mean of f over records and queries; nullopt: 1, the worst case, all records in one place.
+  // A public guess of the mean of f over records and queries; nullopt: predictions
+  // are for 1, the worst case, all records in one place; the ranking for the geometric mean of that and of records
+  // spread evenly over the domain (or, where there is none to speak of, for the similarity that is hardest).
   absl::optional<double> expected_similarity = absl::nullopt;
   // Set for weighted sums; public. Predictions are then for weights of the bound each.
   absl::optional<proto::WeightSpec> weights = absl::nullopt;
@@ -46,6 +48,10 @@ struct Candidate {
   double noise_error = 0;
   double approximation_error = 0;
   double total_error() const;
+  // The same for records spread over many places, where approximation errors partly cancel; the ranking goes by it. An
+  // estimate: approximation_error is what clustered records may come to.
+  double typical_approximation_error = 0;
+  double typical_error() const;
 };
 
 struct PlanResult {
@@ -59,13 +65,13 @@ struct PlanResult {
   std::vector<std::string> warnings;
 };
 
-// Predicts the error of every admissible design, noise and size, and sorts by the total: sqrt(noise^2 +
-// approximation^2). Candidates within 1 % of the best are considered equal, and the one with fewest coordinates is put
-// first.
+// Predicts the error of every admissible design, noise and size, and sorts by what is typical: sqrt(noise^2 +
+// typical approximation^2). Candidates within 1 % of the best are considered equal, and the one with fewest coordinates
+// is put first.
 //
 // Sizes considered: axis harmonics 2^2 .. 2^14; slices of 4, 8, .. directions and 1, 3, 7, .. harmonics, up to 2^14
-// pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths and three ridges; 2^5 to 2^12
-// Monte-Carlo features, 2^14 hadamard ones (more only if asked for: records cost time in proportion).
+// pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths and three ridges; 2^5, 3 2^4, 2^6, ..
+// 2^12 Monte-Carlo features, 2^14 hadamard ones (more only if asked for: records cost time in proportion).
 //
 // kInvalidArgument if nothing is admissible, with the reasons. No privacy effect: reads public values only.
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);

@@ -21,7 +21,7 @@ TEST(PlannerTest, ChoosesTheSplineGridForALocalKernelInThePlane) {
   const auto plan = Plan(ZipCodeInputs(PureAddRemove(1)));
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(DesignName(plan->candidates[0].design), "spline_grid");
-  EXPECT_LT(plan->candidates[0].total_error(), 5);
+  EXPECT_LT(plan->candidates[0].typical_error(), 4);
 }
 
 TEST(PlannerTest, ChoosesFrequenciesInManyDimensions) {
@@ -73,14 +73,15 @@ TEST(PlannerTest, ChoosesSlicesForEuclideanDistances) {
   }
 }
 
-TEST(PlannerTest, SortsByTotalErrorUpToOnePercent) {
+TEST(PlannerTest, SortsByTypicalErrorUpToOnePercent) {
   const auto plan = Plan(ZipCodeInputs(ApproximateAddRemove(1, 1e-6)));
   for (size_t i = 2; i < plan->candidates.size(); ++i) {
-    EXPECT_LE(plan->candidates[i - 1].total_error(), plan->candidates[i].total_error());
+    EXPECT_LE(plan->candidates[i - 1].typical_error(), plan->candidates[i].typical_error());
   }
-  EXPECT_LE(plan->candidates[0].total_error(), 1.01 * plan->candidates[1].total_error());
+  EXPECT_LE(plan->candidates[0].typical_error(), 1.01 * plan->candidates[1].typical_error());
   for (const Candidate& candidate : plan->candidates) {
     EXPECT_DOUBLE_EQ(candidate.total_error(), std::hypot(candidate.noise_error, candidate.approximation_error));
+    EXPECT_LE(candidate.typical_error(), candidate.total_error());
   }
 }
 
@@ -118,9 +119,14 @@ TEST(PlannerTest, SaysWhatItAssumed) {
   inputs.expected_similarity = absl::nullopt;
   const auto plan = Plan(inputs);
   ASSERT_EQ(plan->assumptions.size(), 1u);
-  // The worst case asks for finer cells.
-  EXPECT_GT(plan->candidates[0].design.spline_grid().cells(0),
-            Plan(ZipCodeInputs(PureAddRemove(1)))->candidates[0].design.spline_grid().cells(0));
+  EXPECT_NE(plan->assumptions[0].find("a mean similarity of 0.03"), std::string::npos) << plan->assumptions[0];
+  // Predicted is the worst case; but the choice is not made for it: it is nearly as good as with the hint.
+  const PlanInputs hinted = ZipCodeInputs(PureAddRemove(1));
+  EXPECT_GT(plan->candidates[0].total_error(), 2 * Plan(hinted)->candidates[0].total_error());
+  for (const Candidate& candidate : Plan(hinted)->candidates) {
+    if (DescribeDesign(candidate.design) != DescribeDesign(plan->candidates[0].design)) continue;
+    EXPECT_LE(candidate.typical_error(), 1.1 * Plan(hinted)->candidates[0].typical_error());
+  }
 }
 
 TEST(PlannerTest, MoreDataMeansFinerApproximation) {
