@@ -22,9 +22,7 @@ constexpr size_t kDigestBytes = 32;
 constexpr uint64_t kMostDocuments = uint64_t{1} << 40;
 constexpr uint64_t kMostTokens = uint64_t{1} << 44;
 
-absl::Status Damaged(absl::string_view detail) {
-  return absl::DataLossError(absl::StrCat("is damaged: ", detail));
-}
+absl::Status Damaged(absl::string_view detail) { return absl::DataLossError(absl::StrCat("is damaged: ", detail)); }
 
 absl::Status CheckFile(const proto::StoredFile& file, absl::string_view what) {
   if (!GenerationOfIndexFile(file.name()).has_value()) return Damaged(absl::StrCat(what, " has no valid name"));

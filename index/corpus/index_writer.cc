@@ -53,9 +53,8 @@ absl::Status CheckTokens(TokenSetsView documents, const proto::TokenStoreSpec& s
   for (size_t document = 0; document < documents.size(); ++document) {
     const MatrixView set = documents.set(document);
     if (spec.single_vectors() && set.rows != 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("document ", document, " (counting from 0): has ", set.rows,
-                       " tokens, but each document of this index is a single vector"));
+      return absl::InvalidArgumentError(absl::StrCat("document ", document, " (counting from 0): has ", set.rows,
+                                                     " tokens, but each document of this index is a single vector"));
     }
     for (size_t token = 0; token < set.rows; ++token) {
       double squared_norm = 0;
@@ -63,7 +62,9 @@ absl::Status CheckTokens(TokenSetsView documents, const proto::TokenStoreSpec& s
       for (size_t column = 0; column < row.size(); ++column) {
         if (!std::isfinite(row[column])) {
           return TokenError(document, token, absl::StrCat(", column ", column),
-                            std::isnan(row[column]) ? "is nan" : row[column] > 0 ? "is inf" : "is -inf");
+                            std::isnan(row[column]) ? "is nan"
+                            : row[column] > 0       ? "is inf"
+                                                    : "is -inf");
         }
         if (std::abs(row[column]) > largest) {
           return TokenError(document, token, absl::StrCat(", column ", column), "does not fit into float16");
@@ -125,9 +126,7 @@ class SegmentWriter {
   }
 
  private:
-  std::string PathOf(absl::string_view kind) const {
-    return IndexPath(directory_, IndexFileName(generation_, kind));
-  }
+  std::string PathOf(absl::string_view kind) const { return IndexPath(directory_, IndexFileName(generation_, kind)); }
 
   absl::Status Commit(AtomicFileWriter* writer, absl::string_view kind, proto::StoredFile* stored) const {
     DPKDE_RETURN_IF_ERROR(writer->Commit());
@@ -383,12 +382,12 @@ absl::Status IndexWriter::Add(TokenSetsView documents, absl::Span<const std::str
   const proto::TokenStoreSpec& spec = state_->manifest.config().tokens();
   if (documents.size() == 0 && ids.empty()) return absl::OkStatus();
   if (documents.dimension != spec.dimension()) {
-    return absl::InvalidArgumentError(absl::StrCat("the documents have dimension ", documents.dimension,
-                                                   ", but the index has ", spec.dimension()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the documents have dimension ", documents.dimension, ", but the index has ", spec.dimension()));
   }
   if (!ids.empty() && ids.size() != documents.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("there are ", ids.size(), " ids for ", documents.size(),
-                                                   " documents"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("there are ", ids.size(), " ids for ", documents.size(), " documents"));
   }
   DPKDE_RETURN_IF_ERROR(CheckTokens(documents, spec));
   std::vector<std::string> new_ids(ids.begin(), ids.end());
@@ -490,10 +489,10 @@ absl::Status IndexWriter::Commit() {
   DPKDE_RETURN_IF_ERROR(state_->WriteRemoved());
   DPKDE_RETURN_IF_ERROR(CheckIndexManifest(state_->manifest));
   if (state_->made_directory) DPKDE_RETURN_IF_ERROR(state_->SyncParent());
-  DPKDE_RETURN_IF_ERROR(WriteFileAtomically(
-      IndexPath(state_->path, kIndexManifestName),
-      SealEnvelope(kIndexManifestKind, kIndexManifestVersion, state_->manifest.SerializeAsString()),
-      /*overwrite=*/true));
+  DPKDE_RETURN_IF_ERROR(
+      WriteFileAtomically(IndexPath(state_->path, kIndexManifestName),
+                          SealEnvelope(kIndexManifestKind, kIndexManifestVersion, state_->manifest.SerializeAsString()),
+                          /*overwrite=*/true));
   // What is not deleted now is deleted by the next writer.
   (void)state_->Sweep();
   return absl::OkStatus();

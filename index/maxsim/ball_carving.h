@@ -15,8 +15,8 @@ inline constexpr double kBallCarvingCosine = 0.7;
 // first tokens: groups x tokens.columns values, row-major.
 //
 // max <q1 + q2, p> <= max <q1, p> + max <q2, p>: the Chamfer score of the carved query is at most that of the whole
-// one, up to rounding. `least_cosine` above 1 leaves the tokens as they are, -1 or less makes them one. The cosine with a
-// token of zeros is 0. Sums are taken in double, in order. O(groups x tokens x columns).
+// one, up to rounding. `least_cosine` above 1 leaves the tokens as they are, -1 or less makes them one. The cosine with
+// a token of zeros is 0. Sums are taken in double, in order. O(groups x tokens x columns).
 std::vector<float> CarveBalls(MatrixView tokens, double least_cosine = kBallCarvingCosine);
 
 }  // namespace dpkde

@@ -33,9 +33,10 @@ constexpr size_t kRows = kMaxSimTileRows;
 #endif
 
 // Raises maxima[0 .. kVectors) by the products of kTileRows document tokens with kVectors vectors of query tokens.
+// `ahead`: as many tokens that will be needed soon.
 template <size_t kTileRows, size_t kVectors>
-HWY_INLINE void Tile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT tokens, size_t dimension,
-                     FloatVector* HWY_RESTRICT maxima) {
+HWY_INLINE void Tile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT tokens, const float* ahead,
+                     size_t dimension, FloatVector* HWY_RESTRICT maxima) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
   FloatVector sum[kTileRows][kVectors];
@@ -43,10 +44,9 @@ HWY_INLINE void Tile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT 
     for (size_t v = 0; v < kVectors; ++v) sum[r][v] = hn::Zero(tag);
   }
   for (size_t i = 0; i < dimension; ++i) {
-    // The tile after the next, in steps of less than a cache line. Without it the CPU's own prefetching, which sees
-    // many short streams, halves the speed on documents that are not in a cache. It may reach beyond the tokens: no
-    // harm.
-    hwy::Prefetch(tokens + 2 * kTileRows * dimension + i * kTileRows);
+    // In steps of less than a cache line. Without it the CPU's own prefetching, which sees many short streams, halves
+    // the speed on documents that are not in a cache. It may reach beyond what there is: no harm.
+    hwy::Prefetch(ahead + i * kTileRows);
     FloatVector query[kVectors];
     for (size_t v = 0; v < kVectors; ++v) query[v] = hn::Load(tag, panel + i * kColumns + v * lanes);
     for (size_t r = 0; r < kTileRows; ++r) {
@@ -61,50 +61,55 @@ HWY_INLINE void Tile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT 
 
 // Tile() for the `rows` <= kTileRows tokens that are left.
 template <size_t kTileRows, size_t kVectors>
-HWY_INLINE void LastTile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT tokens, size_t rows,
-                         size_t dimension, FloatVector* HWY_RESTRICT maxima) {
+HWY_INLINE void LastTile(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT tokens, const float* ahead,
+                         size_t rows, size_t dimension, FloatVector* HWY_RESTRICT maxima) {
   if constexpr (kTileRows > 0) {
     if (rows == kTileRows) {
-      Tile<kTileRows, kVectors>(panel, tokens, dimension, maxima);
+      Tile<kTileRows, kVectors>(panel, tokens, ahead, dimension, maxima);
     } else {
-      LastTile<kTileRows - 1, kVectors>(panel, tokens, rows, dimension, maxima);
+      LastTile<kTileRows - 1, kVectors>(panel, tokens, ahead, rows, dimension, maxima);
     }
   }
 }
 
 template <size_t kVectors>
 HWY_NOINLINE void RaiseMaxima(const float* HWY_RESTRICT panel, const float* HWY_RESTRICT tokens, size_t count,
-                              size_t dimension, float* HWY_RESTRICT maxima) {
+                              const float* next, size_t dimension, float* HWY_RESTRICT maxima) {
   const FloatTag tag;
   const size_t lanes = hn::Lanes(tag);
   FloatVector largest[kVectors];
   for (size_t v = 0; v < kVectors; ++v) largest[v] = hn::LoadU(tag, maxima + v * lanes);
+  // The tile after the next, in the next document if this one ends before.
+  const auto ahead = [&](size_t row) {
+    row += 2 * kRows;
+    return row < count ? tokens + row * dimension : next + (row - count) / kRows * kRows * dimension;
+  };
   size_t row = 0;
   for (; row + kRows <= count; row += kRows) {
-    Tile<kRows, kVectors>(panel, tokens + row * dimension, dimension, largest);
+    Tile<kRows, kVectors>(panel, tokens + row * dimension, ahead(row), dimension, largest);
   }
-  LastTile<kRows - 1, kVectors>(panel, tokens + row * dimension, count - row, dimension, largest);
+  LastTile<kRows - 1, kVectors>(panel, tokens + row * dimension, ahead(row), count - row, dimension, largest);
   for (size_t v = 0; v < kVectors; ++v) hn::StoreU(largest[v], tag, maxima + v * lanes);
 }
 
 void RaiseAllMaxima(const float* HWY_RESTRICT panel, size_t columns, const float* HWY_RESTRICT tokens, size_t count,
-                    size_t dimension, float* HWY_RESTRICT maxima) {
+                    const float* next, size_t dimension, float* HWY_RESTRICT maxima) {
   const size_t lanes = hn::Lanes(FloatTag());
   size_t column = 0;
   for (; column + lanes < columns; column += 2 * lanes) {
-    RaiseMaxima<2>(panel + column, tokens, count, dimension, maxima + column);
+    RaiseMaxima<2>(panel + column, tokens, count, next, dimension, maxima + column);
   }
-  if (column < columns) RaiseMaxima<1>(panel + column, tokens, count, dimension, maxima + column);
+  if (column < columns) RaiseMaxima<1>(panel + column, tokens, count, next, dimension, maxima + column);
 }
 
 void Float(const float* HWY_RESTRICT panel, size_t columns, const float* HWY_RESTRICT tokens, size_t count,
-           size_t dimension, float* HWY_RESTRICT maxima) {
+           const float* next, size_t dimension, float* HWY_RESTRICT maxima) {
   std::fill_n(maxima, kColumns, -std::numeric_limits<float>::infinity());
-  RaiseAllMaxima(panel, columns, tokens, count, dimension, maxima);
+  RaiseAllMaxima(panel, columns, tokens, count, next, dimension, maxima);
 }
 
-void Half(const float* HWY_RESTRICT panel, size_t columns, const void* tokens, size_t count, size_t dimension,
-          float* HWY_RESTRICT scratch, float* HWY_RESTRICT maxima) {
+void Half(const float* HWY_RESTRICT panel, size_t columns, const void* tokens, size_t count, const void* next,
+          size_t dimension, float* HWY_RESTRICT scratch, float* HWY_RESTRICT maxima) {
   const FloatTag tag;
   const hn::Rebind<hwy::float16_t, FloatTag> half_tag;
   const size_t lanes = hn::Lanes(tag);
@@ -113,13 +118,15 @@ void Half(const float* HWY_RESTRICT panel, size_t columns, const void* tokens, s
     const size_t rows = std::min(kMaxSimTileRows, count - row);
     const size_t values = rows * dimension;
     const auto* const halves = static_cast<const hwy::float16_t*>(tokens) + row * dimension;
+    const auto* const ahead =
+        row + kMaxSimTileRows < count ? halves + kMaxSimTileRows * dimension : static_cast<const hwy::float16_t*>(next);
     size_t i = 0;
     for (; i + lanes <= values; i += lanes) {
-      hwy::Prefetch(halves + kMaxSimTileRows * dimension + i);
+      hwy::Prefetch(ahead + i);
       hn::StoreU(hn::PromoteTo(tag, hn::LoadU(half_tag, halves + i)), tag, scratch + i);
     }
     HalfToFloat(reinterpret_cast<const char*>(halves + i), values - i, scratch + i);
-    RaiseAllMaxima(panel, columns, scratch, rows, dimension, maxima);
+    RaiseAllMaxima(panel, columns, scratch, rows, scratch, dimension, maxima);
   }
 }
 
@@ -133,14 +140,14 @@ namespace dpkde {
 HWY_EXPORT(Float);
 HWY_EXPORT(Half);
 
-void FloatMaxima(const float* panel, size_t columns, const float* tokens, size_t count, size_t dimension,
-                 float* maxima) {
-  HWY_DYNAMIC_DISPATCH(Float)(panel, columns, tokens, count, dimension, maxima);
+void FloatMaxima(const float* panel, size_t columns, const float* tokens, size_t count, const float* next,
+                 size_t dimension, float* maxima) {
+  HWY_DYNAMIC_DISPATCH(Float)(panel, columns, tokens, count, next, dimension, maxima);
 }
 
-void HalfMaxima(const float* panel, size_t columns, const void* tokens, size_t count, size_t dimension, float* scratch,
-                float* maxima) {
-  HWY_DYNAMIC_DISPATCH(Half)(panel, columns, tokens, count, dimension, scratch, maxima);
+void HalfMaxima(const float* panel, size_t columns, const void* tokens, size_t count, const void* next,
+                size_t dimension, float* scratch, float* maxima) {
+  HWY_DYNAMIC_DISPATCH(Half)(panel, columns, tokens, count, next, dimension, scratch, maxima);
 }
 
 }  // namespace dpkde

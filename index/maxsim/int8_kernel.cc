@@ -25,12 +25,20 @@ int32_t LoadGroup(const uint8_t* group) {
   return four;
 }
 
+// What is to be prefetched with the tile of kRows tokens at `row`: the tile after the next, in the next document if
+// this one ends before.
+template <size_t kRows>
+const uint8_t* Ahead(const uint8_t* tokens, size_t row, size_t count, const uint8_t* next, size_t groups) {
+  row += 2 * kRows;
+  return row < count ? tokens + row * groups * 4 : next + (row - count) / kRows * kRows * groups * 4;
+}
+
 // Document tokens that are multiplied together. 4 x 2 accumulators, 2 vectors of the query and 4 of temporaries.
 constexpr size_t kAvx2Rows = 4;
 
 template <size_t kRows, size_t kVectors>
 DPKDE_AVX2 void Avx2Tile(const int8_t* panel, const int32_t* starts, const uint8_t* tokens, const float* scales,
-                         size_t groups, __m256* largest) {
+                         const uint8_t* ahead, size_t groups, __m256* largest) {
   Avx2Sums sum[kRows][kVectors];
   for (size_t r = 0; r < kRows; ++r) {
     for (size_t v = 0; v < kVectors; ++v) {
@@ -39,7 +47,7 @@ DPKDE_AVX2 void Avx2Tile(const int8_t* panel, const int32_t* starts, const uint8
   }
   const __m256i ones = _mm256_set1_epi16(1);
   for (size_t g = 0; g < groups; ++g) {
-    _mm_prefetch(tokens + 2 * kRows * groups * 4 + g * kRows * 4, _MM_HINT_T0);  // as in float_kernel.cc
+    _mm_prefetch(ahead + g * kRows * 4, _MM_HINT_T0);  // as in float_kernel.cc
     __m256i query[kVectors];
     for (size_t v = 0; v < kVectors; ++v) {
       query[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel + g * kPanelBytes + 32 * v));
@@ -62,27 +70,28 @@ DPKDE_AVX2 void Avx2Tile(const int8_t* panel, const int32_t* starts, const uint8
 // For a fixed number of columns, 8 a vector.
 template <size_t kVectors>
 void Avx2Columns(const int8_t* panel, const int32_t* starts, const uint8_t* tokens, const float* scales, size_t count,
-                 size_t groups, float* maxima) {
+                 const uint8_t* next, size_t groups, float* maxima) {
   __m256 largest[kVectors];
   for (size_t v = 0; v < kVectors; ++v) largest[v] = _mm256_set1_ps(-std::numeric_limits<float>::infinity());
   size_t row = 0;
   for (; row + kAvx2Rows <= count; row += kAvx2Rows) {
-    Avx2Tile<kAvx2Rows, kVectors>(panel, starts, tokens + row * groups * 4, scales + row, groups, largest);
+    Avx2Tile<kAvx2Rows, kVectors>(panel, starts, tokens + row * groups * 4, scales + row,
+                                  Ahead<kAvx2Rows>(tokens, row, count, next, groups), groups, largest);
   }
   for (; row < count; ++row) {
-    Avx2Tile<1, kVectors>(panel, starts, tokens + row * groups * 4, scales + row, groups, largest);
+    Avx2Tile<1, kVectors>(panel, starts, tokens + row * groups * 4, scales + row, next, groups, largest);
   }
   for (size_t v = 0; v < kVectors; ++v) _mm256_storeu_ps(maxima + 8 * v, largest[v]);
 }
 
 void Avx2Maxima(const int8_t* panel, const int32_t* starts, size_t columns, const uint8_t* tokens, const float* scales,
-                size_t count, size_t groups, float* maxima) {
+                size_t count, const uint8_t* next, size_t groups, float* maxima) {
   size_t column = 0;
   for (; column + 8 < columns; column += 16) {
-    Avx2Columns<2>(panel + 4 * column, starts + column, tokens, scales, count, groups, maxima + column);
+    Avx2Columns<2>(panel + 4 * column, starts + column, tokens, scales, count, next, groups, maxima + column);
   }
   if (column < columns) {
-    Avx2Columns<1>(panel + 4 * column, starts + column, tokens, scales, count, groups, maxima + column);
+    Avx2Columns<1>(panel + 4 * column, starts + column, tokens, scales, count, next, groups, maxima + column);
   }
 }
 
@@ -92,13 +101,13 @@ constexpr size_t kVnniRows = 12;
 template <size_t kRows, size_t kVectors>
 DPKDE_VNNI inline __attribute__((always_inline)) void VnniTile(const int8_t* panel, const int32_t* starts,
                                                                const uint8_t* tokens, const float* scales,
-                                                               size_t groups, __m512* largest) {
+                                                               const uint8_t* ahead, size_t groups, __m512* largest) {
   VnniSums sum[kRows][kVectors];
   for (size_t r = 0; r < kRows; ++r) {
     for (size_t v = 0; v < kVectors; ++v) sum[r][v] = (VnniSums)_mm512_loadu_si512(starts + 16 * v);
   }
   for (size_t g = 0; g < groups; ++g) {
-    _mm_prefetch(tokens + 2 * kRows * groups * 4 + g * kRows * 4, _MM_HINT_T0);  // as in float_kernel.cc
+    _mm_prefetch(ahead + g * kRows * 4, _MM_HINT_T0);  // as in float_kernel.cc
     __m512i query[kVectors];
     for (size_t v = 0; v < kVectors; ++v) query[v] = _mm512_load_si512(panel + g * kPanelBytes + 64 * v);
     for (size_t r = 0; r < kRows; ++r) {
@@ -120,34 +129,37 @@ DPKDE_VNNI inline __attribute__((always_inline)) void VnniTile(const int8_t* pan
 template <size_t kRows, size_t kVectors>
 DPKDE_VNNI inline __attribute__((always_inline)) void VnniLastTile(const int8_t* panel, const int32_t* starts,
                                                                    const uint8_t* tokens, const float* scales,
-                                                                   size_t rows, size_t groups, __m512* largest) {
+                                                                   const uint8_t* ahead, size_t rows, size_t groups,
+                                                                   __m512* largest) {
   if constexpr (kRows > 0) {
     if (rows == kRows) {
-      VnniTile<kRows, kVectors>(panel, starts, tokens, scales, groups, largest);
+      VnniTile<kRows, kVectors>(panel, starts, tokens, scales, ahead, groups, largest);
     } else {
-      VnniLastTile<kRows - 1, kVectors>(panel, starts, tokens, scales, rows, groups, largest);
+      VnniLastTile<kRows - 1, kVectors>(panel, starts, tokens, scales, ahead, rows, groups, largest);
     }
   }
 }
 
 template <size_t kVectors>
 DPKDE_VNNI void VnniColumns(const int8_t* panel, const int32_t* starts, const uint8_t* tokens, const float* scales,
-                            size_t count, size_t groups, float* maxima) {
+                            size_t count, const uint8_t* next, size_t groups, float* maxima) {
   __m512 largest[kVectors];
   for (size_t v = 0; v < kVectors; ++v) largest[v] = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
   size_t row = 0;
   for (; row + kVnniRows <= count; row += kVnniRows) {
-    VnniTile<kVnniRows, kVectors>(panel, starts, tokens + row * groups * 4, scales + row, groups, largest);
+    VnniTile<kVnniRows, kVectors>(panel, starts, tokens + row * groups * 4, scales + row,
+                                  Ahead<kVnniRows>(tokens, row, count, next, groups), groups, largest);
   }
-  VnniLastTile<kVnniRows - 1, kVectors>(panel, starts, tokens + row * groups * 4, scales + row, count - row, groups,
+  VnniLastTile<kVnniRows - 1, kVectors>(panel, starts, tokens + row * groups * 4, scales + row,
+                                        Ahead<kVnniRows>(tokens, row, count, next, groups), count - row, groups,
                                         largest);
   for (size_t v = 0; v < kVectors; ++v) _mm512_storeu_ps(maxima + 16 * v, largest[v]);
 }
 
 void VnniMaxima(const int8_t* panel, const int32_t* starts, size_t columns, const uint8_t* tokens, const float* scales,
-                size_t count, size_t groups, float* maxima) {
+                size_t count, const uint8_t* next, size_t groups, float* maxima) {
   const auto kernel = columns > 16 ? VnniColumns<2> : VnniColumns<1>;
-  kernel(panel, starts, tokens, scales, count, groups, maxima);
+  kernel(panel, starts, tokens, scales, count, next, groups, maxima);
 }
 
 }  // namespace
@@ -160,16 +172,15 @@ bool HasInt8Kernel(Int8Kernel kernel) {
 }
 
 void Int8MaximaBy(Int8Kernel kernel, const int8_t* panel, const int32_t* starts, size_t columns, const uint8_t* tokens,
-                  const float* scales, size_t count, size_t groups, float* maxima) {
+                  const float* scales, size_t count, const uint8_t* next, size_t groups, float* maxima) {
   const auto maxima_by = kernel == Int8Kernel::kAvx2 ? Avx2Maxima : VnniMaxima;
-  maxima_by(panel, starts, columns, tokens, scales, count, groups, maxima);
+  maxima_by(panel, starts, columns, tokens, scales, count, next, groups, maxima);
 }
 
 void Int8Maxima(const int8_t* panel, const int32_t* starts, size_t columns, const uint8_t* tokens, const float* scales,
-                size_t count, size_t groups, float* maxima) {
-  static const Int8Kernel kernel =
-      HasInt8Kernel(Int8Kernel::kAvx512Vnni) ? Int8Kernel::kAvx512Vnni : Int8Kernel::kAvx2;
-  Int8MaximaBy(kernel, panel, starts, columns, tokens, scales, count, groups, maxima);
+                size_t count, const uint8_t* next, size_t groups, float* maxima) {
+  static const Int8Kernel kernel = HasInt8Kernel(Int8Kernel::kAvx512Vnni) ? Int8Kernel::kAvx512Vnni : Int8Kernel::kAvx2;
+  Int8MaximaBy(kernel, panel, starts, columns, tokens, scales, count, next, groups, maxima);
 }
 
 }  // namespace dpkde

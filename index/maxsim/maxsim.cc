@@ -133,41 +133,49 @@ class MaxSimKernel {
   }
 
   // The largest product of each query token of a panel with the document's tokens; minus infinity if it has none.
-  // Returns how many there are; `maxima` has kMaxSimColumns places.
-  size_t PanelMaxima(size_t index, const StoredTokens& document, float* maxima) {
+  // Returns how many there are; `maxima` has kMaxSimColumns places. `next`: the tokens that will be needed after these.
+  size_t PanelMaxima(size_t index, const StoredTokens& document, const void* next, float* maxima) {
     const MaxSimQuery::Panels& panels = *query_.panels_;
     const size_t dimension = query_.dimension_;
     const size_t first = index * kMaxSimColumns;
     const size_t columns = std::min(kMaxSimColumns, query_.size_ - first);
     const size_t groups = (dimension + 3) / 4;
+    if (document.count == 0) {
+      std::fill_n(maxima, columns, kLowest);
+      return columns;
+    }
+    if (next == nullptr) next = document.values;
     switch (document.format) {
       case TokenFormat::kFloat32:
         FloatMaxima(panels.floats.data() + first * dimension, columns, static_cast<const float*>(document.values),
-                    document.count, dimension, maxima);
+                    document.count, static_cast<const float*>(next), dimension, maxima);
         break;
       case TokenFormat::kFloat16:
-        HalfMaxima(panels.floats.data() + first * dimension, columns, document.values, document.count, dimension,
+        HalfMaxima(panels.floats.data() + first * dimension, columns, document.values, document.count, next, dimension,
                    scratch_.data(), maxima);
         break;
       case TokenFormat::kInt8:
         Int8Maxima(panels.codes.data() + first * 4 * groups, panels.starts.data() + first, columns,
-                   static_cast<const uint8_t*>(document.values), document.scales, document.count, groups, maxima);
-        // A scale of 0 would make NaN of the minus infinity of an empty document.
-        if (document.count == 0) break;
+                   static_cast<const uint8_t*>(document.values), document.scales, document.count,
+                   static_cast<const uint8_t*>(next), groups, maxima);
         for (size_t c = 0; c < columns; ++c) maxima[c] *= panels.scales[first + c];
         break;
     }
     return columns;
   }
 
-  float Score(const StoredTokens& document) {
-    double score = 0;
-    for (size_t panel = 0; panel < query_.panels_->count; ++panel) {
-      alignas(64) float maxima[kMaxSimColumns];
-      const size_t columns = PanelMaxima(panel, document, maxima);
-      for (size_t c = 0; c < columns; ++c) score += maxima[c];
+  void Score(absl::Span<const StoredTokens> documents, float* scores) {
+    const size_t panels = query_.panels_->count;
+    for (size_t i = 0; i < documents.size(); ++i) {
+      double score = 0;
+      for (size_t panel = 0; panel < panels; ++panel) {
+        alignas(64) float maxima[kMaxSimColumns];
+        const bool last = panel + 1 == panels && i + 1 < documents.size();
+        const size_t columns = PanelMaxima(panel, documents[i], documents[last ? i + 1 : i].values, maxima);
+        for (size_t c = 0; c < columns; ++c) score += maxima[c];
+      }
+      scores[i] = static_cast<float>(score);
     }
-    return static_cast<float>(score);
   }
 
  private:
@@ -195,7 +203,8 @@ void BlockMaxima(const MaxSimQuery& query, absl::Span<const StoredTokens> docume
   for (size_t panel = 0; panel < MaxSimKernel::PanelCount(query); ++panel) {
     for (size_t i = 0; i < documents.size(); ++i) {
       alignas(64) float maxima[kMaxSimColumns];
-      const size_t columns = kernel.PanelMaxima(panel, documents[i], maxima);
+      const void* const next = documents[i + 1 < documents.size() ? i + 1 : 0].values;
+      const size_t columns = kernel.PanelMaxima(panel, documents[i], next, maxima);
       std::copy_n(maxima, columns, out + i * query.size() + panel * kMaxSimColumns);
     }
   }
@@ -211,8 +220,7 @@ std::vector<StoredTokens> Stored(TokenSetsView sets) {
 
 absl::Status Chamfer(const MaxSimQuery& query, absl::Span<const StoredTokens> documents, absl::Span<float> scores) {
   DPKDE_RETURN_IF_ERROR(MaxSimKernel::Check(query, documents));
-  MaxSimKernel kernel(query);
-  for (size_t i = 0; i < documents.size(); ++i) scores[i] = kernel.Score(documents[i]);
+  MaxSimKernel(query).Score(documents, scores.data());
   return absl::OkStatus();
 }
 
@@ -220,8 +228,7 @@ absl::Status Chamfer(const MaxSimQuery& query, absl::Span<const StoredTokens> do
                      absl::Span<float> scores) {
   DPKDE_RETURN_IF_ERROR(MaxSimKernel::Check(query, documents));
   pool.ParallelFor(documents.size(), BlockSize(documents, pool), [&](size_t begin, size_t end, int) {
-    MaxSimKernel kernel(query);
-    for (size_t i = begin; i < end; ++i) scores[i] = kernel.Score(documents[i]);
+    MaxSimKernel(query).Score(documents.subspan(begin, end - begin), scores.data() + begin);
   });
   return absl::OkStatus();
 }
@@ -275,7 +282,7 @@ absl::StatusOr<std::vector<TokenMatch>> ExplainChamfer(const MaxSimQuery& query,
                               document.scales == nullptr ? nullptr : document.scales + token};
     for (size_t panel = 0; panel < MaxSimKernel::PanelCount(query); ++panel) {
       alignas(64) float maxima[kMaxSimColumns];
-      const size_t columns = kernel.PanelMaxima(panel, one, maxima);
+      const size_t columns = kernel.PanelMaxima(panel, one, one.values, maxima);
       for (size_t c = 0; c < columns; ++c) {
         TokenMatch& match = matches[panel * kMaxSimColumns + c];
         if (maxima[c] > match.similarity) match = {token, maxima[c]};

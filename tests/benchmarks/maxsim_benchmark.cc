@@ -7,11 +7,13 @@
 // multiplies the same matrices and leaves out the maximum.
 
 #include <benchmark/benchmark.h>
+#include <hwy/targets.h>
 
 #include <algorithm>
 #include <boost/random/mersenne_twister.hpp>
 #include <boost/random/normal_distribution.hpp>
 #include <boost/random/uniform_int_distribution.hpp>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -93,9 +95,15 @@ void BM_Sgemm(benchmark::State& state, bool one_call) {
   SetItems(state, corpus.count);
 }
 
-// The query is packed each time.
-void BM_Chamfer(benchmark::State& state, TokenFormat format, bool ragged) {
-  const Corpus corpus = MakeCorpus(format, state.range(0), ragged);
+enum class Order { kOneAfterTheOther, kShuffled };
+
+// The query is packed each time. Shuffled documents are what candidates are.
+void BM_Chamfer(benchmark::State& state, TokenFormat format, bool ragged, Order order, bool avx2_only) {
+  Corpus corpus = MakeCorpus(format, state.range(0), ragged);
+  if (order == Order::kShuffled) {
+    std::shuffle(corpus.documents.begin(), corpus.documents.end(), std::mt19937_64(3));
+  }
+  hwy::SetSupportedTargetsForTest(avx2_only ? HWY_AVX2 : 0);
   const std::vector<float> tokens = Normals(kQueryTokens * kDimension);
   std::vector<float> scores(corpus.documents.size());
   for (auto _ : state) {
@@ -103,6 +111,7 @@ void BM_Chamfer(benchmark::State& state, TokenFormat format, bool ragged) {
     (void)Chamfer(query, corpus.documents, absl::MakeSpan(scores));
     benchmark::DoNotOptimize(scores.data());
   }
+  hwy::SetSupportedTargetsForTest(0);
   SetItems(state, corpus.count);
 }
 
@@ -118,7 +127,8 @@ void BM_Int8Kernel(benchmark::State& state, Int8Kernel kernel) {
   for (auto _ : state) {
     for (const StoredTokens& document : corpus.documents) {
       Int8MaximaBy(kernel, panel, starts.data(), kMaxSimColumns, static_cast<const uint8_t*>(document.values),
-                   document.scales, document.count, kDimension / 4, maxima);
+                   document.scales, document.count, static_cast<const uint8_t*>(document.values), kDimension / 4,
+                   maxima);
       benchmark::DoNotOptimize(maxima);
     }
   }
@@ -129,11 +139,16 @@ void BM_Int8Kernel(benchmark::State& state, Int8Kernel kernel) {
 #define DPKDE_SIZES Arg(20)->Arg(10000)
 BENCHMARK_CAPTURE(BM_Sgemm, one_call, true)->DPKDE_SIZES;
 BENCHMARK_CAPTURE(BM_Sgemm, by_document, false)->DPKDE_SIZES;
-BENCHMARK_CAPTURE(BM_Chamfer, f4, TokenFormat::kFloat32, false)->DPKDE_SIZES;
-BENCHMARK_CAPTURE(BM_Chamfer, f4_ragged, TokenFormat::kFloat32, true)->DPKDE_SIZES;
-BENCHMARK_CAPTURE(BM_Chamfer, f2, TokenFormat::kFloat16, false)->DPKDE_SIZES;
-BENCHMARK_CAPTURE(BM_Chamfer, int8, TokenFormat::kInt8, false)->DPKDE_SIZES;
-BENCHMARK_CAPTURE(BM_Chamfer, int8_ragged, TokenFormat::kInt8, true)->DPKDE_SIZES;
+#define DPKDE_CHAMFER(name, ...) BENCHMARK_CAPTURE(BM_Chamfer, name, __VA_ARGS__)->DPKDE_SIZES
+DPKDE_CHAMFER(f4, TokenFormat::kFloat32, false, Order::kOneAfterTheOther, false);
+DPKDE_CHAMFER(f4_ragged, TokenFormat::kFloat32, true, Order::kOneAfterTheOther, false);
+DPKDE_CHAMFER(f4_shuffled, TokenFormat::kFloat32, false, Order::kShuffled, false);
+DPKDE_CHAMFER(f4_avx2, TokenFormat::kFloat32, false, Order::kOneAfterTheOther, true);
+DPKDE_CHAMFER(f2, TokenFormat::kFloat16, false, Order::kOneAfterTheOther, false);
+DPKDE_CHAMFER(f2_shuffled, TokenFormat::kFloat16, false, Order::kShuffled, false);
+DPKDE_CHAMFER(int8, TokenFormat::kInt8, false, Order::kOneAfterTheOther, false);
+DPKDE_CHAMFER(int8_ragged, TokenFormat::kInt8, true, Order::kOneAfterTheOther, false);
+DPKDE_CHAMFER(int8_shuffled, TokenFormat::kInt8, false, Order::kShuffled, false);
 BENCHMARK_CAPTURE(BM_Int8Kernel, vnni, Int8Kernel::kAvx512Vnni)->DPKDE_SIZES;
 BENCHMARK_CAPTURE(BM_Int8Kernel, avx2, Int8Kernel::kAvx2)->DPKDE_SIZES;
 

@@ -17,8 +17,8 @@ namespace {
 using ::testing::ElementsAre;
 
 std::string Tokens(const std::vector<float>& values, size_t columns) {
-  return MakeFile("tokens.npy", Npy(NpyText("'<f4'", absl::StrCat("(", values.size() / columns, ", ", columns, ")")),
-                                    Raw(values)));
+  return MakeFile("tokens.npy",
+                  Npy(NpyText("'<f4'", absl::StrCat("(", values.size() / columns, ", ", columns, ")")), Raw(values)));
 }
 
 std::string Lens(const std::vector<int64_t>& values) {

@@ -337,9 +337,8 @@ TEST(IndexDirectoryTest, RefusesDocumentsThatItCannotKeep) {
   EXPECT_EQ(error(large.view(), {}),
             "INVALID_ARGUMENT: document 0, token 0 (counting from 0): has a squared norm above 1e+37");
   for (const uint32_t dimension : {0u, 65537u}) {
-    EXPECT_EQ(
-        IndexWriter::Create(NewIndexPath(), Spec(TokenFormat::kFloat32, dimension), false).status().code(),
-        absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(IndexWriter::Create(NewIndexPath(), Spec(TokenFormat::kFloat32, dimension), false).status().code(),
+              absl::StatusCode::kInvalidArgument);
   }
 }
 
@@ -466,11 +465,10 @@ TEST(IndexDirectoryTest, ImpossibleManifestsAreRefused) {
   for (size_t i = 0; i < changes.size(); ++i) {
     proto::IndexManifest manifest = good;
     changes[i](&manifest);
-    ASSERT_TRUE(WriteFileAtomically(path + "/MANIFEST",
-                                    SealEnvelope(kIndexManifestKind, kIndexManifestVersion,
-                                                 manifest.SerializeAsString()),
-                                    true)
-                    .ok());
+    ASSERT_TRUE(
+        WriteFileAtomically(path + "/MANIFEST",
+                            SealEnvelope(kIndexManifestKind, kIndexManifestVersion, manifest.SerializeAsString()), true)
+            .ok());
     EXPECT_EQ(IndexDirectory::Open(path).status().code(), absl::StatusCode::kDataLoss) << i;
   }
   ASSERT_TRUE(WriteFileAtomically(path + "/MANIFEST",

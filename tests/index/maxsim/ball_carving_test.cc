@@ -59,9 +59,8 @@ TEST(BallCarvingTest, NeverScoresMoreAndNearlyTheSame) {
   }
   const StoredTokens stored = StoredFloats({document.data(), kTokens, kDimension});
   float whole, score;
-  ASSERT_TRUE(Chamfer(MaxSimQuery({query.data(), kTokens, kDimension}, TokenFormat::kFloat32), {&stored, 1},
-                      {&whole, 1})
-                  .ok());
+  ASSERT_TRUE(
+      Chamfer(MaxSimQuery({query.data(), kTokens, kDimension}, TokenFormat::kFloat32), {&stored, 1}, {&whole, 1}).ok());
   for (const double least_cosine : {-1.0, 0.5, 0.7, 0.9}) {
     const std::vector<float> carved = CarveBalls({query.data(), kTokens, kDimension}, least_cosine);
     const MatrixView tokens{carved.data(), carved.size() / kDimension, kDimension};

@@ -80,8 +80,8 @@ double ErrorBound(MatrixView query, MatrixView document, TokenFormat format) {
     for (size_t i = 0; i < d; ++i) {
       query_sum += std::abs(query.row(q)[i]);
       if (i % 2 == 0) {
-        query_pair = std::max<double>(
-            query_pair, std::abs(query.row(q)[i]) + (i + 1 < d ? std::abs(query.row(q)[i + 1]) : 0.0f));
+        query_pair = std::max<double>(query_pair,
+                                      std::abs(query.row(q)[i]) + (i + 1 < d ? std::abs(query.row(q)[i + 1]) : 0.0f));
       }
     }
     double largest = 0;
@@ -310,7 +310,7 @@ TEST(Int8KernelTest, AllKernelsAreExact) {
           }
         }
       }
-      for (const size_t count : {0, 1, 3, 4, 5, 11, 12, 13, 30}) {
+      for (const size_t count : {1, 3, 4, 5, 11, 12, 13, 30}) {
         std::vector<uint8_t> tokens(count * groups * 4);
         for (uint8_t& byte : tokens) byte = engine() % 2 == 0 ? engine() % 256 : (engine() % 2 == 0 ? 255 : 1);
         std::vector<float> scales(count);
@@ -328,8 +328,8 @@ TEST(Int8KernelTest, AllKernelsAreExact) {
         for (const Int8Kernel kernel : {Int8Kernel::kAvx2, Int8Kernel::kAvx512Vnni}) {
           if (!HasInt8Kernel(kernel)) continue;
           std::vector<float> maxima(kMaxSimColumns);
-          Int8MaximaBy(kernel, panel, starts.data(), columns, tokens.data(), scales.data(), count, groups,
-                       maxima.data());
+          Int8MaximaBy(kernel, panel, starts.data(), columns, tokens.data(), scales.data(), count, tokens.data(),
+                       groups, maxima.data());
           maxima.resize(columns);
           EXPECT_EQ(maxima, expected) << groups << " " << columns << " " << count;
         }
