@@ -40,8 +40,6 @@
 #include "dpkde/tools/output_path.h"
 #include "dpkde/tools/shared_flags.h"
 
-ABSL_FLAG(std::string, input, "",
-          "File of private records, one vector a row: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin .csv .tsv.");
 ABSL_FLAG(
     std::string, similarity, "",
     "Kernels, with r_p = |x-y|_p and h = --bandwidth: gaussian exp(-r_2^2 / (2 h^2)); laplacian exp(-r_1 / h); "
@@ -99,8 +97,6 @@ ABSL_FLAG(bool, dry_run, false,
 ABSL_FLAG(absl::optional<uint32_t>, dim, absl::nullopt,
           "Number of columns. Needed by --dry_run without --input, and by --bad_records=replace where neither a header "
           "nor the domain tells it; otherwise checked.");
-ABSL_FLAG(std::string, summary_out, "",
-          "File for a summary in JSON; holds no number of records unless that is public.");
 
 namespace dpkde {
 namespace {

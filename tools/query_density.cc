@@ -24,10 +24,6 @@
 #include "dpkde/tools/load_release.h"
 #include "dpkde/tools/shared_flags.h"
 
-ABSL_FLAG(std::string, queries, "",
-          "File of query vectors, one a row, with the columns of the release; - reads standard input, as .csv unless "
-          "--input_format says otherwise.");
-
 namespace dpkde {
 namespace {
 

@@ -4,10 +4,14 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_format.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/io/file.h"
 #include "dpkde/privacy/budget_ledger.h"
 #include "dpkde/tools/load_release.h"
@@ -39,9 +43,45 @@ bool IsLedgerFile(const std::string& path) {
   return bytes.ok() && BudgetLedger::IsLedger(*bytes);
 }
 
+// From the manifest alone: no vector is loaded.
+std::string IndexReport(const std::string& path, const proto::IndexManifest& manifest) {
+  const proto::IndexConfig& config = manifest.config();
+  uint64_t rows = 0, tokens = 0, bytes = manifest.removed().size();
+  for (const proto::IndexSegment& segment : manifest.segment()) {
+    rows += segment.documents();
+    tokens += segment.tokens();
+    bytes += segment.values().size() + segment.scales().size() + segment.offsets().size() + segment.ids().size();
+  }
+  for (const proto::IndexBlob& blob : manifest.blob()) bytes += blob.file().size();
+  std::string text = absl::StrFormat("index %s, generation %d\n", path, manifest.generation());
+  absl::StrAppendFormat(&text, "documents            %d", rows - manifest.removed_documents());
+  if (manifest.removed_documents() > 0) {
+    absl::StrAppendFormat(&text, " (and %d removed ones until it is compacted)", manifest.removed_documents());
+  }
+  absl::StrAppendFormat(&text, "\n%s %d of %d coordinates, %s, in %d segments\n",
+                        config.tokens().single_vectors() ? "single vectors      " : "tokens              ", tokens,
+                        config.tokens().dimension(), proto::TokenStoreSpec::Format_Name(config.tokens().format()),
+                        manifest.segment_size());
+  if (config.has_encoder()) {
+    absl::StrAppendFormat(&text, "encoder              %s\nencoder fingerprint  %s\n", config.encoder().ShortDebugString(),
+                          config.encoder_fingerprint());
+  }
+  absl::StrAppendFormat(&text, "vectors              %s\n", config.vector_index().ShortDebugString());
+  for (const proto::IndexBlob& blob : manifest.blob()) {
+    absl::StrAppendFormat(&text, "%-20s %d bytes\n", blob.name(), blob.file().size());
+  }
+  absl::StrAppendFormat(&text, "all files            %d bytes\n", bytes);
+  return text;
+}
+
 absl::Status Run(const std::vector<std::string>& operands) {
   const std::string format = absl::GetFlag(FLAGS_output_format).empty() ? "text" : absl::GetFlag(FLAGS_output_format);
   DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"text", "json"}));
+  std::error_code ignored;
+  if (std::filesystem::is_directory(operands[0], ignored)) {
+    DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest manifest, IndexDirectory::ReadManifest(operands[0]));
+    return Print(format, manifest, IndexReport(operands[0], manifest));
+  }
   if (IsLedgerFile(operands[0])) {
     DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(operands[0]));
     return Print(format, ledger.Report(), ledger.DebugString());
@@ -58,8 +98,9 @@ absl::Status Run(const std::vector<std::string>& operands) {
 Subcommand QueryDescribeSubcommand() {
   return {
       "describe",
-      "Prints the certificate of a release (what was guaranteed, how, and on whose word) or the entries of a ledger.",
-      "FILE [--output_format=text|json]",
+      "Prints the certificate of a release (what was guaranteed, how, and on whose word), the entries of a ledger, or the "
+      "manifest of an index directory.",
+      "FILE|DIR [--output_format=text|json]",
       {"output_format", "threads", "quiet"},
       {"FILE"},
       Run};

@@ -17,5 +17,14 @@ ABSL_DECLARE_FLAG(std::string, release);
 ABSL_DECLARE_FLAG(std::string, neighboring);
 ABSL_DECLARE_FLAG(std::string, ledger);
 ABSL_DECLARE_FLAG(std::string, dataset);
+ABSL_DECLARE_FLAG(std::string, input);
+ABSL_DECLARE_FLAG(std::string, summary_out);
+ABSL_DECLARE_FLAG(std::string, queries);
+ABSL_DECLARE_FLAG(std::string, index);
+ABSL_DECLARE_FLAG(std::string, tokens);
+ABSL_DECLARE_FLAG(std::string, lens);
+ABSL_DECLARE_FLAG(std::string, ids);
+ABSL_DECLARE_FLAG(std::string, query_lens);
+ABSL_DECLARE_FLAG(int, k);
 
 #endif  // DPKDE_TOOLS_SHARED_FLAGS_H_

@@ -127,6 +127,9 @@ absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsVi
   if (options.allowed != nullptr && options.allowed->size() != directory_.rows()) {
     return absl::InvalidArgumentError("the set of allowed rows must have the index's size");
   }
+  if (options.vectors != nullptr && options.vectors->size() != directory_.rows()) {
+    return absl::InvalidArgumentError("the vectors must have the index's rows");
+  }
   if (options.explain && encoder_ == nullptr) {
     return absl::InvalidArgumentError("there is nothing to explain in an index of single vectors");
   }
@@ -176,7 +179,8 @@ absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsVi
       search.allowed = allowed;
       search.threads = pool.threads();
       const size_t wanted = rerank ? std::min(options.candidates, options.rerank.value_or(options.candidates)) : options.k;
-      DPKDE_ASSIGN_OR_RETURN(candidates, vectors_.Search(vectors, std::min(wanted, findable), search));
+      const VectorIndex& index = options.vectors != nullptr ? *options.vectors : vectors_;
+      DPKDE_ASSIGN_OR_RETURN(candidates, index.Search(vectors, std::min(wanted, findable), search));
     }
 
     const Stopwatch stopwatch(&timings.rerank_seconds);

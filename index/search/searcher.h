@@ -42,6 +42,10 @@ struct SearchOptions {
   // Of the first stage (VectorSearchOptions).
   absl::optional<int> ef_search, ivf_probe, rescore;
 
+  // Candidates come from here instead of the index's own vectors: the same rows, encoded by the same encoder, arranged in
+  // another way. For comparisons.
+  const VectorIndex* vectors = nullptr;
+
   // Only these rows can be results; of the index's size. Unset: all. Removed documents never are.
   const RowSet* allowed = nullptr;
 

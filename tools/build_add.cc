@@ -1,0 +1,44 @@
+#include "dpkde/tools/build_add.h"
+
+#include <cstdio>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/index/search/index_changes.h"
+#include "dpkde/tools/corpus_input.h"
+#include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/shared_flags.h"
+
+namespace dpkde {
+namespace {
+
+absl::Status Run(const std::vector<std::string>&) {
+  DPKDE_RETURN_IF_ERROR(CheckCorpusFlags());
+  DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest manifest, ReadIndexFlag());
+  DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput());
+  if (corpus.single_vectors != manifest.config().tokens().single_vectors()) {
+    return UsageError(corpus.single_vectors ? "--input is for single vectors, but the index has token sets"
+                                            : "--tokens is for token sets, but the index has single vectors");
+  }
+  ThreadPool pool(absl::GetFlag(FLAGS_threads));
+  const std::string index = absl::GetFlag(FLAGS_index);
+  DPKDE_RETURN_IF_ERROR(AboutIds(AddDocuments(index, corpus.documents.view(), corpus.ids, pool)));
+  if (!absl::GetFlag(FLAGS_quiet)) absl::FPrintF(stderr, "%s: %d documents added\n", index, corpus.documents.size());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Subcommand BuildAddSubcommand() {
+  return {"add",
+          "Adds documents to an index, encoded as those that are there. All of them, or none.",
+          "--index=DIR (--tokens=F --lens=F | --input=F) [--ids=F]",
+          {"index", "tokens", "lens", "input", "ids", "input_format", "csv_header", "threads", "quiet"},
+          {},
+          Run};
+}
+
+}  // namespace dpkde

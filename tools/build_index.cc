@@ -1,0 +1,146 @@
+#include "dpkde/tools/build_index.h"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/types/optional.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/index/corpus/index_directory.h"
+#include "dpkde/index/encoding/encoder_choice.h"
+#include "dpkde/index/encoding/encoder_factory.h"
+#include "dpkde/index/search/index_changes.h"
+#include "dpkde/index/search/searcher.h"
+#include "dpkde/io/file.h"
+#include "dpkde/tools/corpus_input.h"
+#include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/output_path.h"
+#include "dpkde/tools/shared_flags.h"
+
+ABSL_FLAG(std::string, config, "",
+          "File with an IndexConfig in protobuf text format (proto/index.proto): tokens, encoder, vector_index. What it "
+          "leaves out is chosen: the encoder by measuring on a sample of the documents, int8 codes that are scanned.");
+
+namespace dpkde {
+namespace {
+
+constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 20;
+
+// Keeps the first error, which protobuf would print by itself.
+class FirstError final : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    if (text.empty()) text = absl::StrCat("line ", line + 1, ", column ", column + 1, ": ", message);
+  }
+  std::string text;
+};
+
+absl::StatusOr<proto::IndexConfig> ReadConfig() {
+  proto::IndexConfig config;
+  const std::string path = absl::GetFlag(FLAGS_config);
+  if (path.empty()) return config;
+  DPKDE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (!parser.ParseFromString(text, &config)) {
+    return UsageError(absl::StrCat("--config=", path, " is no IndexConfig in protobuf text format: ", error.text));
+  }
+  if (!config.encoder_fingerprint().empty()) {
+    return UsageError(absl::StrCat("--config=", path, ": encoder_fingerprint is not for configurations"));
+  }
+  return config;
+}
+
+// The encoder that `config` describes, or one that suits the documents. `how` tells which, and why.
+absl::StatusOr<std::unique_ptr<const Encoder>> MakeEncoder(const proto::IndexConfig& config, TokenSetsView documents,
+                                                           ThreadPool& pool, std::string* how) {
+  if (config.encoder().kind_case() != proto::EncoderSpec::KIND_NOT_SET) {
+    *how = "Encoder as configured.";
+    return CreateEncoder(config.encoder(), documents, pool);
+  }
+  EncoderChoiceOptions options;
+  options.public_seed = config.encoder().public_seed();
+  DPKDE_ASSIGN_OR_RETURN(EncoderChoice choice, ChooseEncoder(documents, options, pool));
+  *how = choice.DebugString();
+  return std::move(choice.encoder);
+}
+
+absl::Status Run(const std::vector<std::string>&) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::string output = absl::GetFlag(FLAGS_output), summary_out = absl::GetFlag(FLAGS_summary_out);
+  const bool overwrite = absl::GetFlag(FLAGS_overwrite);
+  DPKDE_RETURN_IF_ERROR(CheckCorpusFlags());
+  if (output.empty()) return UsageError("--output is missing");
+  if (!overwrite && IndexDirectory::ReadManifest(output).status().code() != absl::StatusCode::kNotFound) {
+    return UsageError(absl::StrCat("--output=", output, " already exists; --overwrite replaces an index"));
+  }
+  std::unique_ptr<AtomicFileWriter> summary_writer;
+  if (!summary_out.empty()) {
+    DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, output));
+    DPKDE_ASSIGN_OR_RETURN(summary_writer, AtomicFileWriter::Create(summary_out, overwrite));
+  }
+  DPKDE_ASSIGN_OR_RETURN(proto::IndexConfig config, ReadConfig());
+  DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput());
+  const TokenSetsView documents = corpus.documents.view();
+  ThreadPool pool(absl::GetFlag(FLAGS_threads));
+
+  if (config.vector_index().codes() == proto::VectorIndexSpec::CODES_UNSPECIFIED) {
+    config.mutable_vector_index()->set_codes(proto::VectorIndexSpec::INT8);
+  }
+  config.mutable_tokens()->set_single_vectors(corpus.single_vectors);
+  std::unique_ptr<const Encoder> encoder;
+  std::string how = "Single vectors.";
+  if (!corpus.single_vectors) {
+    DPKDE_ASSIGN_OR_RETURN(encoder, MakeEncoder(config, documents, pool, &how));
+  } else if (config.has_encoder()) {
+    return UsageError("--config has an encoder, but single vectors take none");
+  }
+  const absl::Status built = BuildIndex(output, documents, corpus.ids, config, encoder.get(), overwrite, pool);
+  if (built.code() == absl::StatusCode::kAlreadyExists &&
+      (overwrite || IndexDirectory::ReadManifest(output).status().code() == absl::StatusCode::kNotFound)) {
+    return AboutIds(built);  // an id twice
+  }
+  DPKDE_RETURN_IF_ERROR(built);
+
+  // Verified as a search would.
+  DPKDE_ASSIGN_OR_RETURN(const Searcher searcher, Searcher::Open(output));
+  const uint64_t rows = searcher.directory().rows();
+  const double bytes = rows == 0 ? 0 : static_cast<double>(searcher.vectors().bytes_of_rows()) / rows;
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!absl::GetFlag(FLAGS_quiet)) {
+    absl::FPrintF(stderr, "%s%s%s: %d documents, %d tokens; %d coordinates, %.4g bytes a document; %.1f s\n", how,
+                  how.empty() || how.back() == '\n' ? "" : "\n", output, rows, documents.token_count(),
+                  searcher.vectors().dimension(), bytes, seconds);
+  }
+  if (summary_writer != nullptr) {
+    DPKDE_RETURN_IF_ERROR(summary_writer->Append(absl::StrFormat(
+        "{\"documents\":%d,\"tokens\":%d,\"dimension\":%d,\"bytes_per_document\":%.6g,\"seconds\":%.3f}\n", rows,
+        documents.token_count(), searcher.vectors().dimension(), bytes, seconds)));
+    DPKDE_RETURN_IF_ERROR(summary_writer->Commit());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Subcommand BuildIndexSubcommand() {
+  return {"index",
+          "Makes a directory in which public documents can be searched, added and removed. Documents are sets of token "
+          "vectors (ranked by Chamfer similarity), or single vectors.",
+          "--tokens=F --lens=F | --input=F [--ids=F] [--config=F] --output=DIR",
+          {"tokens", "lens", "input", "ids", "config", "output", "input_format", "csv_header", "overwrite", "summary_out",
+           "threads", "quiet"},
+          {},
+          Run};
+}
+
+}  // namespace dpkde

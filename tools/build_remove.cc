@@ -1,0 +1,36 @@
+#include "dpkde/tools/build_remove.h"
+
+#include <cstdio>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_format.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/index/search/index_changes.h"
+#include "dpkde/tools/corpus_input.h"
+#include "dpkde/tools/shared_flags.h"
+
+namespace dpkde {
+namespace {
+
+absl::Status Run(const std::vector<std::string>&) {
+  const std::string index = absl::GetFlag(FLAGS_index), path = absl::GetFlag(FLAGS_ids);
+  if (path.empty()) return UsageError("--ids is missing");
+  DPKDE_RETURN_IF_ERROR(ReadIndexFlag().status());
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ReadIdFile(path));
+  DPKDE_RETURN_IF_ERROR(AboutIds(RemoveDocuments(index, ids)));
+  if (!absl::GetFlag(FLAGS_quiet)) absl::FPrintF(stderr, "%s: %d documents removed\n", index, ids.size());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Subcommand BuildRemoveSubcommand() {
+  return {"remove",
+          "Removes documents from an index by id. All of them, or none. Their space is freed by compact.",
+          "--index=DIR --ids=F",
+          {"index", "ids", "threads", "quiet"},
+          {},
+          Run};
+}
+
+}  // namespace dpkde

@@ -1,0 +1,122 @@
+#include "dpkde/tools/query_tune.h"
+
+#include <google/protobuf/text_format.h>
+
+#include <cstdio>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/index/search/tuner.h"
+#include "dpkde/tools/corpus_input.h"
+#include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/shared_flags.h"
+
+ABSL_FLAG(double, target_recall, 0.95, "The recall of the k best that a proposal must reach, in (0, 1].");
+
+namespace dpkde {
+namespace {
+
+// A configuration for dpkde_build index --config, on one line.
+std::string ConfigOf(const Searcher& searcher, const TuneRow& row) {
+  proto::IndexConfig config;
+  if (searcher.encoder() != nullptr) *config.mutable_encoder() = searcher.encoder()->spec();
+  *config.mutable_vector_index() = VectorIndexSpecFromOptions(row.options);
+  if (searcher.encoder() != nullptr) config.mutable_vector_index()->clear_metric();  // it has no choice
+  google::protobuf::TextFormat::Printer printer;
+  printer.SetSingleLineMode(true);
+  std::string text;
+  printer.PrintToString(config, &text);
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  return text;
+}
+
+std::string Proposal(const Searcher& searcher, const TuneReport& report, const absl::optional<size_t>& row,
+                     const char* what, double target) {
+  if (!row.has_value()) {
+    return absl::StrFormat("%s: nothing here reaches a recall of %.4g; exact search takes %.4g ms a query\n", what, target,
+                           report.exact_milliseconds);
+  }
+  const TuneRow& r = report.rows[*row];
+  return absl::StrFormat("%s: %s with --candidates=%d: recall %.4f, %.4g bytes a document, %.4g ms a query\n  %s\n", what,
+                         r.name, r.candidates, r.recall, r.bytes_per_document, r.milliseconds, ConfigOf(searcher, r));
+}
+
+std::string Json(const Searcher& searcher, const TuneReport& report) {
+  const auto quoted = [](const std::string& text) {
+    std::string result = "\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') result += '\\';
+      result += c;
+    }
+    return result + "\"";
+  };
+  const auto object = [&](const TuneRow& row) {
+    return absl::StrFormat(
+        "{\"vectors\":%s,\"bytes_per_document\":%.6g,\"build_seconds\":%.4g,\"candidates\":%d,\"recall\":%.6g,"
+        "\"milliseconds\":%.4g,\"config\":%s}",
+        quoted(row.name), row.bytes_per_document, row.build_seconds, row.candidates, row.recall, row.milliseconds,
+        quoted(ConfigOf(searcher, row)));
+  };
+  std::string text = absl::StrFormat("{\"exact_milliseconds\":%.4g,\"rows\":[", report.exact_milliseconds);
+  for (size_t i = 0; i < report.rows.size(); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ",", object(report.rows[i]));
+  }
+  absl::StrAppend(&text, "],\"smallest\":", report.smallest.has_value() ? object(report.rows[*report.smallest]) : "null",
+                  ",\"fastest\":", report.fastest.has_value() ? object(report.rows[*report.fastest]) : "null", "}\n");
+  return text;
+}
+
+absl::Status Run(const std::vector<std::string>&) {
+  const std::string format = absl::GetFlag(FLAGS_output_format).empty() ? "text" : absl::GetFlag(FLAGS_output_format);
+  DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"text", "json"}));
+  DPKDE_RETURN_IF_ERROR(WithExitCode(CheckInRange("--k", absl::GetFlag(FLAGS_k), 1, 1 << 30), ExitCode::kUsage));
+  TuneOptions options;
+  options.k = absl::GetFlag(FLAGS_k);
+  options.target_recall = absl::GetFlag(FLAGS_target_recall);
+  if (!(options.target_recall > 0 && options.target_recall <= 1)) {
+    return UsageError(absl::StrCat("--target_recall must be in (0, 1], but is ", options.target_recall));
+  }
+  if (absl::GetFlag(FLAGS_queries).empty()) return UsageError("--queries is missing");
+  DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest manifest, ReadIndexFlag());
+  DPKDE_ASSIGN_OR_RETURN(const TokenSets queries, ReadQueryInput(manifest.config()));
+  DPKDE_ASSIGN_OR_RETURN(const Searcher searcher, Searcher::Open(absl::GetFlag(FLAGS_index)));
+  options.arrangements = UsualArrangements(searcher.vectors().options().metric);
+  ThreadPool pool(absl::GetFlag(FLAGS_threads));
+  DPKDE_ASSIGN_OR_RETURN(const TuneReport report, Tune(searcher, queries.view(), options, pool));
+  std::string text;
+  if (format == "json") {
+    text = Json(searcher, report);
+  } else {
+    text = absl::StrFormat("%-24s %10s %8s %11s %8s %9s\n", "vectors", "bytes/doc", "build s", "candidates", "recall",
+                           "ms/query");
+    for (const TuneRow& row : report.rows) {
+      absl::StrAppendFormat(&text, "%-24s %10.1f %8.2f %11d %8.4f %9.3f\n", row.name, row.bytes_per_document,
+                            row.build_seconds, row.candidates, row.recall, row.milliseconds);
+    }
+    absl::StrAppendFormat(&text, "%-24s %10s %8s %11d %8.4f %9.3f\n", "exact search", "", "",
+                          searcher.directory().live_rows(), 1.0, report.exact_milliseconds);
+    text += Proposal(searcher, report, report.smallest, "smallest", options.target_recall);
+    text += Proposal(searcher, report, report.fastest, "fastest", options.target_recall);
+  }
+  std::fputs(text.c_str(), stdout);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Subcommand QueryTuneSubcommand() {
+  return {"tune",
+          "Measures recall, bytes and time of the index and of other arrangements of its vectors on the user's queries, "
+          "and proposes a configuration for a target recall.",
+          "--index=DIR --queries=F [--query_lens=F] [--k=K] [--target_recall=R] [--output_format=text|json]",
+          {"index", "queries", "query_lens", "k", "target_recall", "output_format", "input_format", "csv_header", "threads",
+           "quiet"},
+          {},
+          Run};
+}
+
+}  // namespace dpkde
