@@ -9,6 +9,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/corpus/index_directory.h"
@@ -79,8 +80,12 @@ absl::Status Run(const std::vector<std::string>& operands) {
   DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"text", "json"}));
   std::error_code ignored;
   if (std::filesystem::is_directory(operands[0], ignored)) {
-    DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest manifest, IndexDirectory::ReadManifest(operands[0]));
-    return Print(format, manifest, IndexReport(operands[0], manifest));
+    const absl::StatusOr<proto::IndexManifest> manifest = IndexDirectory::ReadManifest(operands[0]);
+    if (manifest.status().code() == absl::StatusCode::kNotFound) {
+      return absl::NotFoundError(absl::StrCat(operands[0], ": is a folder that holds no index"));
+    }
+    DPKDE_RETURN_IF_ERROR(manifest.status());
+    return Print(format, *manifest, IndexReport(operands[0], *manifest));
   }
   if (IsLedgerFile(operands[0])) {
     DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(operands[0]));
