@@ -14,7 +14,7 @@ namespace {
 using Codes = VectorIndexOptions::Codes;
 using Metric = VectorIndexOptions::Metric;
 
-// Rows that a product quantiser learns from: 39 for each of 256 centroids.
+// Rows that a quantiser learns from: 39 for each of 256 centroids.
 constexpr size_t kTrainingRows = 10000;
 
 bool IsL2(const VectorIndexOptions& options) { return options.metric == Metric::kL2; }
@@ -206,6 +206,263 @@ class Int8Codec final : public VectorCodec {
   const std::vector<float> offsets_, steps_;
   const Int8Layout layout_;
 };
+
+// ---- Graded: 8, 4, 2 or no bits for a coordinate.
+
+// Coordinate j of a vector is bases[j] + steps[j] * code[j]; codes are -127..127, 0..15, 0..3 or none (0). A row has the
+// coordinates of 8 bits, then those of 4, then those of 2, in their order, each part padded to 8 bytes. Of 8 bytes of
+// nibbles the lower ones are 8 coordinates and the upper ones the next 8; and so for pairs of bits.
+struct GradedLayout {
+  explicit GradedLayout(const std::vector<uint8_t>& bits) {
+    for (int part = 0; part < 3; ++part) {
+      const size_t begin = order.size(), chunk = size_t{8} << part;
+      for (size_t j = 0; j < bits.size(); ++j) {
+        if (bits[j] == 8 >> part) order.push_back(static_cast<int64_t>(j));
+      }
+      order.resize(begin + (order.size() - begin + chunk - 1) / chunk * chunk, -1);
+      ends[part] = order.size();
+      row_bytes += (ends[part] - begin) >> part;
+    }
+    order.resize((order.size() + kInt8Lanes - 1) / kInt8Lanes * kInt8Lanes, -1);
+  }
+
+  std::vector<int64_t> order;  // the coordinate at each place of an unpacked row; -1 is padding
+  size_t ends[3];              // of the places of 8, 4 and 2 bits
+  size_t row_bytes = 0;
+
+  size_t width() const { return order.size(); }
+
+  // `out` has width() places, of which those from ends[2] on are left alone.
+  void Unpack(const uint8_t* row, int8_t* out) const {
+    std::memcpy(out, row, ends[0]);
+    row += ends[0];
+    for (int part = 1; part < 3; ++part) {
+      const int bits = 8 >> part;
+      const uint64_t mask = part == 1 ? 0x0f0f0f0f0f0f0f0f : 0x0303030303030303;
+      for (size_t place = ends[part - 1]; place < ends[part]; row += 8) {
+        uint64_t packed;
+        std::memcpy(&packed, row, 8);
+        for (int shift = 0; shift < 8; shift += bits, place += 8) {
+          const uint64_t codes = packed >> shift & mask;
+          std::memcpy(out + place, &codes, 8);
+        }
+      }
+    }
+  }
+
+  // `row` is zero before.
+  void Pack(const int8_t* codes, uint8_t* row) const {
+    std::memcpy(row, codes, ends[0]);
+    row += ends[0];
+    for (int part = 1; part < 3; ++part) {
+      const size_t chunk = size_t{8} << part;
+      for (size_t place = ends[part - 1]; place < ends[part]; ++place) {
+        const size_t at = place - ends[part - 1];
+        row[at / chunk * 8 + at % 8] |= static_cast<uint8_t>(codes[place] << (at % chunk / 8 * (8 >> part)));
+      }
+      row += (ends[part] - ends[part - 1]) >> part;
+    }
+  }
+};
+
+class GradedScorer final : public CodeScorer {
+ public:
+  GradedScorer(MatrixView queries, const GradedLayout& layout, const std::vector<float>& bases,
+               const std::vector<float>& steps)
+      : layout_(layout), constants_(queries.rows), permuted_(queries.rows * layout.width()) {
+    const size_t width = layout.width();
+    std::vector<float> permuted_bases(width), permuted_steps(width);
+    std::vector<char> coded(queries.columns, 0);
+    for (size_t place = 0; place < width; ++place) {
+      const int64_t j = layout.order[place];
+      if (j < 0) continue;
+      permuted_bases[place] = bases[j];
+      permuted_steps[place] = steps[j];
+      coded[j] = 1;
+    }
+    for (size_t i = 0; i < queries.rows; ++i) {
+      for (size_t place = 0; place < width; ++place) {
+        if (layout.order[place] >= 0) permuted_[i * width + place] = queries.row(i)[layout.order[place]];
+      }
+      for (size_t j = 0; j < queries.columns; ++j) {
+        if (!coded[j]) constants_[i] -= static_cast<double>(queries.row(i)[j]) * bases[j];
+      }
+    }
+    scorer_ = std::make_unique<Int8Scorer>(MatrixView{permuted_.data(), queries.rows, width}, permuted_bases,
+                                           permuted_steps, Int8Layout{width, /*l2=*/false});
+  }
+
+  void Distances(size_t query_begin, size_t query_end, const uint8_t* codes, size_t row_begin, size_t row_end,
+                 float* out) const override {
+    constexpr size_t kRows = 64;
+    const size_t rows = row_end - row_begin;
+    std::vector<uint8_t> unpacked(std::min(kRows, rows) * layout_.width());
+    std::vector<float> distances(std::min(kRows, rows) * (query_end - query_begin));
+    for (size_t begin = 0; begin < rows; begin += kRows) {
+      const size_t count = std::min(kRows, rows - begin);
+      for (size_t r = 0; r < count; ++r) {
+        layout_.Unpack(codes + (row_begin + begin + r) * layout_.row_bytes,
+                       reinterpret_cast<int8_t*>(&unpacked[r * layout_.width()]));
+      }
+      scorer_->Distances(query_begin, query_end, unpacked.data(), 0, count, distances.data());
+      for (size_t query = query_begin; query < query_end; ++query) {
+        for (size_t r = 0; r < count; ++r) {
+          out[(query - query_begin) * rows + begin + r] =
+              static_cast<float>(constants_[query] + distances[(query - query_begin) * count + r]);
+        }
+      }
+    }
+  }
+
+ private:
+  const GradedLayout& layout_;
+  std::vector<double> constants_;  // of coordinates without a code
+  std::vector<float> permuted_;
+  std::unique_ptr<Int8Scorer> scorer_;
+};
+
+class GradedCodec final : public VectorCodec {
+ public:
+  GradedCodec(std::vector<float> bases, std::vector<float> steps, std::vector<uint8_t> bits)
+      : VectorCodec(bases.size()),
+        bases_(std::move(bases)),
+        steps_(std::move(steps)),
+        bits_(std::move(bits)),
+        layout_(bits_) {}
+
+  static std::unique_ptr<VectorCodec> Train(MatrixView training, size_t row_bytes) {
+    const size_t d = training.columns, rows = std::min(training.rows, kTrainingRows);
+    const auto sampled = [&](size_t i) { return training.row(i * training.rows / rows).data(); };
+    std::vector<double> mean(d), variance(d);
+    std::vector<float> low(d, std::numeric_limits<float>::infinity()), high(d, -low[0]);
+    for (size_t i = 0; i < rows; ++i) {
+      for (size_t j = 0; j < d; ++j) {
+        const float x = sampled(i)[j];
+        mean[j] += x;
+        low[j] = std::min(low[j], x);
+        high[j] = std::max(high[j], x);
+      }
+    }
+    for (double& value : mean) value /= rows;
+    for (size_t i = 0; i < rows; ++i) {
+      for (size_t j = 0; j < d; ++j) variance[j] += (sampled(i)[j] - mean[j]) * (sampled(i)[j] - mean[j]) / rows;
+    }
+
+    // Reverse water-filling (Cover & Thomas, section 10.3.3): a coordinate deserves log2(deviation / level) bits, and gets
+    // the nearest that there are. The lowest level that keeps to the bytes, by bisection.
+    const auto bits_at = [&](double level) {
+      std::vector<uint8_t> bits(d);
+      for (size_t j = 0; j < d; ++j) {
+        const double deserved = variance[j] > 0 ? 0.5 * std::log2(variance[j]) - level : -1;
+        bits[j] = deserved >= 6 ? 8 : deserved >= 3 ? 4 : deserved >= 1 ? 2 : 0;
+      }
+      return bits;
+    };
+    double above = 140, below = -140;  // log2 of what float32 holds, and a bit
+    for (int step = 0; step < 60; ++step) {
+      const double level = (above + below) / 2;
+      (GradedLayout(bits_at(level)).row_bytes <= row_bytes ? above : below) = level;
+    }
+    std::vector<uint8_t> bits = bits_at(above);
+    if (GradedLayout(bits).row_bytes == 0) bits[0] = 2;
+
+    std::vector<float> bases(d), steps(d);
+    for (size_t j = 0; j < d; ++j) {
+      bases[j] = static_cast<float>(mean[j]);
+      if (bits[j] == 8) {
+        // The range and an eighth of it more on either side, as for int8 codes.
+        bases[j] = static_cast<float>((static_cast<double>(low[j]) + high[j]) / 2);
+        steps[j] = static_cast<float>((static_cast<double>(high[j]) - low[j]) / 2 * 1.125 / 127);
+      } else if (bits[j] > 0) {
+        // The step with the least squared error, near the best one for a normal law (Max 1960).
+        const int levels = 1 << bits[j];
+        const double normal_step = (bits[j] == 4 ? 0.3352 : 0.9957) * std::sqrt(variance[j]);
+        double least = std::numeric_limits<double>::infinity(), best = normal_step;
+        for (const double factor : {0.7, 0.85, 1.0, 1.2, 1.45, 1.8}) {
+          double error = 0;
+          const double step = factor * normal_step, base = mean[j] - step * (levels - 1) / 2;
+          for (size_t i = 0; i < rows; ++i) {
+            const double x = sampled(i)[j];
+            const double code = std::min(std::max(std::nearbyint((x - base) / step), 0.0), levels - 1.0);
+            error += (x - base - step * code) * (x - base - step * code);
+          }
+          if (error < least) {
+            least = error;
+            best = step;
+          }
+        }
+        steps[j] = static_cast<float>(best);
+        bases[j] = static_cast<float>(mean[j] - best * (levels - 1) / 2);
+      }
+    }
+    return std::make_unique<GradedCodec>(std::move(bases), std::move(steps), std::move(bits));
+  }
+
+  static size_t ParameterBytes(size_t dimension) { return dimension * (2 * sizeof(float) + 1); }
+
+  static absl::StatusOr<std::unique_ptr<VectorCodec>> Parse(size_t dimension, absl::string_view parameters) {
+    std::vector<float> values(2 * dimension);
+    std::memcpy(values.data(), parameters.data(), values.size() * sizeof(float));
+    parameters.remove_prefix(values.size() * sizeof(float));
+    std::vector<uint8_t> bits(parameters.begin(), parameters.end());
+    for (size_t j = 0; j < dimension; ++j) {
+      if (bits[j] != 0 && bits[j] != 2 && bits[j] != 4 && bits[j] != 8) {
+        return absl::InvalidArgumentError("a coordinate has neither 8, 4, 2 nor no bits");
+      }
+      if (!std::isfinite(values[j]) || !std::isfinite(values[dimension + j]) || values[dimension + j] < 0) {
+        return absl::InvalidArgumentError("a step is not finite or negative");
+      }
+    }
+    if (GradedLayout(bits).row_bytes == 0) return absl::InvalidArgumentError("no coordinate has a code");
+    return std::make_unique<GradedCodec>(std::vector<float>(values.begin(), values.begin() + dimension),
+                                         std::vector<float>(values.begin() + dimension, values.end()),
+                                         std::move(bits));
+  }
+
+  size_t CodeBytes(size_t rows) const override { return rows * layout_.row_bytes; }
+
+  void Append(MatrixView vectors, size_t rows, std::vector<uint8_t>* codes) const override {
+    codes->resize(CodeBytes(rows + vectors.rows), 0);
+    std::vector<int8_t> unpacked(layout_.width());
+    for (size_t i = 0; i < vectors.rows; ++i) {
+      for (size_t place = 0; place < layout_.width(); ++place) {
+        const int64_t j = layout_.order[place];
+        if (j < 0 || steps_[j] == 0) continue;
+        const double low = bits_[j] == 8 ? -127 : 0, high = bits_[j] == 8 ? 127 : (1 << bits_[j]) - 1;
+        const double code = std::nearbyint((static_cast<double>(vectors.row(i)[j]) - bases_[j]) / steps_[j]);
+        unpacked[place] = static_cast<int8_t>(std::min(std::max(code, low), high));
+      }
+      layout_.Pack(unpacked.data(), codes->data() + CodeBytes(rows + i));
+    }
+  }
+
+  void Decode(const uint8_t* codes, size_t row, float* out) const override {
+    std::vector<int8_t> unpacked(layout_.width());
+    layout_.Unpack(codes + CodeBytes(row), unpacked.data());
+    std::copy(bases_.begin(), bases_.end(), out);
+    for (size_t place = 0; place < layout_.width(); ++place) {
+      const int64_t j = layout_.order[place];
+      if (j >= 0) out[j] += steps_[j] * unpacked[place];
+    }
+  }
+
+  std::unique_ptr<CodeScorer> Score(MatrixView queries) const override {
+    return std::make_unique<GradedScorer>(queries, layout_, bases_, steps_);
+  }
+
+  std::string Parameters() const override {
+    return Bytes(bases_) + Bytes(steps_) + std::string(bits_.begin(), bits_.end());
+  }
+
+ private:
+  const std::vector<float> bases_, steps_;
+  const std::vector<uint8_t> bits_;
+  const GradedLayout layout_;
+};
+
+size_t GradedBytes(const VectorIndexOptions& options, size_t dimension) {
+  return options.graded_bytes != 0 ? options.graded_bytes : (dimension + 127) / 128 * 32;
+}
 
 // ---- Product quantisers.
 
@@ -412,6 +669,8 @@ std::unique_ptr<VectorCodec> VectorCodec::Train(const VectorIndexOptions& option
     case Codes::kPq8:
     case Codes::kPq4:
       return PqCodec::Train(ShapeOf(options, training.columns), training, IsL2(options));
+    case Codes::kGraded:
+      return GradedCodec::Train(training, GradedBytes(options, training.columns));
   }
   return nullptr;
 }
@@ -427,6 +686,8 @@ size_t VectorCodec::ParameterBytes(const VectorIndexOptions& options, size_t dim
       const ProductQuantizer pq = ShapeOf(options, dimension);
       return pq.width() * pq.entries * sizeof(float);
     }
+    case Codes::kGraded:
+      return GradedCodec::ParameterBytes(dimension);
   }
   return 0;
 }
@@ -453,6 +714,8 @@ absl::StatusOr<std::unique_ptr<VectorCodec>> VectorCodec::Parse(const VectorInde
     case Codes::kPq8:
     case Codes::kPq4:
       return PqCodec::Parse(dimension, ShapeOf(options, dimension), IsL2(options), parameters);
+    case Codes::kGraded:
+      return GradedCodec::Parse(dimension, parameters);
   }
   return absl::InvalidArgumentError("unknown codes");
 }

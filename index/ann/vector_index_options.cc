@@ -14,6 +14,7 @@ constexpr int64_t kMaxNeighbors = 512;
 constexpr int64_t kMaxEf = 1000000;
 constexpr int64_t kMaxLists = 65536;
 constexpr int64_t kMaxRescore = 1000;
+constexpr int64_t kMaxGradedBytes = 65536;
 
 }  // namespace
 
@@ -22,14 +23,22 @@ absl::Status CheckVectorIndexOptions(const VectorIndexOptions& options) {
     return absl::InvalidArgumentError("kind must be flat, IVF or HNSW");
   }
   if (options.codes != Codes::kFloat32 && options.codes != Codes::kInt8 && options.codes != Codes::kPq8 &&
-      options.codes != Codes::kPq4) {
-    return absl::InvalidArgumentError("codes must be float32, int8, PQ8 or PQ4");
+      options.codes != Codes::kPq4 && options.codes != Codes::kGraded) {
+    return absl::InvalidArgumentError("codes must be float32, int8, PQ8, PQ4 or graded");
   }
   if (options.metric != Metric::kInnerProduct && options.metric != Metric::kCosine && options.metric != Metric::kL2) {
     return absl::InvalidArgumentError("metric must be inner product, cosine or L2");
   }
   if (options.kind == Kind::kHnsw && options.codes == Codes::kPq4) {
     return absl::InvalidArgumentError("a graph takes codes of float32, int8 or PQ8, but not PQ4");
+  }
+  if (options.codes == Codes::kGraded) {
+    if (options.kind == Kind::kHnsw) return absl::InvalidArgumentError("a graph does not take graded codes");
+    if (options.metric == Metric::kL2) {
+      return absl::InvalidArgumentError("graded codes are for inner products and cosines, but not L2");
+    }
+    DPKDE_RETURN_IF_ERROR(CheckInRange("graded_bytes", options.graded_bytes, 0, kMaxGradedBytes));
+    if (options.graded_bytes % 32 != 0) return absl::InvalidArgumentError("graded_bytes must be a multiple of 32");
   }
   if (options.pq_dims != 0 && options.pq_dims != 1 && options.pq_dims != 2 && options.pq_dims != 4 &&
       options.pq_dims != 8) {
@@ -57,6 +66,7 @@ absl::StatusOr<VectorIndexOptions> VectorIndexOptionsFromSpec(const proto::Vecto
     if (value != 0) *option = static_cast<int>(value);  // beyond int: negative, and refused below
   };
   take(spec.pq_dims(), &options.pq_dims);
+  take(spec.graded_bytes(), &options.graded_bytes);
   take(spec.rescore(), &options.rescore);
   take(spec.ivf_lists(), &options.ivf_lists);
   take(spec.ivf_probe(), &options.ivf_probe);
@@ -75,6 +85,7 @@ proto::VectorIndexSpec VectorIndexSpecFromOptions(const VectorIndexOptions& opti
   const bool pq = options.codes == Codes::kPq8 || options.codes == Codes::kPq4;
   if (pq) spec.set_pq_dims(options.pq_dims != 0 ? options.pq_dims : options.codes == Codes::kPq8 ? 8 : 1);
   if (options.codes == Codes::kPq4) spec.set_rescore(options.rescore);
+  if (options.codes == Codes::kGraded) spec.set_graded_bytes(options.graded_bytes);
   if (options.kind == Kind::kIvf) {
     spec.set_ivf_lists(options.ivf_lists);
     spec.set_ivf_probe(options.ivf_probe);

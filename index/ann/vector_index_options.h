@@ -20,6 +20,10 @@ struct VectorIndexOptions {
     kInt8,     // a byte a coordinate, scaled by the range of each, padded to a multiple of 32; 32 bytes more for kL2
     kPq8,      // product quantiser (Jegou, Douze, Schmid, TPAMI 2011): a byte for `pq_dims` coordinates
     kPq4,      // half a byte for `pq_dims` coordinates: scanned by shuffles, the best rescored. Not with kHnsw.
+    // `graded_bytes` bytes a vector: 8, 4, 2 or no bits for a coordinate, more for those that vary more. For vectors
+    // whose coordinates differ much in variance, such as regression encodings of layout PRINCIPAL, which then keep in 512
+    // bytes what int8 needs 2,000 for. kFlat and kIvf; inner product and cosine.
+    kGraded,
   };
   enum class Metric {
     kInnerProduct,  // score <query, vector>, the largest first
@@ -36,6 +40,9 @@ struct VectorIndexOptions {
 
   // kPq8, kPq4 only. Coordinates that one code stands for: 1, 2, 4 or 8; 0: 8 for kPq8, 1 for kPq4.
   int pq_dims = 0;
+
+  // kGraded only. A multiple of 32, 32 to 65,536; 0: a byte for 4 coordinates.
+  int graded_bytes = 0;
 
   // kPq4 only. VectorSearchOptions::rescore where a search does not give one: 1 to 1000.
   int rescore = 4;
