@@ -206,6 +206,18 @@ TEST(IndexDirectoryTest, SameCallsMakeTheSameBytes) {
   EXPECT_EQ(FilesIn(first), FilesIn(second));
 }
 
+// The format is what tests/testdata/index_v1 holds: its files are read, and are what MakeIndex() still writes. Another
+// version of the format leaves this directory as it is, and gets its own.
+TEST(IndexDirectoryTest, GoldenFiles) {
+  const std::string golden = "tests/testdata/index_v1";
+  const std::string path = NewIndexPath();
+  MakeIndex(path, TokenFormat::kInt8);
+  auto written = FilesIn(path);
+  EXPECT_EQ(written.erase("LOCK"), 1u);
+  EXPECT_EQ(FilesIn(golden), written);
+  EXPECT_EQ(ContentOf(OpenOrDie(golden)), ContentOf(OpenOrDie(path)));
+}
+
 TEST(IndexDirectoryTest, NothingHappensWithoutCommit) {
   const std::string path = NewIndexPath();
   {
