@@ -19,6 +19,14 @@ namespace dpkde {
 // kFloat16  half the bytes. A value x becomes x (1 + e) + a with |e| <= 2^-11, |a| <= 2^-25; beyond 65,504 is refused.
 // kInt8     a quarter of the bytes, and 4 for a token's scale s = max |x| / 127. A value x becomes s c, c in -127..127,
 //           with |x - s c| <= 0.50001 s. Tokens whose largest value is below 1.5e-36 become zero.
+//
+// Measured on 20,000 WordNet glosses of 11.5 unit word vectors, 100-d, and 1,000 queries
+// (tests/benchmarks/maxsim_recall_benchmark): share of the ten best by float32 that an exact scan ranks among its ten.
+//
+//            recall@10   bytes a document   rate of the kernel in cache, 128-d
+//   float32  1           4,592              1
+//   float16  1.0000      2,296              0.9
+//   int8     0.9878      1,194              2.7 (AVX-512 VNNI), 2 (AVX2, against float32 there)
 enum class TokenFormat { kFloat32, kFloat16, kInt8 };
 
 inline constexpr float kLargestFloat16 = 65504;
