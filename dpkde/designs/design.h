@@ -38,6 +38,9 @@ struct Answer {
   double count_covariance = 0;
   // Random designs: the estimated variance of approximation and noise together; nullopt for deterministic ones.
   absl::optional<double> total_variance;
+  // |E sum - S(y)| is at most this, as far as the noise in what it is computed from allows; nullopt if nothing is known
+  // of this query in particular (see Design::SupError).
+  absl::optional<double> bias_bound;
 };
 
 // A released vector made ready for queries. Immutable; thread-safe.

@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "dpkde/designs/axis_design.h"
 #include "dpkde/designs/fourier_design.h"
+#include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/moments_design.h"
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/designs/spline_grid.h"
@@ -21,6 +22,7 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
     return absl::InvalidArgumentError("design is missing or unknown");
   }
   if (spec.has_moments()) return MakeMomentsDesign(similarity, dimension, domain);
+  if (spec.has_landmark()) return MakeLandmarkDesign(similarity, dimension, domain, spec.landmark());
   if (!domain.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("the ", DesignName(spec), " design needs a domain"));
   }
@@ -49,6 +51,8 @@ std::string DesignName(const proto::DesignSpec& spec) {
       return "moments";
     case proto::DesignSpec::kSlice:
       return "slice";
+    case proto::DesignSpec::kLandmark:
+      return "landmark";
     default:
       return "none";
   }
@@ -67,6 +71,8 @@ std::string DescribeDesign(const proto::DesignSpec& spec) {
       return absl::StrCat("axis harmonics=", spec.axis().harmonics());
     case proto::DesignSpec::kSlice:
       return absl::StrCat("slice directions=", spec.slice().directions(), " harmonics=", spec.slice().harmonics());
+    case proto::DesignSpec::kLandmark:
+      return absl::StrCat("landmark rank=", spec.landmark().rank(), " of ", spec.landmark().landmarks());
     default:
       return DesignName(spec);
   }

@@ -59,8 +59,7 @@ struct InverseCauchy {
   HWY_INLINE Vector Step(Vector product, Vector x, Vector z) const {
     const Tag tag;
     const Vector t = hn::Sub(x, z);
-    return hn::Mul(product,
-                   hn::MulAdd(hn::Mul(t, t), hn::Set(tag, inverse_square), hn::Set(tag, 1.0f)));
+    return hn::Mul(product, hn::MulAdd(hn::Mul(t, t), hn::Set(tag, inverse_square), hn::Set(tag, 1.0f)));
   }
 };
 
@@ -119,7 +118,8 @@ HWY_INLINE Vector FromAccumulated(const Spec& spec, Vector s) {
       return hn::Mul(hn::MulAdd(hn::MulAdd(t, set(1.0 / 3), one), t, one), decay);
     }
     case Spec::RATIONAL_QUADRATIC:
-      return hn::Exp(tag, hn::Mul(set(-spec.alpha()), hn::Log(tag, hn::MulAdd(s, set(0.5 / (spec.alpha() * h * h)), one))));
+      return hn::Exp(tag,
+                     hn::Mul(set(-spec.alpha()), hn::Log(tag, hn::MulAdd(s, set(0.5 / (spec.alpha() * h * h)), one))));
     case Spec::CAUCHY:
       return hn::Div(one, hn::MulAdd(s, set(1 / (h * h)), one));
     case Spec::INVERSE_L2:

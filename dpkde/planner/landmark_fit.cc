@@ -1,0 +1,365 @@
+#include "dpkde/planner/landmark_fit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/designs/landmark_design.h"
+#include "dpkde/designs/public_random.h"
+
+// LAPACK and BLAS, as OpenBLAS exports them. Public data only: what feeds an accumulator is landmark_kernel.h.
+extern "C" {
+void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w, double* work,
+             const int* lwork, int* iwork, const int* liwork, int* info);
+void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k, const double* alpha,
+            const double* a, const int* lda, const double* b, const int* ldb, const double* beta, double* c,
+            const int* ldc);
+}
+
+namespace dpkde {
+namespace {
+
+constexpr size_t kFewestPoints = 8;
+constexpr size_t kFolds = 4;
+constexpr size_t kMostValidation = 2048;
+constexpr uint32_t kMostFeatures = 1024;
+
+// Relative to k(x, x) = 1: added to the Gram matrix; and the least eigenvalue of a feature, far enough above the 1e-6
+// that float32 kernels are off by.
+constexpr double kRidge = 1e-6;
+constexpr double kLeastEigenvalue = 1e-3;
+
+// The reference's points beyond this quantile... times this: what R leaves for records farther out than the reference.
+constexpr double kRadiusMargin = 1.25;
+
+// Row-major dense matrix of doubles.
+struct Matrix {
+  Matrix(size_t rows, size_t columns) : rows(rows), columns(columns), values(rows * columns) {}
+  double& at(size_t i, size_t j) { return values[i * columns + j]; }
+  double at(size_t i, size_t j) const { return values[i * columns + j]; }
+  size_t rows, columns;
+  std::vector<double> values;
+};
+
+// c += alpha * a[:, a_begin..a_end) b^T or b, all row-major.
+void AddProduct(double alpha, const Matrix& a, size_t a_begin, size_t a_end, const Matrix& b, bool transpose_b,
+                Matrix& c) {
+  const int m = static_cast<int>(c.columns), n = static_cast<int>(c.rows), k = static_cast<int>(a_end - a_begin);
+  if (k == 0 || m == 0 || n == 0) return;
+  const double one = 1;
+  const int lda = static_cast<int>(b.columns), ldb = static_cast<int>(a.columns), ldc = static_cast<int>(c.columns);
+  // Row-major c = a b is column-major c^T = b^T a^T.
+  dgemm_(transpose_b ? "T" : "N", "N", &m, &n, &k, &alpha,
+         b.values.data() + (transpose_b ? a_begin : a_begin * b.columns), &lda, a.values.data() + a_begin, &ldb, &one,
+         c.values.data(), &ldc);
+}
+
+// Eigenvectors as rows by falling eigenvalue.
+absl::Status Eigen(Matrix& a, std::vector<double>& values) {
+  const int n = static_cast<int>(a.rows);
+  values.resize(n);
+  double work_size = 0;
+  int integer_size = 0, info = 0, query = -1;
+  dsyevd_("V", "U", &n, a.values.data(), &n, values.data(), &work_size, &query, &integer_size, &query, &info);
+  std::vector<double> work(static_cast<size_t>(work_size));
+  std::vector<int> integers(integer_size);
+  const int work_length = static_cast<int>(work.size());
+  dsyevd_("V", "U", &n, a.values.data(), &n, values.data(), work.data(), &work_length, integers.data(), &integer_size,
+          &info);
+  if (info != 0) return absl::InternalError(absl::StrCat("the eigenvectors of the landmarks were not found: ", info));
+  std::reverse(values.begin(), values.end());
+  for (int i = 0; i < n / 2; ++i) {
+    std::swap_ranges(a.values.begin() + i * n, a.values.begin() + (i + 1) * n, a.values.begin() + (n - 1 - i) * n);
+  }
+  return absl::OkStatus();
+}
+
+// Means over points that stand for records and queries, at each rank.
+struct Validation {
+  std::vector<double> bias;      // E_y (E_x r(x, y))^2
+  std::vector<double> residual;  // E r(x, y)^2
+  std::vector<double> diagonal, diagonal_square;
+  std::vector<double> feature_weight;
+  double folds = 0;
+};
+
+class Fitter {
+ public:
+  Fitter(const Similarity& similarity, ThreadPool& pool) : similarity_(similarity), pool_(pool) {}
+
+  // k between all pairs of two sets of rows of points.
+  Matrix Gram(MatrixView a, MatrixView b) const {
+    Matrix gram(a.rows, b.rows);
+    const std::vector<double> a_distance = Distances(a), b_distance = Distances(b);
+    pool_.ParallelFor(a.rows, 16, [&](size_t begin, size_t end, int) {
+      for (size_t i = begin; i < end; ++i) {
+        for (size_t j = 0; j < b.rows; ++j) {
+          const double f = similarity_.Evaluate(a.row(i), b.row(j));
+          gram.at(i, j) = is_distance() ? (a_distance[i] + b_distance[j] - f) / (2 * radius_) : f;
+        }
+      }
+    });
+    return gram;
+  }
+
+  // f(x, z_0); nothing for kernels.
+  std::vector<double> Distances(MatrixView points) const {
+    std::vector<double> distances;
+    for (size_t i = 0; is_distance() && i < points.rows; ++i) {
+      distances.push_back(similarity_.Evaluate(points.row(i), origin_));
+    }
+    return distances;
+  }
+
+  // W: landmarks x landmarks, columns by falling eigenvalue.
+  absl::StatusOr<Matrix> Projection(MatrixView landmarks, std::vector<double>& eigenvalues) const {
+    Matrix gram = Gram(landmarks, landmarks);
+    for (size_t i = 0; i < gram.rows; ++i) gram.at(i, i) += kRidge;
+    DPKDE_RETURN_IF_ERROR(Eigen(gram, eigenvalues));
+    Matrix projection(gram.rows, gram.rows);
+    for (size_t j = 0; j < gram.rows; ++j) {
+      const double factor = 1 / std::sqrt(std::max(eigenvalues[j], kRidge));
+      for (size_t i = 0; i < gram.rows; ++i) projection.at(i, j) = factor * gram.at(j, i);
+    }
+    return projection;
+  }
+
+  // Adds what the points show to the means.
+  void Validate(MatrixView landmarks, const Matrix& projection, const std::vector<uint32_t>& ranks, MatrixView points,
+                double weight, Validation& validation) const {
+    const size_t h = points.rows, most = ranks.back();
+    Matrix features(h, most);
+    {
+      // Only the columns that are used.
+      Matrix used(projection.rows, most);
+      for (size_t i = 0; i < used.rows; ++i) {
+        std::copy_n(projection.values.begin() + i * projection.columns, most, used.values.begin() + i * most);
+      }
+      AddProduct(1, Gram(points, landmarks), 0, landmarks.rows, used, false, features);
+    }
+    Matrix residual = Gram(points, points);
+    size_t done = 0;
+    for (size_t rank = 0; rank < ranks.size(); ++rank) {
+      AddProduct(-1, features, done, ranks[rank], features, true, residual);
+      done = ranks[rank];
+      double bias = 0, squares = 0, diagonal = 0, diagonal_square = 0;
+      for (size_t j = 0; j < h; ++j) {
+        double sum = 0, square = 0;
+        for (size_t i = 0; i < h; ++i) {
+          if (i == j) continue;
+          sum += residual.at(j, i);
+          square += residual.at(j, i) * residual.at(j, i);
+        }
+        bias += (sum * sum - square) / ((h - 1.0) * (h - 2.0)) / h;
+        squares += square / (h - 1.0) / h;
+        const double own = std::max(residual.at(j, j), 0.0);
+        diagonal += own / h;
+        diagonal_square += own * own / h;
+      }
+      // The bias falls in proportion to the number of landmarks, which here are fewer.
+      validation.bias[rank] += weight * bias;
+      validation.residual[rank] += squares;
+      validation.diagonal[rank] += diagonal;
+      validation.diagonal_square[rank] += diagonal_square;
+    }
+    for (size_t j = 0; j < most; ++j) {
+      double square = 0;
+      for (size_t i = 0; i < h; ++i) square += features.at(i, j) * features.at(i, j) / h;
+      validation.feature_weight[j] += square;
+    }
+    validation.folds += 1;
+  }
+
+  // A point in the middle: the one that least distances are measured from.
+  void ChooseOrigin(MatrixView reference, const absl::optional<Domain>& domain) {
+    if (!is_distance()) return;
+    const size_t d = reference.columns;
+    origin_.resize(d);
+    std::vector<float> column(reference.rows);
+    for (size_t i = 0; i < d; ++i) {
+      for (size_t r = 0; r < reference.rows; ++r) column[r] = reference.row(r)[i];
+      if (similarity_.kind() == proto::SimilaritySpec::L2) {
+        origin_[i] = static_cast<float>(std::accumulate(column.begin(), column.end(), 0.0) / column.size());
+      } else {
+        std::nth_element(column.begin(), column.begin() + column.size() / 2, column.end());
+        origin_[i] = column[column.size() / 2];
+      }
+    }
+    const std::vector<double> distances = Distances(reference);
+    radius_ = kRadiusMargin * *std::max_element(distances.begin(), distances.end());
+    if (domain.has_value()) {
+      std::vector<float> corner(d);
+      for (size_t i = 0; i < d; ++i) {
+        const float low = domain->lower()[i], high = domain->upper()[i];
+        corner[i] = high - origin_[i] > origin_[i] - low ? high : low;
+      }
+      radius_ = std::min(radius_, similarity_.Evaluate(corner, origin_));
+    }
+    for (double distance : distances) origin_weight_ += distance * distance / distances.size();
+  }
+
+  bool is_distance() const { return !similarity_.is_kernel(); }
+  // What an answer is in units of k: 1, or 2 R.
+  double scale() const { return is_distance() ? 2 * radius_ : 1; }
+  double radius() const { return radius_; }
+  double origin_weight() const { return origin_weight_; }
+  const std::vector<float>& origin() const { return origin_; }
+
+ private:
+  const Similarity& similarity_;
+  ThreadPool& pool_;
+  std::vector<float> origin_;
+  double radius_ = 0;
+  double origin_weight_ = 0;
+};
+
+std::vector<float> TakeRows(MatrixView points, absl::Span<const size_t> rows) {
+  std::vector<float> taken;
+  taken.reserve(rows.size() * points.columns);
+  for (size_t row : rows) taken.insert(taken.end(), points.row(row).begin(), points.row(row).end());
+  return taken;
+}
+
+// Makes values fall: an average takes the place of those that rise (pool adjacent violators), so that the estimates'
+// noise decides less.
+void MakeFalling(std::vector<double>& values) {
+  std::vector<std::pair<double, size_t>> runs;  // mean, length
+  for (double value : values) {
+    runs.emplace_back(value, 1);
+    while (runs.size() > 1 && runs.back().first > runs[runs.size() - 2].first) {
+      const auto [mean, length] = runs.back();
+      runs.pop_back();
+      auto& [before, count] = runs.back();
+      before = (before * count + mean * length) / (count + length);
+      count += length;
+    }
+  }
+  size_t next = 0;
+  for (const auto& [mean, length] : runs) {
+    for (size_t i = 0; i < length; ++i) values[next++] = mean;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, const absl::optional<Domain>& domain,
+                                                MatrixView reference, const LandmarkFitOptions& options,
+                                                ThreadPool& pool) {
+  if (!HasLandmarks(similarity)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(similarity.name(), " is neither a kernel nor a distance that landmarks serve"));
+  }
+  if (reference.rows < kFewestPoints) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the reference must have at least ", kFewestPoints, " points, but has ", reference.rows));
+  }
+  DPKDE_RETURN_IF_ERROR(CheckInRange("landmarks", options.most_landmarks, 2, 8192));
+  if (domain.has_value() && domain->dimension() != reference.columns) {
+    return absl::InvalidArgumentError(absl::StrCat("the reference must have ", domain->dimension(),
+                                                   " columns, as the domain has, but has ", reference.columns));
+  }
+  const size_t d = reference.columns;
+  // In a random order, so that folds are alike; clamped as records are.
+  std::vector<size_t> order(reference.rows);
+  std::iota(order.begin(), order.end(), 0);
+  auto random = PublicStream(options.public_seed, "landmarks", 0);
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  const size_t pool_rows = std::min(reference.rows, options.most_landmarks + kMostValidation);
+  std::vector<float> points = TakeRows(reference, absl::MakeSpan(order).subspan(0, pool_rows));
+  for (size_t i = 0; i < pool_rows; ++i) {
+    for (size_t c = 0; c < d; ++c) {
+      if (std::isfinite(points[i * d + c])) continue;
+      return absl::InvalidArgumentError(absl::StrCat("the reference: row ", order[i], ", column ", c,
+                                                     " (counting from 0): must be finite, but is ", points[i * d + c]));
+    }
+    if (domain.has_value()) domain->Clamp(points.data() + i * d, points.data() + i * d);
+  }
+  const MatrixView all{points.data(), pool_rows, d};
+
+  Fitter fitter(similarity, pool);
+  fitter.ChooseOrigin(all, domain);
+  if (fitter.is_distance() && !(fitter.radius() > 0)) {
+    return absl::InvalidArgumentError("the points of the reference must not all be equal");
+  }
+
+  LandmarkFit fit;
+  fit.dimension_ = d;
+  const size_t l = std::min(pool_rows, options.most_landmarks);
+  const MatrixView landmarks = all.Slice(0, l);
+  const bool has_rest = pool_rows - l >= l / 4;
+  std::vector<double> eigenvalues;
+  DPKDE_ASSIGN_OR_RETURN(const Matrix projection, fitter.Projection(landmarks, eigenvalues));
+  // A fold of a small reference has fewer landmarks than the fit.
+  const size_t fewest = has_rest ? l : l - (l + kFolds - 1) / kFolds;
+  for (double rank = 1; rank < kMostFeatures * 1.2; rank *= 1.19) {
+    const uint32_t next = std::min<uint32_t>(static_cast<uint32_t>(rank + 0.5), kMostFeatures);
+    if (next > fewest || eigenvalues[next - 1] < kLeastEigenvalue) break;
+    if (fit.ranks_.empty() || next > fit.ranks_.back()) fit.ranks_.push_back(next);
+  }
+  if (fit.ranks_.empty()) return absl::InvalidArgumentError("the points of the reference must not all be equal");
+
+  Validation validation;
+  for (auto* means : {&validation.bias, &validation.residual, &validation.diagonal, &validation.diagonal_square}) {
+    means->assign(fit.ranks_.size(), 0);
+  }
+  validation.feature_weight.assign(fit.ranks_.back(), 0);
+  if (has_rest) {
+    fitter.Validate(landmarks, projection, fit.ranks_, all.Slice(l, pool_rows), 1, validation);
+  } else {
+    for (size_t fold = 0; fold < kFolds; ++fold) {
+      const size_t begin = l * fold / kFolds, end = l * (fold + 1) / kFolds;
+      std::vector<float> rest(points.begin(), points.begin() + begin * d);
+      rest.insert(rest.end(), points.begin() + end * d, points.begin() + l * d);
+      const MatrixView others{rest.data(), l - (end - begin), d};
+      std::vector<double> unused;
+      DPKDE_ASSIGN_OR_RETURN(const Matrix fold_projection, fitter.Projection(others, unused));
+      fitter.Validate(others, fold_projection, fit.ranks_, all.Slice(begin, end), static_cast<double>(others.rows) / l,
+                      validation);
+    }
+  }
+  MakeFalling(validation.bias);
+
+  const double unit = fitter.scale() * fitter.scale();
+  for (size_t rank = 0; rank < fit.ranks_.size(); ++rank) {
+    proto::LandmarkSpec spec;
+    spec.set_landmarks(static_cast<uint32_t>(l));
+    spec.set_rank(fit.ranks_[rank]);
+    spec.mutable_origin()->Add(fitter.origin().begin(), fitter.origin().end());
+    spec.set_radius(fitter.radius());
+    for (size_t j = 0; j < fit.ranks_[rank]; ++j) {
+      spec.add_feature_weight(static_cast<float>(validation.feature_weight[j] / validation.folds));
+    }
+    spec.set_origin_weight(fitter.origin_weight());
+    const double mean = validation.diagonal[rank] / validation.folds;
+    spec.set_mean_square_bias(unit * std::max(validation.bias[rank] / validation.folds, 0.0));
+    spec.set_mean_square_residual(unit * validation.residual[rank] / validation.folds);
+    spec.set_residual_mean(mean);
+    spec.set_residual_deviation(
+        std::sqrt(std::max(validation.diagonal_square[rank] / validation.folds - mean * mean, 0.0)));
+    fit.outlines_.push_back(std::move(spec));
+  }
+  double similarity_sum = 0;
+  for (size_t i = 0; i + 1 < pool_rows; ++i) similarity_sum += similarity.Evaluate(all.row(i), all.row(i + 1));
+  fit.mean_similarity_ = similarity_sum / (pool_rows - 1);
+  fit.points_.assign(points.begin(), points.begin() + l * d);
+  fit.projection_ = projection.values;
+  return fit;
+}
+
+proto::LandmarkSpec LandmarkFit::Complete(const proto::LandmarkSpec& outline) const {
+  proto::LandmarkSpec spec = outline;
+  const size_t l = points_.size() / dimension_;
+  spec.mutable_points()->Add(points_.begin(), points_.end());
+  for (size_t i = 0; i < l; ++i) {
+    for (size_t j = 0; j < spec.rank(); ++j) spec.add_projection(static_cast<float>(projection_[i * l + j]));
+  }
+  return spec;
+}
+
+}  // namespace dpkde
