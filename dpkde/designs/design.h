@@ -41,6 +41,8 @@ struct Answer {
   // |E sum - S(y)| is at most this, as far as the noise in what it is computed from allows; nullopt if nothing is known
   // of this query in particular (see Design::SupError).
   absl::optional<double> bias_bound;
+  // The release itself shows that the data are unlike what total_variance was planned for; bias_bound still holds.
+  bool is_unlike_plan = false;
 };
 
 // A released vector made ready for queries. Immutable; thread-safe.

@@ -49,6 +49,7 @@ class LandmarkFunction final : public ReleasedFunction {
   // Of total_variance: see Evaluate.
   double mean_square_error = 0;
   double typical_residual = 0;
+  bool is_unlike_reference = false;
 
   void Evaluate(MatrixView queries, absl::Span<Answer> answers) const override {
     const size_t m = sums.size();
@@ -77,11 +78,12 @@ class LandmarkFunction final : public ReleasedFunction {
           diagonal = -2 * distance / scale;
         }
         const double left = std::max(diagonal - square, 0.0);
-        answer.bias_bound = std::abs(scale) * std::sqrt(left * std::max(count, 0.0) * std::max(residual, 0.0));
+        const double bound = std::abs(scale) * std::sqrt(left * std::max(count, 0.0) * std::max(residual, 0.0));
+        answer.bias_bound = bound;
         // Queries that the landmarks miss more than usual have errors that are larger in proportion.
         const double relative = typical_residual > 0 ? std::min(left / typical_residual, 4.0) : 1;
-        answer.total_variance =
-            answer.noise_variance + std::min(mean_square_error * relative, *answer.bias_bound * *answer.bias_bound);
+        answer.total_variance = answer.noise_variance + std::min(mean_square_error * relative, bound * bound);
+        answer.is_unlike_plan = is_unlike_reference;
       }
     }
   }
@@ -154,12 +156,7 @@ class LandmarkDesign final : public Design {
     function->typical_residual = spec.residual_mean();
     const double n = std::max(function->count, 0.0);
     function->mean_square_error = n * n * spec.mean_square_bias() + n * spec.mean_square_residual();
-    // Data that the landmarks miss more than the reference: the bias grows like the root of what is missed, by the
-    // bound above. The lower end of what the released residual says, so that noise alone raises nothing.
-    const double least = (values[m] / unit - 2 * deviation) / std::max(n, 1.0);
-    if (spec.residual_mean() > 0 && least > spec.residual_mean()) {
-      function->mean_square_error *= least / spec.residual_mean();
-    }
+    function->is_unlike_reference = ResidualExcess(spec, function->count, values[m] / unit, deviation) > 3;
     return function;
   }
 
@@ -234,6 +231,14 @@ std::vector<CoordinateGroup> LandmarkGroups(const Similarity& similarity, const 
   }
   groups.push_back(CountGroup(spec.rank() + (is_distance ? 2 : 1), std::sqrt(std::max(spec.origin_weight(), 0.0))));
   return groups;
+}
+
+double ResidualExcess(const proto::LandmarkSpec& spec, double count, double residual, double deviation) {
+  const double n = std::max(count, 1.0);
+  // Of the released sum, of the records' own spread, and of the mean over the reference.
+  const double error = std::hypot(deviation / n, spec.residual_deviation() / std::sqrt(n),
+                                  spec.residual_deviation() / std::sqrt(std::max<double>(spec.landmarks(), 1)));
+  return error > 0 ? (residual / n - spec.residual_mean()) / error : 0;
 }
 
 double LandmarkApproximationError(const proto::LandmarkSpec& spec, double n) {

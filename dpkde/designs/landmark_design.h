@@ -31,8 +31,9 @@ namespace dpkde {
 // rho = sum_x r(x, x): the residual, which the mechanism releases for free. Answer::bias_bound is this bound (times 2
 // R) with what was released for n, and for rho what was released and two standard deviations more: whatever the private
 // data look like. What moving a record to radius R changes is not in it: the answer is for the moved record.
-// total_variance holds what is typical of data like the reference, and more where the released residual is larger than
-// the reference's.
+// total_variance
+// holds what is typical of data like the reference. Where the released residual says that the records are unlike it
+// (ResidualExcess above 3), Answer::is_unlike_plan is set, and nothing but bias_bound can be relied on.
 //
 // Every y has an answer. Cost of a record and of a query: L (d + m) multiply-adds and L kernel functions. Memory: 4 L
 // (d + m) bytes.
@@ -47,6 +48,11 @@ std::vector<CoordinateGroup> LandmarkGroups(const Similarity& similarity, const 
 
 // Root mean square approximation error of a sum over n records like the reference.
 double LandmarkApproximationError(const proto::LandmarkSpec& spec, double n);
+
+// By how many standard errors the mean residual of the records, as released, exceeds the reference's: above 3, the
+// records are of a kind that the landmarks lack. `residual` is the released sum, `deviation` its noise's, in units
+// of 1.
+double ResidualExcess(const proto::LandmarkSpec& spec, double count, double residual, double deviation);
 
 // Whether the similarity is a kernel, or a distance that the construction above holds for.
 bool HasLandmarks(const Similarity& similarity);

@@ -93,18 +93,21 @@ class Fitter {
  public:
   Fitter(const Similarity& similarity, ThreadPool& pool) : similarity_(similarity), pool_(pool) {}
 
-  // k between all pairs of two sets of rows of points.
-  Matrix Gram(MatrixView a, MatrixView b) const {
-    Matrix gram(a.rows, b.rows);
-    const std::vector<double> a_distance = Distances(a), b_distance = Distances(b);
-    pool_.ParallelFor(a.rows, 16, [&](size_t begin, size_t end, int) {
+  // k between all pairs of points.
+  Matrix Gram(MatrixView points) const {
+    Matrix gram(points.rows, points.rows);
+    const std::vector<double> distances = Distances(points);
+    pool_.ParallelFor(points.rows, 16, [&](size_t begin, size_t end, int) {
       for (size_t i = begin; i < end; ++i) {
-        for (size_t j = 0; j < b.rows; ++j) {
-          const double f = similarity_.Evaluate(a.row(i), b.row(j));
-          gram.at(i, j) = is_distance() ? (a_distance[i] + b_distance[j] - f) / (2 * radius_) : f;
+        for (size_t j = 0; j <= i; ++j) {
+          const double f = similarity_.Evaluate(points.row(i), points.row(j));
+          gram.at(i, j) = is_distance() ? (distances[i] + distances[j] - f) / (2 * radius_) : f;
         }
       }
     });
+    for (size_t i = 0; i < points.rows; ++i) {
+      for (size_t j = i + 1; j < points.rows; ++j) gram.at(i, j) = gram.at(j, i);
+    }
     return gram;
   }
 
@@ -117,9 +120,8 @@ class Fitter {
     return distances;
   }
 
-  // W: landmarks x landmarks, columns by falling eigenvalue.
-  absl::StatusOr<Matrix> Projection(MatrixView landmarks, std::vector<double>& eigenvalues) const {
-    Matrix gram = Gram(landmarks, landmarks);
+  // W from the landmarks' Gram matrix: columns by falling eigenvalue.
+  absl::StatusOr<Matrix> Projection(Matrix gram, std::vector<double>& eigenvalues) const {
     for (size_t i = 0; i < gram.rows; ++i) gram.at(i, i) += kRidge;
     DPKDE_RETURN_IF_ERROR(Eigen(gram, eigenvalues));
     Matrix projection(gram.rows, gram.rows);
@@ -130,10 +132,11 @@ class Fitter {
     return projection;
   }
 
-  // Adds what the points show to the means.
-  void Validate(MatrixView landmarks, const Matrix& projection, const std::vector<uint32_t>& ranks, MatrixView points,
+  // Adds to the means what points that are not landmarks show.
+  // `gram`: of points and landmarks; `residual`: of the points.
+  void Validate(const Matrix& gram, const Matrix& projection, const std::vector<uint32_t>& ranks, Matrix residual,
                 double weight, Validation& validation) const {
-    const size_t h = points.rows, most = ranks.back();
+    const size_t h = gram.rows, most = ranks.back();
     Matrix features(h, most);
     {
       // Only the columns that are used.
@@ -141,9 +144,8 @@ class Fitter {
       for (size_t i = 0; i < used.rows; ++i) {
         std::copy_n(projection.values.begin() + i * projection.columns, most, used.values.begin() + i * most);
       }
-      AddProduct(1, Gram(points, landmarks), 0, landmarks.rows, used, false, features);
+      AddProduct(1, gram, 0, gram.columns, used, false, features);
     }
-    Matrix residual = Gram(points, points);
     size_t done = 0;
     for (size_t rank = 0; rank < ranks.size(); ++rank) {
       AddProduct(-1, features, done, ranks[rank], features, true, residual);
@@ -219,6 +221,14 @@ class Fitter {
   double origin_weight_ = 0;
 };
 
+Matrix Part(const Matrix& matrix, absl::Span<const size_t> rows, absl::Span<const size_t> columns) {
+  Matrix part(rows.size(), columns.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (size_t j = 0; j < columns.size(); ++j) part.at(i, j) = matrix.at(rows[i], columns[j]);
+  }
+  return part;
+}
+
 std::vector<float> TakeRows(MatrixView points, absl::Span<const size_t> rows) {
   std::vector<float> taken;
   taken.reserve(rows.size() * points.columns);
@@ -291,10 +301,13 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
   LandmarkFit fit;
   fit.dimension_ = d;
   const size_t l = std::min(pool_rows, options.most_landmarks);
-  const MatrixView landmarks = all.Slice(0, l);
   const bool has_rest = pool_rows - l >= l / 4;
+  const Matrix gram = fitter.Gram(all);
+  std::vector<size_t> rows(pool_rows);
+  std::iota(rows.begin(), rows.end(), 0);
+  const absl::Span<const size_t> landmarks = absl::MakeSpan(rows).subspan(0, l);
   std::vector<double> eigenvalues;
-  DPKDE_ASSIGN_OR_RETURN(const Matrix projection, fitter.Projection(landmarks, eigenvalues));
+  DPKDE_ASSIGN_OR_RETURN(const Matrix projection, fitter.Projection(Part(gram, landmarks, landmarks), eigenvalues));
   // A fold of a small reference has fewer landmarks than the fit.
   const size_t fewest = has_rest ? l : l - (l + kFolds - 1) / kFolds;
   for (double rank = 1; rank < kMostFeatures * 1.2; rank *= 1.19) {
@@ -310,17 +323,18 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
   }
   validation.feature_weight.assign(fit.ranks_.back(), 0);
   if (has_rest) {
-    fitter.Validate(landmarks, projection, fit.ranks_, all.Slice(l, pool_rows), 1, validation);
+    const absl::Span<const size_t> rest = absl::MakeSpan(rows).subspan(l);
+    fitter.Validate(Part(gram, rest, landmarks), projection, fit.ranks_, Part(gram, rest, rest), 1, validation);
   } else {
     for (size_t fold = 0; fold < kFolds; ++fold) {
       const size_t begin = l * fold / kFolds, end = l * (fold + 1) / kFolds;
-      std::vector<float> rest(points.begin(), points.begin() + begin * d);
-      rest.insert(rest.end(), points.begin() + end * d, points.begin() + l * d);
-      const MatrixView others{rest.data(), l - (end - begin), d};
+      const absl::Span<const size_t> held_out = landmarks.subspan(begin, end - begin);
+      std::vector<size_t> others(landmarks.begin(), landmarks.begin() + begin);
+      others.insert(others.end(), landmarks.begin() + end, landmarks.end());
       std::vector<double> unused;
-      DPKDE_ASSIGN_OR_RETURN(const Matrix fold_projection, fitter.Projection(others, unused));
-      fitter.Validate(others, fold_projection, fit.ranks_, all.Slice(begin, end), static_cast<double>(others.rows) / l,
-                      validation);
+      DPKDE_ASSIGN_OR_RETURN(const Matrix fold_projection, fitter.Projection(Part(gram, others, others), unused));
+      fitter.Validate(Part(gram, held_out, others), fold_projection, fit.ranks_, Part(gram, held_out, held_out),
+                      static_cast<double>(others.size()) / l, validation);
     }
   }
   MakeFalling(validation.bias);

@@ -15,6 +15,7 @@
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/fourier_design.h"
+#include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/noise/mechanism.h"
 
@@ -46,13 +47,13 @@ class Planner {
     if (inputs_.weights.has_value()) {
       DPKDE_RETURN_IF_ERROR(CheckPositive("weight bound", inputs_.weights->bound()));
     }
-    const double similarity = inputs_.expected_similarity.value_or(1);
+    const double similarity = ExpectedSimilarity().value_or(1);
     if (!(similarity > 0 && similarity <= 1)) {
       return absl::InvalidArgumentError(
           absl::StrCat("expected similarity must be greater than 0 and at most 1, but is ", similarity));
     }
     ranking_similarity_ = similarity;
-    if (inputs_.similarity.is_kernel() && !inputs_.expected_similarity.has_value()) {
+    if (inputs_.similarity.is_kernel() && !ExpectedSimilarity().has_value()) {
       // Between all records in one place and records spread evenly, in the middle of a logarithmic scale.
       const absl::optional<double> evenly = TypicalSimilarity();
       if (evenly.has_value()) ranking_similarity_ = std::sqrt(*evenly);
@@ -63,6 +64,7 @@ class Planner {
                        evenly.has_value() ? absl::StrFormat(" and a mean similarity of %.2g", ranking_similarity_) : "",
                        " (a public guess of the mean similarity gives sharper predictions and often a better choice)"));
     }
+    Consider("landmark", &Planner::AddLandmarks);
     Consider("spline_grid", &Planner::AddSplineGrids);
     Consider("lattice", &Planner::AddLattices);
     Consider("axis", &Planner::AddAxes);
@@ -117,8 +119,22 @@ class Planner {
     DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<Design> design,
                            CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec));
     return Add(spec, design->groups(),
-               design->PredictedApproximationError(N(), inputs_.expected_similarity.value_or(1)),
+               design->PredictedApproximationError(N(), ExpectedSimilarity().value_or(1)),
                design->TypicalApproximationError(N(), ranking_similarity_));
+  }
+
+  absl::Status AddLandmarks() {
+    if (inputs_.landmarks == nullptr) return absl::InvalidArgumentError("needs public reference points");
+    if (inputs_.weights.has_value() && inputs_.weights->allow_negative()) {
+      return absl::InvalidArgumentError("needs weights of one sign");
+    }
+    for (size_t i = 0; i < inputs_.landmarks->ranks().size(); ++i) {
+      proto::DesignSpec spec;
+      *spec.mutable_landmark() = inputs_.landmarks->outline(i);
+      const double error = LandmarkApproximationError(spec.landmark(), N());
+      DPKDE_RETURN_IF_ERROR(Add(spec, LandmarkGroups(inputs_.similarity, spec.landmark()), error, error));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status AddLattices() {
@@ -242,10 +258,18 @@ class Planner {
     return absl::OkStatus();
   }
 
-  // The mean similarity: the user's guess, or, for products over the axes of a box, that of records and queries spread
+  // The user's guess, or what the reference shows.
+  absl::optional<double> ExpectedSimilarity() const {
+    if (inputs_.expected_similarity.has_value() || inputs_.landmarks == nullptr || !inputs_.similarity.is_kernel()) {
+      return inputs_.expected_similarity;
+    }
+    return std::min(std::max(inputs_.landmarks->mean_similarity(), 1e-300), 1.0);
+  }
+
+  // The mean similarity: the above, or, for products over the axes of a box, that of records and queries spread
   // evenly, which real data exceed; nullopt if neither is at hand.
   absl::optional<double> TypicalSimilarity() const {
-    if (inputs_.expected_similarity.has_value()) return inputs_.expected_similarity;
+    if (ExpectedSimilarity().has_value()) return ExpectedSimilarity();
     if (!inputs_.domain.has_value() || !inputs_.similarity.is_product()) return absl::nullopt;
     double similarity = 1;
     for (size_t i = 0; i < inputs_.dimension; ++i) {
@@ -272,7 +296,7 @@ class Planner {
         "a typical answer, about %.3g records%s, is drowned by an error of about %.3g: the bandwidth makes too few "
         "records "
         "matter; use a larger one, or more epsilon",
-        N() * *similarity, inputs_.expected_similarity.has_value() ? "" : " if they were spread evenly", error));
+        N() * *similarity, ExpectedSimilarity().has_value() ? "" : " if they were spread evenly", error));
   }
 
   double N() const { return std::max(inputs_.public_n, 0.0); }
@@ -312,6 +336,9 @@ proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& ca
   plan.set_dimension(static_cast<uint32_t>(inputs.dimension));
   if (inputs.domain.has_value()) *plan.mutable_domain() = inputs.domain->ToProto();
   *plan.mutable_design() = candidate.design;
+  if (candidate.design.has_landmark() && candidate.design.landmark().points().empty()) {
+    *plan.mutable_design()->mutable_landmark() = inputs.landmarks->Complete(candidate.design.landmark());
+  }
   plan.set_mechanism(candidate.mechanism);
   *plan.mutable_privacy() = inputs.privacy.ToProto();
   if (inputs.weights.has_value()) *plan.mutable_weights() = *inputs.weights;

@@ -2,11 +2,13 @@
 #define DPKDE_PLANNER_PLANNER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
+#include "dpkde/planner/landmark_fit.h"
 #include "dpkde/privacy/privacy_spec.h"
 #include "dpkde/proto/density.pb.h"
 #include "dpkde/similarity/domain.h"
@@ -37,14 +39,19 @@ struct PlanInputs {
   // Fixes the number of Monte-Carlo features; nullopt: chosen.
   absl::optional<uint32_t> features = absl::nullopt;
   uint64_t public_seed = 0;
+  // Landmark designs from public reference points; nullptr: none are at hand. Also tells the expected similarity where
+  // the user does not.
+  std::shared_ptr<const LandmarkFit> landmarks = nullptr;
 };
 
 // One admissible combination and the error to expect of it, in units of the sum.
 struct Candidate {
+  // Complete, but for the points and the projection of landmarks, which MakeReleasePlan puts in.
   proto::DesignSpec design;
   proto::Mechanism mechanism = proto::MECHANISM_UNSPECIFIED;
   size_t num_coordinates = 0;
-  // Root mean square over queries uniform in the domain: of the noise, exact, and of the approximation, predicted.
+  // Root mean square over queries uniform in the domain (landmarks: like the reference): of the noise, exact, and of
+  // the approximation, predicted.
   double noise_error = 0;
   double approximation_error = 0;
   double total_error() const;
@@ -69,9 +76,10 @@ struct PlanResult {
 // typical approximation^2). Candidates within 1 % of the best are considered equal, and the one with fewest coordinates
 // is put first.
 //
-// Sizes considered: axis harmonics 2^2 .. 2^14; slices of 4, 8, .. directions and 1, 3, 7, .. harmonics, up to 2^14
-// pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths and three ridges; 2^5, 3 2^4, 2^6, ..
-// 2^12 Monte-Carlo features, 2^14 hadamard ones (more only if asked for: records cost time in proportion).
+// Sizes considered: landmark ranks 1 to 1,024 (LandmarkFit); axis harmonics 2^2 .. 2^14; slices of 4, 8, .. directions
+// and 1, 3, 7, .. harmonics, up to 2^14 pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths
+// and three ridges; 2^5, 3 2^4, 2^6, .. 2^12 Monte-Carlo features, 2^14 hadamard ones (more only if asked for: records
+// cost time in proportion).
 //
 // kInvalidArgument if nothing is admissible, with the reasons. No privacy effect: reads public values only.
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);

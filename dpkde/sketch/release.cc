@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/designs/design_factory.h"
+#include "dpkde/designs/landmark_design.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/privacy/accountant.h"
 #include "dpkde/sketch/release_parts.h"
@@ -49,8 +50,8 @@ absl::StatusOr<Release> Release::FromProto(proto::Release message) {
   if (static_cast<size_t>(message.values_size()) != parts.design->num_coordinates()) {
     return absl::InvalidArgumentError("values do not fit the design");
   }
-  DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::FromScales(plan.mechanism(), parts.groups,
-                                                                    message.scales(), parts.privacy));
+  DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism,
+                         Mechanism::FromScales(plan.mechanism(), parts.groups, message.scales(), parts.privacy));
   const proto::Certificate computed = MakeCertificate(plan, parts.groups, mechanism);
   const proto::Certificate& stated = message.certificate();
   if (stated.epsilon_spent() < computed.epsilon_spent() * (1 - 1e-12) ||
@@ -125,11 +126,13 @@ void Release::Finish(Answer answer, DensityEstimate& estimate) const {
   estimate.sum = answer.sum;
   estimate.std_error = std::sqrt(answer.noise_variance);
   const double total = answer.total_variance.has_value() ? std::sqrt(*answer.total_variance) : estimate.std_error;
-  estimate.ci95_low = answer.sum - kNormalQuantile * total;
-  estimate.ci95_high = answer.sum + kNormalQuantile * total;
+  if (answer.bias_bound.has_value()) estimate.bias_bound = bound * *answer.bias_bound;
   if (design_->SupError().has_value() && !plan().weights().allow_negative()) {
     estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0);
   }
+  const double half = kNormalQuantile * total + (answer.is_unlike_plan ? estimate.bias_bound.value_or(0) : 0);
+  estimate.ci95_low = answer.sum - half;
+  estimate.ci95_high = answer.sum + half;
   if (n.value > 2 * bound) {
     const double mean = answer.sum / n.value;
     estimate.mean = mean;
@@ -174,6 +177,23 @@ std::string Release::DebugString() const {
          ", included above");
   }
   const Count n = count();
+  if (plan().design().has_landmark()) {
+    const proto::LandmarkSpec& landmarks = plan().design().landmark();
+    const double residual = message_.values(static_cast<int>(landmarks.rank())) / static_cast<double>(kGridUnit);
+    const double deviation = std::sqrt(mechanism_.variances()[landmarks.rank()]) / kGridUnit;
+    const double records = n.value / weight_bound();
+    line("landmarks", landmarks.landmarks(), " public points, in the clear in this file");
+    if (!similarity_.is_kernel()) {
+      line("radius", landmarks.radius(),
+           ": records farther from the middle of the landmarks, in the similarity's own metric, are moved to it");
+    }
+    line("residual", "the landmarks miss ", residual / std::max(records, 1.0), " of a record (noised), and ",
+         landmarks.residual_mean(), " of a point like them");
+    if (ResidualExcess(landmarks, records, residual, deviation) > 3) {
+      line("WARNING",
+           "the records are unlike the landmarks: intervals are widened by bias_bound, the only error to rely on");
+    }
+  }
   if (plan().has_weights()) {
     line("weights", "in [", plan().weights().allow_negative() ? -weight_bound() : 0, ", ", weight_bound(), "]");
   }

@@ -26,11 +26,14 @@ struct DensityEstimate {
   // Standard deviation of the noise in `sum`, exactly known; approximation error not included.
   double std_error = 0;
   // Interval that holds S(y) with probability 95 %: over the noise (lattice, grid: add bias_bound on both sides for
-  // certainty about the approximation), or over noise and random frequencies (Monte-Carlo).
+  // certainty about the approximation), over noise and random frequencies (Monte-Carlo), or over noise and queries like
+  // the reference, if the records are like it too (landmarks; where the release shows that they are not, bias_bound is
+  // added on both sides).
   double ci95_low = 0;
   double ci95_high = 0;
-  // Deterministic designs: |E sum - S(y)| is at most this, whatever the data, up to the noise of the count (y in the
-  // domain). nullopt for random designs, whose approximation error is in the interval, and for weights of either sign.
+  // Deterministic designs: |E sum - S(y)| is at most this, whatever the data, up to the noise of the count and of the
+  // landmarks' residual (y in the domain). nullopt for random designs, whose approximation error is in the interval, and
+  // for weights of either sign.
   absl::optional<double> bias_bound;
   // S(y) / n, from the noised count (or sum of weights); nullopt when it is at most 2 (bounds).
   absl::optional<double> mean;

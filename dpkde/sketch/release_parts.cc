@@ -31,6 +31,9 @@ absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan) {
   std::vector<CoordinateGroup> groups = design->groups();
   if (plan.has_weights()) {
     DPKDE_RETURN_IF_ERROR(CheckPositive("weight bound", plan.weights().bound()));
+    if (plan.weights().allow_negative() && plan.design().has_landmark()) {
+      return absl::InvalidArgumentError("the landmark design needs weights of one sign: its error bounds assume it");
+    }
     groups = WeightedGroups(std::move(groups), plan.weights().allow_negative());
   }
   return PlanParts{std::move(similarity), std::move(domain), privacy, std::move(design), std::move(groups)};

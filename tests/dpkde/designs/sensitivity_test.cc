@@ -9,6 +9,7 @@
 #include <string>
 
 #include "dpkde/designs/design_factory.h"
+#include "tests/testing/landmarks.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -22,6 +23,11 @@ struct Case {
   size_t dimension;
   proto::DesignSpec design;
 };
+
+proto::DesignSpec Foreign(proto::DesignSpec spec) {
+  for (float& value : *spec.mutable_landmark()->mutable_projection()) value *= 10;
+  return spec;
+}
 
 std::vector<Case> Cases() {
   return {
@@ -52,6 +58,12 @@ std::vector<Case> Cases() {
       {"spline_grid_1d", Gaussian(1), Cube(1, -3, 3), 1, SplineGridDesign({7})},
       {"spline_grid_2d", Gaussian(1), Cube(2, -3, 3), 2, SplineGridDesign({7, 6})},
       {"spline_grid_3d", Laplacian(1), Cube(3, -3, 3), 3, SplineGridDesign({4, 3, 2})},
+      // Ten times what whitens: a map that would exceed the ball if nothing checked it.
+      {"landmark_3d", Gaussian(2), Cube(3, -3, 3), 3,
+       Foreign(WhitenedLandmarks(Gaussian(2), UniformPoints(20, 3, -3, 3, 5)))},
+      {"landmark_l1", MakeSimilarity(proto::SimilaritySpec::L1, 0), Cube(2, -3, 3), 2,
+       Foreign(WhitenedLandmarks(MakeSimilarity(proto::SimilaritySpec::L1, 0), UniformPoints(20, 2, -3, 3, 5), 5,
+                                 {0.5f, 0}))},
       {"spline_grid_4d", Gaussian(2), Cube(4, -3, 3), 4, SplineGridDesign({2, 2, 2, 2})},
   };
 }
