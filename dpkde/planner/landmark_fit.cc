@@ -135,7 +135,7 @@ class Fitter {
   // Adds to the means what points that are not landmarks show.
   // `gram`: of points and landmarks; `residual`: of the points.
   void Validate(const Matrix& gram, const Matrix& projection, const std::vector<uint32_t>& ranks, Matrix residual,
-                double weight, Validation& validation) const {
+                Validation& validation) const {
     const size_t h = gram.rows, most = ranks.back();
     Matrix features(h, most);
     {
@@ -164,8 +164,7 @@ class Fitter {
         diagonal += own / h;
         diagonal_square += own * own / h;
       }
-      // The bias falls in proportion to the number of landmarks, which here are fewer.
-      validation.bias[rank] += weight * bias;
+      validation.bias[rank] += bias;
       validation.residual[rank] += squares;
       validation.diagonal[rank] += diagonal;
       validation.diagonal_square[rank] += diagonal_square;
@@ -324,7 +323,7 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
   validation.feature_weight.assign(fit.ranks_.back(), 0);
   if (has_rest) {
     const absl::Span<const size_t> rest = absl::MakeSpan(rows).subspan(l);
-    fitter.Validate(Part(gram, rest, landmarks), projection, fit.ranks_, Part(gram, rest, rest), 1, validation);
+    fitter.Validate(Part(gram, rest, landmarks), projection, fit.ranks_, Part(gram, rest, rest), validation);
   } else {
     for (size_t fold = 0; fold < kFolds; ++fold) {
       const size_t begin = l * fold / kFolds, end = l * (fold + 1) / kFolds;
@@ -334,10 +333,16 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
       std::vector<double> unused;
       DPKDE_ASSIGN_OR_RETURN(const Matrix fold_projection, fitter.Projection(Part(gram, others, others), unused));
       fitter.Validate(Part(gram, held_out, others), fold_projection, fit.ranks_, Part(gram, held_out, held_out),
-                      static_cast<double>(others.size()) / l, validation);
+                      validation);
     }
   }
   MakeFalling(validation.bias);
+  // What is left at the largest rank is due to the landmarks' number, of which folds have fewer, and falls in
+  // proportion.
+  if (!has_rest) {
+    const double left = validation.bias.back() / kFolds;
+    for (double& bias : validation.bias) bias -= left;
+  }
 
   const double unit = fitter.scale() * fitter.scale();
   for (size_t rank = 0; rank < fit.ranks_.size(); ++rank) {

@@ -244,7 +244,7 @@ class Planner {
     spec.mutable_monte_carlo()->set_features(1);
     spec.mutable_monte_carlo()->set_public_seed(inputs_.public_seed);
     DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
-    const double similarity = inputs_.expected_similarity.value_or(1);
+    const double similarity = ExpectedSimilarity().value_or(1);
     while (features <= most) {
       spec.mutable_monte_carlo()->set_features(features);
       DPKDE_RETURN_IF_ERROR(

@@ -30,7 +30,7 @@ TEST(PlannerTest, ChoosesFrequenciesInManyDimensions) {
   const auto plan = Plan(inputs);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(DesignName(plan->candidates[0].design), "orthogonal");
-  EXPECT_EQ(plan->exclusions.size(), 6u);  // grid, lattice, axis, slice, moments, hadamard
+  EXPECT_EQ(plan->exclusions.size(), 7u);  // landmark, grid, lattice, axis, slice, moments, hadamard
 }
 
 TEST(PlannerTest, ChoosesStructuredFrequenciesFromSixtyFourDimensions) {
