@@ -1,8 +1,5 @@
 #include "dpkde/tools/build_index.h"
 
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
-
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -22,43 +19,12 @@
 #include "dpkde/io/file.h"
 #include "dpkde/tools/corpus_input.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/index_config.h"
 #include "dpkde/tools/output_path.h"
 #include "dpkde/tools/shared_flags.h"
 
-ABSL_FLAG(std::string, config, "",
-          "File with an IndexConfig in protobuf text format (proto/index.proto): tokens, encoder, vector_index. What it "
-          "leaves out is chosen: the encoder by measuring on a sample of the documents, int8 codes that are scanned.");
-
 namespace dpkde {
 namespace {
-
-constexpr uint64_t kMaxConfigBytes = uint64_t{1} << 20;
-
-// Keeps the first error, which protobuf would print by itself.
-class FirstError final : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int line, int column, const std::string& message) override {
-    if (text.empty()) text = absl::StrCat("line ", line + 1, ", column ", column + 1, ": ", message);
-  }
-  std::string text;
-};
-
-absl::StatusOr<proto::IndexConfig> ReadConfig() {
-  proto::IndexConfig config;
-  const std::string path = absl::GetFlag(FLAGS_config);
-  if (path.empty()) return config;
-  DPKDE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(text, &config)) {
-    return UsageError(absl::StrCat("--config=", path, " is no IndexConfig in protobuf text format: ", error.text));
-  }
-  if (!config.encoder_fingerprint().empty()) {
-    return UsageError(absl::StrCat("--config=", path, ": encoder_fingerprint is not for configurations"));
-  }
-  return config;
-}
 
 // The encoder that `config` describes, or one that suits the documents. `how` tells which, and why.
 absl::StatusOr<std::unique_ptr<const Encoder>> MakeEncoder(const proto::IndexConfig& config, TokenSetsView documents,
@@ -88,7 +54,7 @@ absl::Status Run(const std::vector<std::string>&) {
     DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, output));
     DPKDE_ASSIGN_OR_RETURN(summary_writer, AtomicFileWriter::Create(summary_out, overwrite));
   }
-  DPKDE_ASSIGN_OR_RETURN(proto::IndexConfig config, ReadConfig());
+  DPKDE_ASSIGN_OR_RETURN(proto::IndexConfig config, ReadIndexConfig());
   DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput());
   const TokenSetsView documents = corpus.documents.view();
   ThreadPool pool(absl::GetFlag(FLAGS_threads));

@@ -27,6 +27,10 @@ ABSL_FLAG(std::string, summary_out, "",
 ABSL_FLAG(std::string, queries, "",
           "density: file of query vectors, one a row, with the columns of the release; - reads standard input, as .csv "
           "unless --input_format says otherwise. search, tune: file of the tokens of all queries.");
+ABSL_FLAG(std::string, config, "",
+          "File with an IndexConfig in protobuf text format (proto/index.proto): tokens, encoder, vector_index. index: "
+          "what it leaves out is chosen, the encoder by measuring on a sample of the documents, int8 codes that are "
+          "scanned. encode: only the encoder counts.");
 ABSL_FLAG(std::string, index, "", "The directory that dpkde_build index made.");
 ABSL_FLAG(std::string, tokens, "", "File of the tokens of all documents in order, one vector a row. Public.");
 ABSL_FLAG(std::string, lens, "", "File of the numbers of tokens of the documents, one a row; 0 is an empty document.");

@@ -20,6 +20,7 @@ ABSL_DECLARE_FLAG(std::string, dataset);
 ABSL_DECLARE_FLAG(std::string, input);
 ABSL_DECLARE_FLAG(std::string, summary_out);
 ABSL_DECLARE_FLAG(std::string, queries);
+ABSL_DECLARE_FLAG(std::string, config);
 ABSL_DECLARE_FLAG(std::string, index);
 ABSL_DECLARE_FLAG(std::string, tokens);
 ABSL_DECLARE_FLAG(std::string, lens);

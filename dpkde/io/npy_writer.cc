@@ -38,6 +38,13 @@ std::string NpyHeader<double>(uint64_t rows, uint64_t columns) {
   return Header("<f8", rows, columns);
 }
 
+template <>
+std::string NpyHeader<int8_t>(uint64_t rows, uint64_t columns) {
+  return Header("|i1", rows, columns);
+}
+
+std::string NpyHalfHeader(uint64_t rows, uint64_t columns) { return Header("<f2", rows, columns); }
+
 std::string EncodeNpy(const float* values, size_t rows, size_t columns) { return Encode(values, rows, columns); }
 std::string EncodeNpy(const double* values, size_t rows, size_t columns) { return Encode(values, rows, columns); }
 

@@ -19,6 +19,9 @@ template <>
 std::string NpyHeader<float>(uint64_t rows, uint64_t columns);
 template <>
 std::string NpyHeader<double>(uint64_t rows, uint64_t columns);
+template <>
+std::string NpyHeader<int8_t>(uint64_t rows, uint64_t columns);
+std::string NpyHalfHeader(uint64_t rows, uint64_t columns);  // of IEEE half-precision numbers
 
 }  // namespace dpkde
 
