@@ -57,9 +57,9 @@ std::string Json(const Searcher& searcher, const TuneReport& report) {
   const auto object = [&](const TuneRow& row) {
     return absl::StrFormat(
         "{\"vectors\":%s,\"bytes_per_document\":%.6g,\"build_seconds\":%.4g,\"candidates\":%d,\"recall\":%.6g,"
-        "\"milliseconds\":%.4g,\"config\":%s}",
+        "\"milliseconds\":%.4g,\"cpu_milliseconds\":%.4g,\"config\":%s}",
         quoted(row.name), row.bytes_per_document, row.build_seconds, row.candidates, row.recall, row.milliseconds,
-        quoted(ConfigOf(searcher, row)));
+        row.cpu_milliseconds, quoted(ConfigOf(searcher, row)));
   };
   std::string text = absl::StrFormat("{\"exact_milliseconds\":%.4g,\"rows\":[", report.exact_milliseconds);
   for (size_t i = 0; i < report.rows.size(); ++i) {

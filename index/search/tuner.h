@@ -14,8 +14,8 @@
 
 namespace dpkde {
 
-// Arrangements of the same vectors that are worth comparing, under the metric of `options`: float32, int8, PQ and 4-bit
-// scans, IVF and graph. Each with a short name.
+// Arrangements of the same vectors that are worth comparing, under the metric of `options`: float32, int8, graded,
+// 4-bit and PQ scans, IVF and graph. Each with a short name.
 struct NamedOptions {
   std::string name;
   VectorIndexOptions options;
@@ -41,11 +41,12 @@ struct TuneRow {
   size_t candidates;
   double recall;        // recall.h, against exact search
   double milliseconds;  // a query, both stages, in one batch by the threads of the pool
+  double cpu_milliseconds;  // of all threads; on a machine that others use too, what can be compared
 };
 
 struct TuneReport {
   std::vector<TuneRow> rows;
-  double exact_milliseconds;  // a query, scoring every document
+  double exact_milliseconds, exact_cpu_milliseconds;  // a query, scoring every document
   // Rows that reach the target: of the fewest bytes a document, then candidates; and of the least time.
   absl::optional<size_t> smallest, fastest;
 };
