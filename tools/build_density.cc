@@ -25,10 +25,12 @@
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
+#include "dpkde/designs/landmark_design.h"
 #include "dpkde/io/file.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/mechanism.h"
+#include "dpkde/planner/landmark_fit.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/privacy/accountant.h"
 #include "dpkde/privacy/budget_ledger.h"
@@ -69,7 +71,8 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, domain_center, "",
           "Center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
 ABSL_FLAG(std::string, design, "auto",
-          "auto, spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or hadamard.");
+          "auto, landmark (needs --reference), spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or "
+          "hadamard.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
@@ -89,6 +92,10 @@ ABSL_FLAG(
     "below 0 or above it is a bad record; replaced, it counts as the bound, and one that is no number as 0.");
 ABSL_FLAG(bool, signed_weights, false,
           "Allows weights down to minus --weight_bound. Under replace noise doubles; answers have no bias bound.");
+ABSL_FLAG(
+    std::string, reference, "",
+    "File of public points of the same kind as the records, from which landmarks are taken: far smaller errors in "
+    "many dimensions. Landmarks are stored in the release and get no protection.");
 ABSL_FLAG(std::string, bad_records, "fail",
           "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
           "centre (the origin without a domain). Text then needs --csv_header=present or absent.");
@@ -125,6 +132,8 @@ struct Settings {
   absl::optional<proto::WeightSpec> weights;
   absl::optional<std::string> design;
   absl::optional<proto::Mechanism> mechanism;
+  // Of --reference, once it has been read.
+  std::shared_ptr<const LandmarkFit> landmarks;
   VectorReaderOptions reader_options;
   Accumulator::BadRecords bad_records = Accumulator::BadRecords::kFail;
 };
@@ -183,6 +192,7 @@ absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimen
   inputs.features = absl::GetFlag(FLAGS_features);
   inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
   inputs.weights = settings.weights;
+  inputs.landmarks = settings.landmarks;
   inputs.public_n = 1;
   return inputs;
 }
@@ -206,6 +216,11 @@ absl::Status CheckBudget(const Settings& settings, size_t dimension) {
 
 // Usage before privacy: `privacy` is what ParsePrivacy said. Only what fails is planned more than once.
 absl::Status CheckPlan(const Settings& settings, size_t dimension, const absl::Status& privacy) {
+  if (!absl::GetFlag(FLAGS_reference).empty() && settings.landmarks == nullptr) {
+    // What designs there are is known when the reference has been read.
+    DPKDE_RETURN_IF_ERROR(MakeDomain(settings, dimension).status());
+    return privacy;
+  }
   if (privacy.ok() && CheckBudget(settings, dimension).ok()) return absl::OkStatus();
   DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
   DPKDE_RETURN_IF_ERROR(privacy);
@@ -321,9 +336,9 @@ absl::StatusOr<Settings> ParseFlags() {
   }
 
   const std::string design = absl::GetFlag(FLAGS_design);
-  DPKDE_RETURN_IF_ERROR(CheckChoice(
-      "design", design,
-      {"auto", "spline_grid", "lattice", "axis", "slice", "moments", "monte_carlo", "orthogonal", "hadamard"}));
+  DPKDE_RETURN_IF_ERROR(CheckChoice("design", design,
+                                    {"auto", "landmark", "spline_grid", "lattice", "axis", "slice", "moments",
+                                     "monte_carlo", "orthogonal", "hadamard"}));
   if (design != "auto") settings.design = design;
   const std::string mechanism = absl::GetFlag(FLAGS_mechanism);
   DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "knorm", "gaussian"}));
@@ -336,6 +351,22 @@ absl::StatusOr<Settings> ParseFlags() {
     if (design != "monte_carlo" && design != "orthogonal" && design != "hadamard") {
       return UsageError("--features needs --design=monte_carlo, --design=orthogonal or --design=hadamard");
     }
+  }
+  if (!absl::GetFlag(FLAGS_reference).empty()) {
+    if (design != "auto" && design != "landmark") {
+      return UsageError("--reference needs --design=landmark, or none");
+    }
+    if (IsSameFile(absl::GetFlag(FLAGS_reference), absl::GetFlag(FLAGS_input))) {
+      return UsageError(
+          "--reference and --input are the same file: landmarks are stored in the release in the clear, so private "
+          "records cannot be among them");
+    }
+    if (!HasLandmarks(*settings.similarity)) {
+      return UsageError(absl::StrCat("--reference is not taken by ", settings.similarity->name(),
+                                     ", which is neither a kernel nor a distance that landmarks serve"));
+    }
+  } else if (design == "landmark") {
+    return UsageError("--design=landmark needs --reference");
   }
   if (absl::GetFlag(FLAGS_ledger).empty() != absl::GetFlag(FLAGS_dataset).empty()) {
     return UsageError("--ledger and --dataset must be given together");
@@ -384,12 +415,13 @@ absl::StatusOr<Settings> ParseFlags() {
   if (!dry_run) {
     const std::string output = absl::GetFlag(FLAGS_output);
     const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
-    DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, input));
-    if (!weights.empty()) DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, weights));
-    if (!summary_out.empty()) {
-      DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, input));
-      if (!weights.empty()) DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, weights));
-      if (IsSameFile(output, summary_out)) return UsageError("--output and --summary_out are the same file");
+    for (const std::string& read : {input, weights, absl::GetFlag(FLAGS_reference)}) {
+      if (read.empty()) continue;
+      DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, read));
+      if (!summary_out.empty()) DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, read));
+    }
+    if (!summary_out.empty() && IsSameFile(output, summary_out)) {
+      return UsageError("--output and --summary_out are the same file");
     }
   }
   // What a single column does not admit, no number of columns does.
@@ -419,6 +451,38 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenInput(const Settings& settings
         absl::StrCat(path, ": has ", (*reader)->dimension(), " columns, but --dim is ", *dim));
   }
   return reader;
+}
+
+// Reads --reference. Only whether it is the very file of the records is looked at: a refusal that depended on what the
+// two hold would tell who is in the data.
+absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitReference(const Settings& settings, size_t dimension,
+                                                                ThreadPool& pool) {
+  const std::string path = absl::GetFlag(FLAGS_reference);
+  VectorReaderOptions options;
+  options.text_header = settings.reader_options.text_header;
+  const auto reader = VectorReader::Open(path, options);
+  if (!reader.ok()) return DataError(reader.status());
+  if ((*reader)->dimension() != dimension) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": must have ", dimension,
+                                                   " columns, as the records have, but has ", (*reader)->dimension()));
+  }
+  std::vector<float> points;
+  while (true) {
+    const size_t before = points.size();
+    points.resize(before + kBatchFloats / dimension * dimension + dimension);
+    const absl::StatusOr<size_t> rows =
+        (*reader)->ReadRows((points.size() - before) / dimension, points.data() + before);
+    if (!rows.ok()) return DataError(rows.status());
+    points.resize(before + *rows * dimension);
+    if (*rows == 0) break;
+  }
+  LandmarkFitOptions fit_options;
+  fit_options.public_seed = absl::GetFlag(FLAGS_public_seed);
+  DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain, MakeDomain(settings, dimension));
+  absl::StatusOr<LandmarkFit> fit = LandmarkFit::Create(
+      *settings.similarity, domain, {points.data(), points.size() / dimension, dimension}, fit_options, pool);
+  if (!fit.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", std::string(fit.status().message())));
+  return std::make_shared<const LandmarkFit>(*std::move(fit));
 }
 
 // The file of --weights beside that of --input, row by row.
@@ -570,8 +634,9 @@ absl::Status PrintPlan(PlanInputs inputs, double n) {
   for (const std::string& warning : plan.warnings) absl::PrintF("warning: %s\n", warning);
 
   const Candidate& choice = plan.candidates[0];
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<Design> design,
-                         CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, choice.design));
+  DPKDE_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Design> design,
+      CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, MakeReleasePlan(inputs, choice).design()));
   std::vector<CoordinateGroup> groups = design->groups();
   if (inputs.weights.has_value()) groups = WeightedGroups(std::move(groups), inputs.weights->allow_negative());
   DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism, Mechanism::Calibrate(choice.mechanism, groups, inputs.privacy));
@@ -610,6 +675,7 @@ std::vector<std::string> AssertedPublic(const PlanInputs& inputs) {
   if (inputs.design.has_value()) asserted.push_back("design");
   if (inputs.features.has_value()) asserted.push_back("features");
   if (inputs.weights.has_value()) asserted.push_back("weight bound");
+  if (inputs.landmarks != nullptr) asserted.push_back("reference points");
   return asserted;
 }
 
@@ -758,7 +824,7 @@ std::string Spent(const proto::Certificate& certificate) {
 
 absl::Status Run(const std::vector<std::string>&) {
   const absl::Time start = absl::Now();
-  DPKDE_ASSIGN_OR_RETURN(const Settings settings, ParseFlags());
+  DPKDE_ASSIGN_OR_RETURN(Settings settings, ParseFlags());
   const bool dry_run = absl::GetFlag(FLAGS_dry_run);
   const bool add_remove = settings.privacy->neighboring() == Neighboring::kAddRemove;
 
@@ -767,7 +833,11 @@ absl::Status Run(const std::vector<std::string>&) {
     DPKDE_ASSIGN_OR_RETURN(reader, OpenInput(settings));
   }
   const size_t dimension = reader != nullptr ? reader->dimension() : *settings.dimension;
-  if (dimension != settings.dimension.value_or(1)) {
+  ThreadPool pool(absl::GetFlag(FLAGS_threads));
+  if (!absl::GetFlag(FLAGS_reference).empty()) {
+    DPKDE_ASSIGN_OR_RETURN(settings.landmarks, FitReference(settings, dimension, pool));
+  }
+  if (settings.landmarks != nullptr || dimension != settings.dimension.value_or(1)) {
     DPKDE_RETURN_IF_ERROR(CheckPlan(settings, dimension, absl::OkStatus()));
   }
   DPKDE_ASSIGN_OR_RETURN(PlanInputs inputs, MakePlanInputs(settings, dimension, *settings.privacy));
@@ -813,7 +883,6 @@ absl::Status Run(const std::vector<std::string>&) {
   for (const std::string& what : AssertedPublic(inputs)) plan.add_asserted_public(what);
   plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
 
-  ThreadPool pool(absl::GetFlag(FLAGS_threads));
   DPKDE_ASSIGN_OR_RETURN(Accumulator accumulator, Accumulator::Create(plan, settings.bad_records, pool));
   const absl::Time read_start = absl::Now();
   uint64_t rows_read = 0, rows_replaced = 0;
@@ -842,6 +911,7 @@ absl::Status Run(const std::vector<std::string>&) {
   if (!absl::GetFlag(FLAGS_quiet)) {
     for (const std::string& assumption : planned.assumptions) absl::FPrintF(stderr, "assumed: %s\n", assumption);
     for (const std::string& warning : planned.warnings) absl::FPrintF(stderr, "warning: %s\n", warning);
+    for (const std::string& warning : release.Warnings()) absl::FPrintF(stderr, "warning: %s\n", warning);
     absl::FPrintF(stderr, "%s: %s, %s noise, %d values; predicted rmse %.4g (noise %.4g, approximation %.4g); %s, %s\n",
                   output, DescribeDesign(release.plan().design()), MechanismName(choice.mechanism),
                   choice.num_coordinates, choice.total_error(), choice.noise_error, choice.approximation_error,
@@ -911,7 +981,8 @@ Subcommand BuildDensitySubcommand() {
            "rho",
            "weights",
            "weight_bound",
-           "signed_weights"},
+           "signed_weights",
+           "reference"},
           {},
           Run};
 }

@@ -25,7 +25,7 @@ void dgemm_(const char* transa, const char* transb, const int* m, const int* n, 
 namespace dpkde {
 namespace {
 
-constexpr size_t kFewestPoints = 8;
+constexpr size_t kFewestPoints = 16;  // four folds of four, see Validate
 constexpr size_t kFolds = 4;
 constexpr size_t kMostValidation = 2048;
 constexpr uint32_t kMostFeatures = 1024;

@@ -49,7 +49,7 @@ struct LandmarkFitOptions {
 // Immutable; thread-safe.
 class LandmarkFit {
  public:
-  // reference: at least 8 rows x dimension, finite. kInvalidArgument otherwise, and for a similarity without landmarks.
+  // reference: at least 16 rows x dimension, finite. kInvalidArgument otherwise, and for a similarity without landmarks.
   static absl::StatusOr<LandmarkFit> Create(const Similarity& similarity, const absl::optional<Domain>& domain,
                                             MatrixView reference, const LandmarkFitOptions& options, ThreadPool& pool);
 

@@ -144,6 +144,20 @@ void Release::Finish(Answer answer, DensityEstimate& estimate) const {
   }
 }
 
+Release::Count Release::LandmarkResidual() const {
+  const uint32_t coordinate = plan().design().landmark().rank();
+  return {message_.values(static_cast<int>(coordinate)) / static_cast<double>(kGridUnit),
+          std::sqrt(mechanism_.variances()[coordinate]) / kGridUnit};
+}
+
+std::vector<std::string> Release::Warnings() const {
+  if (!plan().design().has_landmark()) return {};
+  const Count residual = LandmarkResidual();
+  const double records = count().value / weight_bound();
+  if (ResidualExcess(plan().design().landmark(), records, residual.value, residual.std_error) <= 3) return {};
+  return {"the records are unlike the landmarks: intervals are widened by bias_bound, the only error to rely on"};
+}
+
 std::string Release::DebugString() const {
   const proto::Certificate& c = certificate();
   const bool add_remove = c.neighboring() == proto::ADD_REMOVE;
@@ -179,21 +193,15 @@ std::string Release::DebugString() const {
   const Count n = count();
   if (plan().design().has_landmark()) {
     const proto::LandmarkSpec& landmarks = plan().design().landmark();
-    const double residual = message_.values(static_cast<int>(landmarks.rank())) / static_cast<double>(kGridUnit);
-    const double deviation = std::sqrt(mechanism_.variances()[landmarks.rank()]) / kGridUnit;
-    const double records = n.value / weight_bound();
     line("landmarks", landmarks.landmarks(), " public points, in the clear in this file");
     if (!similarity_.is_kernel()) {
       line("radius", landmarks.radius(),
            ": records farther from the middle of the landmarks, in the similarity's own metric, are moved to it");
     }
-    line("residual", "the landmarks miss ", residual / std::max(records, 1.0), " of a record (noised), and ",
-         landmarks.residual_mean(), " of a point like them");
-    if (ResidualExcess(landmarks, records, residual, deviation) > 3) {
-      line("WARNING",
-           "the records are unlike the landmarks: intervals are widened by bias_bound, the only error to rely on");
-    }
+    line("residual", "the landmarks miss ", LandmarkResidual().value / std::max(n.value / weight_bound(), 1.0),
+         " of a record (noised), and ", landmarks.residual_mean(), " of a point like them");
   }
+  for (const std::string& warning : Warnings()) line("WARNING", warning);
   if (plan().has_weights()) {
     line("weights", "in [", plan().weights().allow_negative() ? -weight_bound() : 0, ", ", weight_bound(), "]");
   }

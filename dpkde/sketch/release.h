@@ -87,6 +87,9 @@ class Release {
   const proto::Certificate& certificate() const { return message_.certificate(); }
   const Mechanism& mechanism() const { return mechanism_; }
 
+  // What whoever uses the answers should know: that the records are unlike the landmarks, as the release itself shows.
+  std::vector<std::string> Warnings() const;
+
   // The certificate and the plan in words, for a terminal.
   std::string DebugString() const;
 
@@ -100,6 +103,8 @@ class Release {
   Release(proto::Release message, Similarity similarity, absl::optional<Domain> domain, std::unique_ptr<Design> design,
           Mechanism mechanism);
 
+  // The released residual of landmarks, in records.
+  Count LandmarkResidual() const;
   void Finish(Answer answer, DensityEstimate& estimate) const;
 
   proto::Release message_;

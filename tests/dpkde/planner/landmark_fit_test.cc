@@ -111,7 +111,7 @@ TEST(LandmarkFitTest, ChoosesTheRadiusOfDistances) {
 }
 
 TEST(LandmarkFitTest, RefusesAReferenceThatCannotServe) {
-  EXPECT_EQ(Error(Gaussian(1), UniformPoints(7, 2, 0, 1, 1)), "the reference must have at least 8 points, but has 7");
+  EXPECT_EQ(Error(Gaussian(1), UniformPoints(15, 2, 0, 1, 1)), "the reference must have at least 16 points, but has 15");
   EXPECT_EQ(Error(Gaussian(1), UniformPoints(20, 2, 0, 1, 1), Cube(3, 0, 1)),
             "the reference must have 3 columns, as the domain has, but has 2");
   EXPECT_EQ(Error(MakeSimilarity(Spec::L2_SQUARED, 0), UniformPoints(20, 2, 0, 1, 1)),
