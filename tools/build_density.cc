@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -26,6 +27,8 @@
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/landmark_design.h"
+#include "dpkde/index/corpus/index_directory.h"
+#include "dpkde/index/corpus/stored_tokens.h"
 #include "dpkde/io/file.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
@@ -94,8 +97,11 @@ ABSL_FLAG(bool, signed_weights, false,
           "Allows weights down to minus --weight_bound. Under replace noise doubles; answers have no bias bound.");
 ABSL_FLAG(
     std::string, reference, "",
-    "File of public points of the same kind as the records, from which landmarks are taken: far smaller errors in "
+    "File of public points of the same kind as the records (or index directory, whose vectors they are), from which "
+    "landmarks are taken: far smaller errors in "
     "many dimensions. Landmarks are stored in the release and get no protection.");
+ABSL_FLAG(std::string, landmark_choice, "uniform",
+          "Which 2,048 points of a larger --reference become landmarks: uniform, leverage or kmeans.");
 ABSL_FLAG(std::string, bad_records, "fail",
           "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
           "centre (the origin without a domain). Text then needs --csv_header=present or absent.");
@@ -368,6 +374,8 @@ absl::StatusOr<Settings> ParseFlags() {
   } else if (design == "landmark") {
     return UsageError("--design=landmark needs --reference");
   }
+  DPKDE_RETURN_IF_ERROR(
+      CheckChoice("landmark_choice", absl::GetFlag(FLAGS_landmark_choice), {"uniform", "leverage", "kmeans"}));
   if (absl::GetFlag(FLAGS_ledger).empty() != absl::GetFlag(FLAGS_dataset).empty()) {
     return UsageError("--ledger and --dataset must be given together");
   }
@@ -453,31 +461,55 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenInput(const Settings& settings
   return reader;
 }
 
-// Reads --reference. Only whether it is the very file of the records is looked at: a refusal that depended on what the
-// two hold would tell who is in the data.
+absl::Status CheckReferenceDimension(const std::string& path, size_t found, size_t dimension) {
+  if (found == dimension) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": must have ", dimension, " columns, as the records have, but has ", found));
+}
+
+// The rows of a file, or the vectors (all tokens of all documents) of an index directory.
+absl::StatusOr<std::vector<float>> ReadReference(const std::string& path, const VectorReaderOptions& input_options,
+                                                 size_t dimension) {
+  std::vector<float> points;
+  if (std::filesystem::is_directory(path)) {
+    DPKDE_ASSIGN_OR_RETURN(const IndexDirectory index, IndexDirectory::Open(path));
+    DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, index.dimension(), dimension));
+    for (uint64_t row = 0; row < index.rows(); ++row) {
+      if (index.removed(row)) continue;
+      const StoredTokens tokens = index.tokens(row);
+      const size_t before = points.size();
+      points.resize(before + tokens.count * dimension);
+      LoadTokens(tokens, points.data() + before);
+    }
+    return points;
+  }
+  VectorReaderOptions options;
+  options.text_header = input_options.text_header;
+  const auto reader = VectorReader::Open(path, options);
+  if (!reader.ok()) return DataError(reader.status());
+  DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, (*reader)->dimension(), dimension));
+  while (true) {
+    const size_t before = points.size(), batch_rows = kBatchFloats / dimension + 1;
+    points.resize(before + batch_rows * dimension);
+    const absl::StatusOr<size_t> rows = (*reader)->ReadRows(batch_rows, points.data() + before);
+    if (!rows.ok()) return DataError(rows.status());
+    points.resize(before + *rows * dimension);
+    if (*rows == 0) return points;
+  }
+}
+
+// Fits landmarks to --reference. Only whether it is the very file of the records is looked at: a refusal that depended
+// on what the two hold would tell who is in the data.
 absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitReference(const Settings& settings, size_t dimension,
                                                                 ThreadPool& pool) {
   const std::string path = absl::GetFlag(FLAGS_reference);
-  VectorReaderOptions options;
-  options.text_header = settings.reader_options.text_header;
-  const auto reader = VectorReader::Open(path, options);
-  if (!reader.ok()) return DataError(reader.status());
-  if ((*reader)->dimension() != dimension) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": must have ", dimension,
-                                                   " columns, as the records have, but has ", (*reader)->dimension()));
-  }
-  std::vector<float> points;
-  while (true) {
-    const size_t before = points.size();
-    points.resize(before + kBatchFloats / dimension * dimension + dimension);
-    const absl::StatusOr<size_t> rows =
-        (*reader)->ReadRows((points.size() - before) / dimension, points.data() + before);
-    if (!rows.ok()) return DataError(rows.status());
-    points.resize(before + *rows * dimension);
-    if (*rows == 0) break;
-  }
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<float> points, ReadReference(path, settings.reader_options, dimension));
   LandmarkFitOptions fit_options;
   fit_options.public_seed = absl::GetFlag(FLAGS_public_seed);
+  const std::string choice = absl::GetFlag(FLAGS_landmark_choice);
+  fit_options.choice = choice == "leverage" ? LandmarkChoice::kLeverage
+                       : choice == "kmeans" ? LandmarkChoice::kKMeans
+                                            : LandmarkChoice::kUniform;
   DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain, MakeDomain(settings, dimension));
   absl::StatusOr<LandmarkFit> fit = LandmarkFit::Create(
       *settings.similarity, domain, {points.data(), points.size() / dimension, dimension}, fit_options, pool);
@@ -982,7 +1014,8 @@ Subcommand BuildDensitySubcommand() {
            "weights",
            "weight_bound",
            "signed_weights",
-           "reference"},
+           "reference",
+           "landmark_choice"},
           {},
           Run};
 }

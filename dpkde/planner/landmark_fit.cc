@@ -1,7 +1,9 @@
 #include "dpkde/planner/landmark_fit.h"
 
 #include <algorithm>
+#include <boost/random/uniform_01.hpp>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -28,6 +30,10 @@ namespace {
 constexpr size_t kFewestPoints = 16;  // four folds of four, see Validate
 constexpr size_t kFolds = 4;
 constexpr size_t kMostValidation = 2048;
+
+// Points from which landmarks are chosen, for each landmark; rounds of Lloyd's algorithm.
+constexpr size_t kMostEligible = 8;
+constexpr int kLloydRounds = 10;
 constexpr uint32_t kMostFeatures = 1024;
 
 // Relative to k(x, x) = 1: added to the Gram matrix; and the least eigenvalue of a feature, far enough above the 1e-6
@@ -35,7 +41,7 @@ constexpr uint32_t kMostFeatures = 1024;
 constexpr double kRidge = 1e-6;
 constexpr double kLeastEigenvalue = 1e-3;
 
-// The reference's points beyond this quantile... times this: what R leaves for records farther out than the reference.
+// R is this times the reference's largest distance: what is left for records farther out.
 constexpr double kRadiusMargin = 1.25;
 
 // Row-major dense matrix of doubles.
@@ -111,6 +117,20 @@ class Fitter {
     return gram;
   }
 
+  Matrix Gram(MatrixView a, MatrixView b) const {
+    Matrix gram(a.rows, b.rows);
+    const std::vector<double> a_distances = Distances(a), b_distances = Distances(b);
+    pool_.ParallelFor(a.rows, 16, [&](size_t begin, size_t end, int) {
+      for (size_t i = begin; i < end; ++i) {
+        for (size_t j = 0; j < b.rows; ++j) {
+          const double f = similarity_.Evaluate(a.row(i), b.row(j));
+          gram.at(i, j) = is_distance() ? (a_distances[i] + b_distances[j] - f) / (2 * radius_) : f;
+        }
+      }
+    });
+    return gram;
+  }
+
   // f(x, z_0); nothing for kernels.
   std::vector<double> Distances(MatrixView points) const {
     std::vector<double> distances;
@@ -177,6 +197,33 @@ class Fitter {
     validation.folds += 1;
   }
 
+  // Half of the landmarks at random, the others with probabilities in proportion to what those leave of k(z, z),
+  // without replacement (the largest of u^(1/r): Efraimidis and Spirakis 2006).
+  absl::StatusOr<std::vector<float>> ByLeverage(MatrixView from, size_t count,
+                                                boost::random::mt19937_64& random) const {
+    const size_t first = count / 2, d = from.columns;
+    std::vector<double> unused;
+    DPKDE_ASSIGN_OR_RETURN(const Matrix projection, Projection(Gram(from.Slice(0, first)), unused));
+    const MatrixView rest = from.Slice(first, from.rows);
+    Matrix features(rest.rows, first);
+    AddProduct(1, Gram(rest, from.Slice(0, first)), 0, first, projection, false, features);
+    const std::vector<double> distances = Distances(rest);
+    std::vector<std::pair<double, size_t>> keys;
+    boost::random::uniform_01<double> uniform;
+    for (size_t i = 0; i < rest.rows; ++i) {
+      double left = is_distance() ? distances[i] / radius_ : 1;
+      for (size_t j = 0; j < first; ++j) left -= features.at(i, j) * features.at(i, j);
+      keys.emplace_back(std::log(1 - uniform(random)) / std::max(left, 1e-12), i);
+    }
+    std::partial_sort(keys.begin(), keys.begin() + (count - first), keys.end(), std::greater<>());
+    std::vector<float> chosen(from.data, from.data + first * d);
+    for (size_t i = 0; i < count - first; ++i) {
+      const absl::Span<const float> row = rest.row(keys[i].second);
+      chosen.insert(chosen.end(), row.begin(), row.end());
+    }
+    return chosen;
+  }
+
   // A point in the middle: the one that least distances are measured from.
   void ChooseOrigin(MatrixView reference, const absl::optional<Domain>& domain) {
     if (!is_distance()) return;
@@ -226,6 +273,37 @@ Matrix Part(const Matrix& matrix, absl::Span<const size_t> rows, absl::Span<cons
     for (size_t j = 0; j < columns.size(); ++j) part.at(i, j) = matrix.at(rows[i], columns[j]);
   }
   return part;
+}
+
+// Lloyd's algorithm from the first points, which are in a random order; a cluster that loses its points keeps its
+// place.
+std::vector<float> Centroids(MatrixView points, size_t count) {
+  const size_t d = points.columns;
+  Matrix all(points.rows, d), centroids(count, d);
+  std::copy(points.data, points.data + points.rows * d, all.values.begin());
+  std::copy(points.data, points.data + count * d, centroids.values.begin());
+  for (int round = 0; round < kLloydRounds; ++round) {
+    std::vector<double> half_squares(count);
+    for (size_t c = 0; c < count; ++c) {
+      for (size_t i = 0; i < d; ++i) half_squares[c] += centroids.at(c, i) * centroids.at(c, i) / 2;
+    }
+    Matrix products(points.rows, count);
+    AddProduct(1, all, 0, d, centroids, true, products);
+    Matrix sums(count, d);
+    std::vector<size_t> sizes(count);
+    for (size_t p = 0; p < points.rows; ++p) {
+      size_t nearest = 0;
+      for (size_t c = 1; c < count; ++c) {
+        if (products.at(p, c) - half_squares[c] > products.at(p, nearest) - half_squares[nearest]) nearest = c;
+      }
+      ++sizes[nearest];
+      for (size_t i = 0; i < d; ++i) sums.at(nearest, i) += all.at(p, i);
+    }
+    for (size_t c = 0; c < count; ++c) {
+      for (size_t i = 0; sizes[c] > 0 && i < d; ++i) centroids.at(c, i) = sums.at(c, i) / sizes[c];
+    }
+  }
+  return {centroids.values.begin(), centroids.values.end()};
 }
 
 std::vector<float> TakeRows(MatrixView points, absl::Span<const size_t> rows) {
@@ -279,9 +357,14 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
   std::iota(order.begin(), order.end(), 0);
   auto random = PublicStream(options.public_seed, "landmarks", 0);
   for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
-  const size_t pool_rows = std::min(reference.rows, options.most_landmarks + kMostValidation);
-  std::vector<float> points = TakeRows(reference, absl::MakeSpan(order).subspan(0, pool_rows));
-  for (size_t i = 0; i < pool_rows; ++i) {
+  const size_t l = std::min(reference.rows, options.most_landmarks);
+  const bool has_rest = reference.rows - l >= l / 4 && reference.rows - l >= 4;
+  const bool any_serves = options.choice == LandmarkChoice::kUniform;
+  const size_t held_out =
+      has_rest ? std::min(kMostValidation, any_serves ? reference.rows - l : (reference.rows - l) / 2) : 0;
+  const size_t eligible = any_serves ? l : std::min(reference.rows - held_out, kMostEligible * l);
+  std::vector<float> points = TakeRows(reference, absl::MakeSpan(order).subspan(0, eligible + held_out));
+  for (size_t i = 0; i < eligible + held_out; ++i) {
     for (size_t c = 0; c < d; ++c) {
       if (std::isfinite(points[i * d + c])) continue;
       return absl::InvalidArgumentError(absl::StrCat("the reference: row ", order[i], ", column ", c,
@@ -289,20 +372,29 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
     }
     if (domain.has_value()) domain->Clamp(points.data() + i * d, points.data() + i * d);
   }
-  const MatrixView all{points.data(), pool_rows, d};
-
   Fitter fitter(similarity, pool);
-  fitter.ChooseOrigin(all, domain);
+  fitter.ChooseOrigin({points.data(), eligible + held_out, d}, domain);
   if (fitter.is_distance() && !(fitter.radius() > 0)) {
     return absl::InvalidArgumentError("the points of the reference must not all be equal");
   }
+  if (eligible > l) {
+    const MatrixView from{points.data(), eligible, d};
+    std::vector<float> chosen;
+    if (options.choice == LandmarkChoice::kKMeans) {
+      chosen = Centroids(from, l);
+    } else {
+      DPKDE_ASSIGN_OR_RETURN(chosen, fitter.ByLeverage(from, l, random));
+    }
+    chosen.insert(chosen.end(), points.begin() + eligible * d, points.end());
+    points = std::move(chosen);
+  }
+  // Landmarks, then what is left over for validation.
+  const MatrixView all{points.data(), l + held_out, d};
 
   LandmarkFit fit;
   fit.dimension_ = d;
-  const size_t l = std::min(pool_rows, options.most_landmarks);
-  const bool has_rest = pool_rows - l >= l / 4;
   const Matrix gram = fitter.Gram(all);
-  std::vector<size_t> rows(pool_rows);
+  std::vector<size_t> rows(all.rows);
   std::iota(rows.begin(), rows.end(), 0);
   const absl::Span<const size_t> landmarks = absl::MakeSpan(rows).subspan(0, l);
   std::vector<double> eigenvalues;
@@ -364,8 +456,12 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
     fit.outlines_.push_back(std::move(spec));
   }
   double similarity_sum = 0;
-  for (size_t i = 0; i + 1 < pool_rows; ++i) similarity_sum += similarity.Evaluate(all.row(i), all.row(i + 1));
-  fit.mean_similarity_ = similarity_sum / (pool_rows - 1);
+  // Of points in a random order; centroids are no such points, but then there are others.
+  const MatrixView typical = has_rest ? all.Slice(l, all.rows) : all;
+  for (size_t i = 0; i + 1 < typical.rows; ++i) {
+    similarity_sum += similarity.Evaluate(typical.row(i), typical.row(i + 1));
+  }
+  fit.mean_similarity_ = similarity_sum / (typical.rows - 1);
   fit.points_.assign(points.begin(), points.begin() + l * d);
   fit.projection_ = projection.values;
   return fit;

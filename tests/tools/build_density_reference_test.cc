@@ -41,6 +41,20 @@ TEST_F(ReferenceTest, TakesLandmarksFromAReference) {
   EXPECT_THAT(planned.out, HasSubstr("landmark rank=1 of 16"));
 }
 
+// All vectors of an index directory.
+TEST_F(ReferenceTest, TakesLandmarksFromAnIndex) {
+  const std::string index = outputs_.Path("index");
+  const CommandResult indexed = RunCommand(
+      "dpkde_build", {"index", "--input=" + inputs_.Write("public.npy", Npy(TwoColumns(40), 2)), "--output=" + index});
+  ASSERT_EQ(indexed.exit_code, 0) << indexed.err;
+  const CommandResult built = BuildDensity({{"input", inputs_.Write("rows.npy", Npy(TwoColumns(400), 2))},
+                                            {"reference", index},
+                                            {"output", outputs_.Path("release")},
+                                            {"design", "landmark"}});
+  ASSERT_EQ(built.exit_code, 0) << built.err;
+  EXPECT_THAT(built.err, HasSubstr(" of 40"));
+}
+
 TEST_F(ReferenceTest, RefusesAReferenceThatCannotServe) {
   const std::string rows = inputs_.Write("rows.npy", Npy(TwoColumns(40), 2));
   const std::string good = inputs_.Write("good.npy", Npy(TwoColumns(20), 2));
@@ -54,6 +68,7 @@ TEST_F(ReferenceTest, RefusesAReferenceThatCannotServe) {
   refused({{"reference", rows}}, 1, {"--reference and --input are the same file"});
   std::filesystem::create_symlink(rows, inputs_.Path("link.npy"));
   refused({{"reference", inputs_.Path("link.npy")}}, 1, {"--reference and --input are the same file"});
+  refused({{"landmark_choice", "best"}}, 1, {"--landmark_choice must be one of"});
   refused({{"reference", kMissing}, {"design", "landmark"}}, 1, {"--design=landmark needs --reference"});
   refused({{"design", "lattice"}}, 1, {"--reference needs --design=landmark"});
   refused({{"similarity", "l2_squared"}, {"bandwidth", kMissing}}, 1, {"--reference is not taken by l2_squared"});

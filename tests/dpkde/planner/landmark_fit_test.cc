@@ -88,6 +88,29 @@ TEST(LandmarkFitTest, MoreLandmarksHelpAndRanksFall) {
   }
 }
 
+// A rare kind of points, 1 in 50, which most uniform choices of 20 landmarks miss: the others find it.
+TEST(LandmarkFitTest, LeverageAndCentroidsReachRarePoints) {
+  Points reference = UniformPoints(980, 2, -1, 1, 5);
+  const Points rare = UniformPoints(20, 2, 9, 10, 6);
+  reference.values.insert(reference.values.end(), rare.values.begin(), rare.values.end());
+  const auto missed = [&](LandmarkChoice choice) {
+    double sum = 0;
+    for (uint64_t seed = 0; seed < 8; ++seed) {
+      LandmarkFitOptions options;
+      options.most_landmarks = 20;
+      options.choice = choice;
+      options.public_seed = seed;
+      const auto fit = Fit(Gaussian(1), reference, absl::nullopt, options);
+      EXPECT_TRUE(fit.ok()) << fit.status();
+      sum += fit->outline(fit->ranks().size() - 1).residual_mean();
+    }
+    return sum;
+  };
+  const double uniform = missed(LandmarkChoice::kUniform);
+  EXPECT_LT(missed(LandmarkChoice::kLeverage), 0.5 * uniform);
+  EXPECT_LT(missed(LandmarkChoice::kKMeans), 0.9 * uniform);
+}
+
 TEST(LandmarkFitTest, IsAFunctionOfReferenceAndSeed) {
   const Points reference = UniformPoints(60, 3, -1, 1, 5);
   const auto bytes = [&](uint64_t seed) {
@@ -111,7 +134,8 @@ TEST(LandmarkFitTest, ChoosesTheRadiusOfDistances) {
 }
 
 TEST(LandmarkFitTest, RefusesAReferenceThatCannotServe) {
-  EXPECT_EQ(Error(Gaussian(1), UniformPoints(15, 2, 0, 1, 1)), "the reference must have at least 16 points, but has 15");
+  EXPECT_EQ(Error(Gaussian(1), UniformPoints(15, 2, 0, 1, 1)),
+            "the reference must have at least 16 points, but has 15");
   EXPECT_EQ(Error(Gaussian(1), UniformPoints(20, 2, 0, 1, 1), Cube(3, 0, 1)),
             "the reference must have 3 columns, as the domain has, but has 2");
   EXPECT_EQ(Error(MakeSimilarity(Spec::L2_SQUARED, 0), UniformPoints(20, 2, 0, 1, 1)),
