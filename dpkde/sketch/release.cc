@@ -126,9 +126,10 @@ void Release::Finish(Answer answer, DensityEstimate& estimate) const {
   estimate.sum = answer.sum;
   estimate.std_error = std::sqrt(answer.noise_variance);
   const double total = answer.total_variance.has_value() ? std::sqrt(*answer.total_variance) : estimate.std_error;
-  if (answer.bias_bound.has_value()) estimate.bias_bound = bound * *answer.bias_bound;
-  if (design_->SupError().has_value() && !plan().weights().allow_negative()) {
-    estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0);
+  // Bounds are in the sum of weights, which for signed ones is less than that of their absolute values.
+  if (!plan().weights().allow_negative()) {
+    if (answer.bias_bound.has_value()) estimate.bias_bound = bound * *answer.bias_bound;
+    if (design_->SupError().has_value()) estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0);
   }
   const double half = kNormalQuantile * total + (answer.is_unlike_plan ? estimate.bias_bound.value_or(0) : 0);
   estimate.ci95_low = answer.sum - half;

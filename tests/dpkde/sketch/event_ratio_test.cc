@@ -18,6 +18,7 @@
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/privacy/gaussian_calibration.h"
+#include "tests/testing/landmarks.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
@@ -35,6 +36,7 @@ struct Instance {
 };
 
 std::vector<Instance> Instances() {
+  const Similarity l1 = MakeSimilarity(Spec::L1, 0);
   return {
       {"one_cell", Gaussian(1), Cube(1, -1, 1), SplineGridDesign({1})},
       {"grid", Gaussian(1), Cube(1, -1, 1), SplineGridDesign({4})},
@@ -42,7 +44,10 @@ std::vector<Instance> Instances() {
       {"one_pair", Gaussian(1), Cube(1, -3, 3), MonteCarloDesign(1)},
       {"two_pairs", Gaussian(1), Cube(1, -9, 9), MonteCarloDesign(2)},
       {"orthogonal", Gaussian(1), Cube(2, -9, 9), MonteCarloDesign(2, true)},
-      {"axis", MakeSimilarity(Spec::L1, 0), Cube(1, -1, 1), AxisDesign(1)},
+      {"axis", l1, Cube(1, -1, 1), AxisDesign(1)},
+      {"landmark", Gaussian(1), Cube(1, -9, 9), WhitenedLandmarks(Gaussian(1), UniformPoints(1, 1, -1, 1, 5))},
+      {"landmarks", Gaussian(1), Cube(1, -9, 9), WhitenedLandmarks(Gaussian(1), UniformPoints(2, 1, -1, 1, 5))},
+      {"landmark_l1", l1, Cube(1, -1, 1), WhitenedLandmarks(l1, UniformPoints(1, 1, -1, 1, 5), 1, {0})},
       {"hadamard", Gaussian(2), Cube(64, -1, 1), HadamardDesign(1)},
       {"slice", MakeSimilarity(Spec::L2, 0), Cube(1, -1, 1), SliceDesign(1, 1)},
       {"l2_squared", MakeSimilarity(Spec::L2_SQUARED, 0), Cube(1, -1, 1), MomentsDesign()},

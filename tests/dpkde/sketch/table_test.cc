@@ -21,6 +21,7 @@
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/noise/mechanism.h"
+#include "dpkde/planner/landmark_fit.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
@@ -47,19 +48,34 @@ std::vector<Similarity> Similarities(size_t dimension) {
 
 struct DesignLine {
   std::string name;
-  proto::DesignSpec (*make)(size_t dimension);
+  proto::DesignSpec (*make)(const Similarity& similarity, size_t dimension);
 };
+
+Domain DomainOf(size_t dimension) { return Cube(dimension, -1, 1); }
+
+// From public points of the same kind; of half the largest rank.
+proto::DesignSpec FittedLandmarks(const Similarity& similarity, size_t dimension) {
+  proto::DesignSpec spec;
+  ThreadPool pool(1);
+  LandmarkFitOptions options;
+  options.most_landmarks = 100;
+  const Points reference = UniformPoints(400, dimension, -1, 1, 9);
+  const auto fit = LandmarkFit::Create(similarity, DomainOf(dimension), reference.view(), options, pool);
+  if (fit.ok()) *spec.mutable_landmark() = fit->Complete(fit->outline(fit->ranks().size() / 2));
+  return spec;
+}
 
 std::vector<DesignLine> DesignLines() {
   return {
-      {"lattice", [](size_t) { return LatticeDesign(1e-2); }},
-      {"spline_grid", [](size_t d) { return SplineGridDesign(std::vector<uint32_t>(d, 5)); }},
-      {"monte_carlo", [](size_t) { return MonteCarloDesign(64); }},
-      {"orthogonal", [](size_t) { return MonteCarloDesign(64, true); }},
-      {"hadamard", [](size_t) { return HadamardDesign(64); }},
-      {"axis", [](size_t d) { return AxisDesign(d == 100 ? 7 : 31); }},
-      {"slice", [](size_t d) { return SliceDesign(d == 1 ? 1 : 32, 7); }},
-      {"moments", [](size_t) { return MomentsDesign(); }},
+      {"lattice", [](const Similarity&, size_t) { return LatticeDesign(1e-2); }},
+      {"spline_grid", [](const Similarity&, size_t d) { return SplineGridDesign(std::vector<uint32_t>(d, 5)); }},
+      {"monte_carlo", [](const Similarity&, size_t) { return MonteCarloDesign(64); }},
+      {"orthogonal", [](const Similarity&, size_t) { return MonteCarloDesign(64, true); }},
+      {"hadamard", [](const Similarity&, size_t) { return HadamardDesign(64); }},
+      {"landmark", FittedLandmarks},
+      {"axis", [](const Similarity&, size_t d) { return AxisDesign(d == 100 ? 7 : 31); }},
+      {"slice", [](const Similarity&, size_t d) { return SliceDesign(d == 1 ? 1 : 32, 7); }},
+      {"moments", [](const Similarity&, size_t) { return MomentsDesign(); }},
   };
 }
 
@@ -78,8 +94,6 @@ std::string NameOf(const Similarity& similarity) {
   return name;
 }
 
-Domain DomainOf(size_t dimension) { return Cube(dimension, -1, 1); }
-
 const std::vector<Case>& Cases() {
   static const auto& cases = *new std::vector<Case>([] {
     std::vector<Case> all;
@@ -88,7 +102,7 @@ const std::vector<Case>& Cases() {
         for (const DesignLine& line : DesignLines()) {
           // Four dimensions are the most of grids.
           if (line.name == "spline_grid" && d > 2) continue;
-          if (!CreateDesign(similarity, d, DomainOf(d), line.make(d)).ok()) continue;
+          if (!CreateDesign(similarity, d, DomainOf(d), line.make(similarity, d)).ok()) continue;
           all.push_back({NameOf(similarity) + "_" + line.name + "_" + std::to_string(d) + "d", similarity, d, line});
         }
       }
@@ -108,7 +122,7 @@ struct Realization {
 };
 
 Realization Realize(const Case& test, uint64_t seed, MatrixView points, MatrixView queries) {
-  proto::DesignSpec spec = test.line.make(test.dimension);
+  proto::DesignSpec spec = test.line.make(test.similarity, test.dimension);
   if (spec.has_monte_carlo()) spec.mutable_monte_carlo()->set_public_seed(seed);
   if (spec.has_slice()) spec.mutable_slice()->set_public_seed(seed);
   Realization made;
@@ -133,7 +147,7 @@ TEST_P(TableTest, ErrorsAreAsPredicted) {
 
   // Predictions are over the public randomness too: draws of the noise are dealt out among so many.
   std::vector<Realization> realizations;
-  const proto::DesignSpec spec = test.line.make(d);
+  const proto::DesignSpec spec = test.line.make(test.similarity, d);
   for (uint64_t seed = 1; seed <= (spec.has_monte_carlo() || spec.has_slice() ? 25 : 1); ++seed) {
     realizations.push_back(Realize(test, seed, points.view(), queries.view()));
   }
@@ -216,9 +230,9 @@ INSTANTIATE_TEST_SUITE_P(All, TableTest, testing::ValuesIn(Cases()), [](const au
 TEST(TableCountTest, NoCombinationIsMissing) {
   std::map<std::string, int> counts;
   for (const Case& test : Cases()) ++counts[test.line.name];
-  const std::map<std::string, int> expected = {{"axis", 12},    {"hadamard", 8},     {"lattice", 8},
-                                               {"moments", 12}, {"monte_carlo", 44}, {"orthogonal", 32},
-                                               {"slice", 4},    {"spline_grid", 14}};
+  const std::map<std::string, int> expected = {{"axis", 12},       {"hadamard", 8}, {"landmark", 60},
+                                               {"lattice", 8},     {"moments", 12}, {"monte_carlo", 44},
+                                               {"orthogonal", 32}, {"slice", 4},    {"spline_grid", 14}};
   EXPECT_EQ(counts, expected);
   // Every similarity in every dimension has a design.
   std::map<std::string, int> similarities;
