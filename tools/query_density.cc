@@ -24,6 +24,11 @@
 #include "dpkde/tools/load_release.h"
 #include "dpkde/tools/shared_flags.h"
 
+ABSL_FLAG(
+    bool, project, false,
+    "Move answers into the range that exact sums have ([0, n] for kernels), and tables of l1 and of lp_power, p >= 1, "
+    "to the nearest convex ones: less error on the whole, but biased near the bounds.");
+
 namespace dpkde {
 namespace {
 
@@ -138,7 +143,8 @@ absl::Status Run(const std::vector<std::string>&) {
   const std::string queries = absl::GetFlag(FLAGS_queries);
   if (queries.empty()) return UsageError("--queries is missing");
   DPKDE_ASSIGN_OR_RETURN(VectorReaderOptions options, ParseInputOptions());
-  DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(absl::GetFlag(FLAGS_release)));
+  DPKDE_ASSIGN_OR_RETURN(Release release, LoadRelease(absl::GetFlag(FLAGS_release)));
+  if (absl::GetFlag(FLAGS_project)) release.Project();
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   absl::Status status;
   if (queries == "-") {
@@ -159,8 +165,8 @@ absl::Status Run(const std::vector<std::string>&) {
 Subcommand QueryDensitySubcommand() {
   return {"density",
           "Prints the estimated sum of similarities between each query and the private records.",
-          "--release=F --queries=F|- [--output_format=jsonl|tsv|npy]",
-          {"release", "queries", "output_format", "input_format", "csv_header", "threads", "quiet"},
+          "--release=F --queries=F|- [--output_format=jsonl|tsv|npy] [--project]",
+          {"release", "queries", "output_format", "input_format", "csv_header", "project", "threads", "quiet"},
           {},
           Run};
 }

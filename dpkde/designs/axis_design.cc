@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/designs/convex_regression.h"
 #include "dpkde/designs/fourier_kernel.h"
 
 namespace dpkde {
@@ -27,12 +28,14 @@ struct AxisTable {
   double lower = 0;
   double inverse_step = 0;
   std::vector<double> nodes;
+  bool is_piecewise_linear = false;  // keeps convex nodes convex
 
   double Interpolate(double y) const {
     const double t = (y - lower) * inverse_step;
     const size_t cell = std::min(static_cast<size_t>(std::max(t, 0.0)), nodes.size() - 4);
     const double u = t - cell;
     const double* v = &nodes[cell];
+    if (is_piecewise_linear) return (1 - u) * v[1] + u * v[2];
     // Lagrange's cubic through the nodes at -1, 0, 1, 2.
     return -u * (u - 1) * (u - 2) / 6 * v[0] + (u + 1) * (u - 1) * (u - 2) / 2 * v[1] -
            (u + 1) * u * (u - 2) / 2 * v[2] + (u + 1) * u * (u - 1) / 6 * v[3];
@@ -41,8 +44,10 @@ struct AxisTable {
 
 class AxisFunction final : public ReleasedFunction {
  public:
-  AxisFunction(std::vector<AxisTable> tables, double constant, double noise_variance, double count_covariance)
+  AxisFunction(std::vector<AxisTable> tables, bool is_convex, double constant, double noise_variance,
+               double count_covariance)
       : tables_(std::move(tables)),
+        is_convex_(is_convex),
         constant_(constant),
         noise_variance_(noise_variance),
         count_covariance_(count_covariance) {}
@@ -57,8 +62,19 @@ class AxisFunction final : public ReleasedFunction {
     }
   }
 
+  // A sum of |x - y|^p is convex in y, whatever the constant.
+  void Project() override {
+    if (!is_convex_) return;
+    for (AxisTable& table : tables_) {
+      std::vector<double>& nodes = table.nodes;
+      ProjectToConvex(absl::MakeSpan(nodes).subspan(1, nodes.size() - 2));  // those inside the domain
+      table.is_piecewise_linear = true;
+    }
+  }
+
  private:
   std::vector<AxisTable> tables_;
+  bool is_convex_;
   double constant_;
   double noise_variance_;
   double count_covariance_;
@@ -68,6 +84,7 @@ class AxisDesign final : public Design {
  public:
   AxisDesign(double p, const Domain& domain, const proto::AxisSpec& spec) : domain_(domain) {
     *spec_.mutable_axis() = spec;
+    is_convex_ = p >= 1;
     // The tail is followed far beyond the cut to bound what is dropped; past that the terms fall at least like k^-(1 +
     // p).
     const size_t cut = spec.harmonics();
@@ -171,7 +188,7 @@ class AxisDesign final : public Design {
     }
     const double c0 = count_coefficient_ / unit;
     const double count_variance = variances[h * d];
-    return std::make_unique<AxisFunction>(std::move(tables), c0 * values[count_coordinate()],
+    return std::make_unique<AxisFunction>(std::move(tables), is_convex_, c0 * values[count_coordinate()],
                                           noise_variance + c0 * c0 * count_variance, c0 * count_variance / unit);
   }
 
@@ -189,6 +206,7 @@ class AxisDesign final : public Design {
   std::vector<double> coefficients_;
   std::vector<double> axis_scales_;
   double count_coefficient_ = 0;
+  bool is_convex_ = false;
   double sup_error_ = 0;
   double mean_square_error_ = 0;
   FrequencyPanels panels_;

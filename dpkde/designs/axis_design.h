@@ -22,7 +22,8 @@ namespace dpkde {
 // Layout: for each axis its cosines, then its sines; the count last.
 //
 // A query costs O(dimension): each axis's noised function is tabulated when the release is loaded (post-processing) and
-// interpolated. Queries outside the domain are refused. A record costs O(dimension * harmonics).
+// interpolated. ReleasedFunction::Project makes each axis's function convex where p >= 1. Queries outside the domain
+// are refused. A record costs O(dimension * harmonics).
 //
 // kInvalidArgument for other similarities and for harmonics outside [1, 2^16] or more than 2^22 values in all.
 absl::StatusOr<std::unique_ptr<Design>> MakeAxisDesign(const Similarity& similarity, const Domain& domain,

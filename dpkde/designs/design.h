@@ -53,6 +53,11 @@ class ReleasedFunction {
   // answers[i] for query row i; queries are finite and, where the design needs it, inside the domain. Post-processing:
   // no privacy effect, and nothing is drawn.
   virtual void Evaluate(MatrixView queries, absl::Span<Answer> answers) const = 0;
+
+  // Replaces the function by the nearest that has the shape of an exact sum over records of non-negative weight, where
+  // one is known: tables of l1 and of lp_power for p >= 1 are made convex. Post-processing. To be called before the
+  // first Evaluate.
+  virtual void Project() {}
 };
 
 // A design writes a similarity as f(x, y) = <phi(x), psi(y)>, nearly, with public maps phi and psi. Its integer form

@@ -118,8 +118,7 @@ class Planner {
   absl::Status AddDesign(const proto::DesignSpec& spec) {
     DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<Design> design,
                            CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec));
-    return Add(spec, design->groups(),
-               design->PredictedApproximationError(N(), ExpectedSimilarity().value_or(1)),
+    return Add(spec, design->groups(), design->PredictedApproximationError(N(), ExpectedSimilarity().value_or(1)),
                design->TypicalApproximationError(N(), ranking_similarity_));
   }
 
@@ -344,6 +343,35 @@ proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& ca
   if (inputs.weights.has_value()) *plan.mutable_weights() = *inputs.weights;
   plan.set_capacity(uint64_t{1} << 40);
   return plan;
+}
+
+absl::StatusOr<uint32_t> SuggestFeatures(double n, absl::optional<double> expected_similarity, double target) {
+  DPKDE_RETURN_IF_ERROR(CheckPositive("number of records", n));
+  DPKDE_RETURN_IF_ERROR(CheckPositive("target error", target));
+  const double s = expected_similarity.value_or(1);
+  if (expected_similarity.has_value() && !(s > 0 && s < 1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected similarity must be greater than 0 and less than 1, but is ", s));
+  }
+  // The error falls with the square root of the features.
+  const double features = std::ceil(std::pow(MonteCarloApproximationError(n, s, 1) / target, 2));
+  if (!(features <= 1 << 20)) {
+    return absl::InvalidArgumentError(absl::StrCat("target error needs more than 2^20 features, ", features));
+  }
+  return static_cast<uint32_t>(std::max(features, 1.0));
+}
+
+absl::StatusOr<uint32_t> SuggestHarmonics(double n, const Domain& domain, double target) {
+  DPKDE_RETURN_IF_ERROR(CheckPositive("number of records", n));
+  DPKDE_RETURN_IF_ERROR(CheckPositive("target error", target));
+  double square = 0;
+  for (size_t i = 0; i < domain.dimension(); ++i) square += domain.width(i) * domain.width(i);
+  constexpr double kFactor = 0.23921;  // (4 / (3 pi^4))^(1/3), rounded up
+  const double harmonics = std::ceil(kFactor * std::pow(n * std::sqrt(square) / target, 2.0 / 3));
+  if (!(harmonics < 1 << 16)) {
+    return absl::InvalidArgumentError(absl::StrCat("target error needs more than 2^16 harmonics, ", harmonics));
+  }
+  return static_cast<uint32_t>(std::max(harmonics, 1.0)) | 1;
 }
 
 std::string MechanismName(proto::Mechanism mechanism) {

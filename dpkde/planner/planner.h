@@ -87,6 +87,18 @@ absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);
 // The plan of a candidate, ready for Accumulator::Create.
 proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& candidate);
 
+// The least number of Monte-Carlo features for an approximation error of at most `target` in a sum over n records: m =
+// n^2 v / target^2, rounded up, with v = s (1 - s) for a mean similarity s, and 1/2 where none is known
+// (MonteCarloApproximationError). kInvalidArgument unless n and target are finite and positive, 0 < s < 1, and m is at
+// most 2^20.
+absl::StatusOr<uint32_t> SuggestFeatures(double n, absl::optional<double> expected_similarity, double target);
+
+// The highest harmonic of the axis design of l1 in a box for a root-mean-square approximation error of at most `target`
+// in a sum over n records, whatever they are: K = (4 / (3 pi^4))^(1/3) (n R / target)^(2/3), rounded up to an odd
+// number, R the box's diagonal; the terms beyond K have mean square R_i^2 / 2 sum_{odd k > K} (4 / (pi k)^2)^2 on each
+// axis. kInvalidArgument unless n and target are finite and positive, and K is at most 2^16.
+absl::StatusOr<uint32_t> SuggestHarmonics(double n, const Domain& domain, double target);
+
 // "laplace", "gaussian".
 std::string MechanismName(proto::Mechanism mechanism);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -115,6 +116,23 @@ absl::StatusOr<std::vector<DensityEstimate>> Release::Estimate(MatrixView querie
   return estimates;
 }
 
+void Release::Project() {
+  if (projects_ || plan().weights().allow_negative()) return;
+  projects_ = true;
+  function_->Project();
+}
+
+absl::optional<double> Release::LargestSimilarity() const {
+  using Spec = proto::SimilaritySpec;
+  if (similarity_.is_kernel() || similarity_.kind() == Spec::COSINE) return 1;
+  // Elsewhere queries may lie outside the domain.
+  if (!domain_.has_value() || design_->query_region() == Design::QueryRegion::kEverywhere) return absl::nullopt;
+  if (similarity_.kind() == Spec::L2) return domain_->Diameter();
+  double largest = 0;
+  for (size_t i = 0; i < dimension(); ++i) largest += similarity_.EvaluateAxis(domain_->width(i));
+  return largest;
+}
+
 void Release::Finish(Answer answer, DensityEstimate& estimate) const {
   const Count n = count();
   // Everything was counted in bounds.
@@ -123,6 +141,16 @@ void Release::Finish(Answer answer, DensityEstimate& estimate) const {
   answer.noise_variance *= bound * bound;
   answer.count_covariance *= bound * bound;
   if (answer.total_variance.has_value()) *answer.total_variance *= bound * bound;
+  const auto project = [&](double value, double count) {
+    if (!projects_ || similarity_.kind() == proto::SimilaritySpec::INNER_PRODUCT) return value;
+    const absl::optional<double> largest = LargestSimilarity();
+    const double high = largest.has_value() ? *largest * std::max(count, 0.0) : std::numeric_limits<double>::infinity();
+    const double low = similarity_.kind() == proto::SimilaritySpec::COSINE ? -high : 0;
+    return std::clamp(value, low, high);
+  };
+  // Of an interval that holds the exact sum, the part within its range holds it too.
+  const double unprojected = answer.sum;
+  answer.sum = project(answer.sum, n.value);
   estimate.sum = answer.sum;
   estimate.std_error = std::sqrt(answer.noise_variance);
   const double total = answer.total_variance.has_value() ? std::sqrt(*answer.total_variance) : estimate.std_error;
@@ -132,8 +160,9 @@ void Release::Finish(Answer answer, DensityEstimate& estimate) const {
     if (design_->SupError().has_value()) estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0);
   }
   const double half = kNormalQuantile * total + (answer.is_unlike_plan ? estimate.bias_bound.value_or(0) : 0);
-  estimate.ci95_low = answer.sum - half;
-  estimate.ci95_high = answer.sum + half;
+  const double most = n.value + kNormalQuantile * n.std_error;
+  estimate.ci95_low = project(unprojected - half, most);
+  estimate.ci95_high = project(unprojected + half, most);
   if (n.value > 2 * bound) {
     const double mean = answer.sum / n.value;
     estimate.mean = mean;

@@ -32,8 +32,8 @@ struct DensityEstimate {
   double ci95_low = 0;
   double ci95_high = 0;
   // Deterministic designs: |E sum - S(y)| is at most this, whatever the data, up to the noise of the count and of the
-  // landmarks' residual (y in the domain). nullopt for random designs, whose approximation error is in the interval, and
-  // for weights of either sign.
+  // landmarks' residual (y in the domain). nullopt for random designs, whose approximation error is in the interval,
+  // and for weights of either sign.
   absl::optional<double> bias_bound;
   // S(y) / n, from the noised count (or sum of weights); nullopt when it is at most 2 (bounds).
   absl::optional<double> mean;
@@ -65,6 +65,14 @@ class Release {
   // a value that is not finite, or a query outside the domain where the design cannot extend (lattice). Threads do not
   // change the results. Cost: see the designs.
   absl::StatusOr<std::vector<DensityEstimate>> Estimate(MatrixView queries, ThreadPool& pool) const;
+
+  // Uses from now on what is known of any exact sum, whatever the records: that of a kernel lies in [0, n], of a
+  // distance in [0, n max f] (the maximum where records and queries are in the domain), of cosines in [-n, n], with the
+  // released n; and sums of |x - y|^p, p >= 1, over an axis are convex. Estimates move there, and intervals keep the
+  // part that lies there. Post-processing: no privacy effect, and no mean square error grows but for the noise of n;
+  // but near the bounds estimates are biased, so this is off unless asked for. std_error stays that of the noise.
+  // Weights of either sign: nothing is known, and nothing changes. Not to be called while other threads query.
+  void Project();
 
   // The conditions of Estimate alone, for callers that check everything before the first answer. Rows are numbered from
   // `first_row` in messages.
@@ -105,6 +113,10 @@ class Release {
 
   // The released residual of landmarks, in records.
   Count LandmarkResidual() const;
+
+  // The range of f that projections use; nullopt: none.
+  absl::optional<double> LargestSimilarity() const;
+
   void Finish(Answer answer, DensityEstimate& estimate) const;
 
   proto::Release message_;
@@ -113,6 +125,7 @@ class Release {
   std::unique_ptr<Design> design_;
   Mechanism mechanism_;
   std::unique_ptr<ReleasedFunction> function_;
+  bool projects_ = false;
 };
 
 }  // namespace dpkde

@@ -143,6 +143,25 @@ class QueryTest : public ::testing::Test {
 
 Folder* QueryTest::folder_ = nullptr;
 
+// Far from all records noise is as often negative; sums are not.
+TEST_F(QueryTest, ProjectMovesAnswersIntoTheirRange) {
+  std::vector<float> far;
+  for (int i = 0; i < 60; ++i) far.insert(far.end(), {100.0f + i, 50});
+  const std::string queries = inputs_.Write("far.npy", Npy(far, 2));
+  int moved = 0;
+  const auto plain = QueryDensity(Release("random"), queries, {"--output_format=tsv"});
+  const auto projected = QueryDensity(Release("random"), queries, {"--output_format=tsv", "--project"});
+  ASSERT_EQ(projected.exit_code, 0) << projected.err;
+  const Answers before = FromTsv(plain.out), after = FromTsv(projected.out);
+  ASSERT_EQ(before.size(), after.size());
+  for (size_t i = 0; i < before.size(); ++i) {
+    EXPECT_EQ(after[i][0], std::min(std::max(before[i][0], 0.0), 3000.0));
+    EXPECT_GE(after[i][2], 0);
+    moved += before[i][0] < 0;
+  }
+  EXPECT_GT(moved, 5);
+}
+
 TEST_F(QueryTest, FormatsAgree) {
   const std::string queries = inputs_.Write("queries.npy", Npy(TwoColumns(50), 2));
   for (const char* name : {"grid", "lattice", "random"}) {

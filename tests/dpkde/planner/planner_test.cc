@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "dpkde/designs/design_factory.h"
+#include "dpkde/designs/fourier_design.h"
 #include "tests/testing/specs.h"
 
 namespace dpkde {
@@ -155,6 +156,45 @@ TEST(PlannerTest, WarnsWhereTooFewRecordsMatter) {
   ASSERT_EQ(Plan(inputs)->warnings.size(), 1u);
   EXPECT_NE(Plan(inputs)->warnings[0].find("0.385 records if they were spread evenly"), std::string::npos)
       << Plan(inputs)->warnings[0];
+}
+
+// What is suggested reaches the target, and hardly anything less does.
+TEST(SuggestTest, FeaturesForATargetError) {
+  for (const absl::optional<double>& s :
+       {absl::optional<double>(), absl::make_optional(0.3), absl::make_optional(1e-4)}) {
+    for (double target : {3.0, 40.0, 1e6}) {
+      const auto features = SuggestFeatures(1000, s, target);
+      ASSERT_TRUE(features.ok()) << features.status();
+      EXPECT_LE(MonteCarloApproximationError(1000, s.value_or(1), *features), target);
+      if (*features > 1) {
+        EXPECT_GT(MonteCarloApproximationError(1000, s.value_or(1), *features - 1.0), target);
+      }
+    }
+  }
+  EXPECT_EQ(*SuggestFeatures(1000, absl::nullopt, 10), 5000u);
+  for (double bad : {0.0, -1.0, std::nan(""), 1e-9}) EXPECT_FALSE(SuggestFeatures(1000, 0.5, bad).ok());
+  for (double bad : {0.0, 1.0, -1.0, std::nan("")}) EXPECT_FALSE(SuggestFeatures(1000, bad, 10).ok());
+  EXPECT_FALSE(SuggestFeatures(0, absl::nullopt, 10).ok());
+}
+
+TEST(SuggestTest, HarmonicsForATargetError) {
+  const Domain domain = *Domain::Box({0, -2}, {1, 3});
+  for (double target : {1.0, 20.0, 200.0}) {
+    const auto harmonics = SuggestHarmonics(1000, domain, target);
+    ASSERT_TRUE(harmonics.ok()) << harmonics.status();
+    const auto error = [&](uint32_t highest) {
+      proto::DesignSpec spec;
+      spec.mutable_axis()->set_harmonics(highest);
+      return (*CreateDesign(MakeSimilarity(proto::SimilaritySpec::L1, 0), 2, domain, spec))
+          ->PredictedApproximationError(1000, 1);
+    };
+    EXPECT_LE(error(*harmonics), target);
+    if (*harmonics > 4) {
+      EXPECT_GT(error(*harmonics - 4), target);
+    }
+  }
+  EXPECT_FALSE(SuggestHarmonics(1e12, domain, 1).ok());
+  EXPECT_FALSE(SuggestHarmonics(1000, domain, 0).ok());
 }
 
 TEST(PlannerTest, RefusesHintsThatAreNone) {
