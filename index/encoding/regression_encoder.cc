@@ -49,6 +49,9 @@ absl::Status Complete(proto::EncoderSpec& spec) {
         absl::StrCat("ridge must be at least 1e-9 and at most 1, but is ", regression.ridge()));
   }
   if (!proto::RegressionSpec::Layout_IsValid(regression.layout())) return absl::InvalidArgumentError("unknown layout");
+  if (!proto::RegressionSpec::Directions_IsValid(regression.directions())) {
+    return absl::InvalidArgumentError("unknown directions");
+  }
   regression.set_rank(std::min<uint32_t>(regression.rank(), regression.features() + spec.token_dimension() + 1));
   return absl::OkStatus();
 }
@@ -110,6 +113,51 @@ void ScaleRows(absl::Span<const float> scales, size_t columns, float* matrix) {
   for (size_t i = 0; i < scales.size(); ++i) {
     for (size_t j = 0; j < columns; ++j) matrix[i * columns + j] *= scales[i];
   }
+}
+
+// features x token dimension, of length 1 in the mean.
+std::vector<float> DrawDirections(const proto::EncoderSpec& spec) {
+  const size_t d = spec.token_dimension(), features = spec.regression().features();
+  std::vector<float> directions;
+  directions.reserve(features * d);
+  if (spec.regression().directions() == proto::RegressionSpec::GAUSSIAN) {
+    for (size_t j = 0; j < features; ++j) {
+      auto engine = PublicStream(spec.public_seed(), "regression features", j);
+      boost::random::normal_distribution<double> normal(0, 1 / std::sqrt(static_cast<double>(d)));
+      for (size_t i = 0; i < d; ++i) directions.push_back(static_cast<float>(normal(engine)));
+    }
+    return directions;
+  }
+  size_t order = 1;
+  while (order < d) order *= 2;
+  for (size_t block = 0; block * order < features; ++block) {
+    auto engine = PublicStream(spec.public_seed(), "regression structured features", block);
+    // (H D)^3 with signs D, all columns at a time: column i begins as unit vector i.
+    std::vector<double> columns(order * d, 0);
+    for (size_t i = 0; i < d; ++i) columns[i * order + i] = 1;
+    for (int factor = 0; factor < 3; ++factor) {
+      std::vector<double> signs(order);
+      for (double& sign : signs) sign = engine() >> 63 ? -1 : 1;
+      for (size_t i = 0; i < d; ++i) {
+        double* column = &columns[i * order];
+        for (size_t k = 0; k < order; ++k) column[k] *= signs[k];
+        for (size_t half = 1; half < order; half *= 2) {
+          for (size_t k = 0; k < order; ++k) {
+            if (k & half) continue;
+            const double low = column[k], high = column[k + half];
+            column[k] = low + high;
+            column[k + half] = low - high;
+          }
+        }
+      }
+    }
+    // H^3 has the norm order^(3/2); of `order` coordinates d are kept.
+    const double scale = 1 / (static_cast<double>(order) * std::sqrt(static_cast<double>(d)));
+    for (size_t k = 0; k < std::min(order, features - block * order); ++k) {
+      for (size_t i = 0; i < d; ++i) directions.push_back(static_cast<float>(columns[i * order + k] * scale));
+    }
+  }
+  return directions;
 }
 
 struct Anchors {
@@ -205,11 +253,7 @@ absl::StatusOr<std::unique_ptr<const RegressionEncoder>> RegressionEncoder::Trai
     for (size_t j = 0; j < d; ++j) mean[j] += tokens.data[i * d + j];
   }
   for (double value : mean) matrices.mean.push_back(static_cast<float>(value / tokens.rows));
-  for (uint32_t j = 0; j < complete.regression().features(); ++j) {
-    auto engine = PublicStream(complete.public_seed(), "regression features", j);
-    boost::random::normal_distribution<double> normal(0, 1 / std::sqrt(static_cast<double>(d)));
-    for (size_t i = 0; i < d; ++i) matrices.directions.push_back(static_cast<float>(normal(engine)));
-  }
+  matrices.directions = DrawDirections(complete);
   Anchors anchors = DrawAnchors(tokens, complete.regression().anchors(), complete.public_seed());
   complete.mutable_regression()->set_anchors(static_cast<uint32_t>(anchors.weights.size()));
   matrices.anchors = std::move(anchors.tokens);

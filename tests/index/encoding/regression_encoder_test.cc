@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "dpkde/base/sha256.h"
 #include "dpkde/index/encoding/encoder_factory.h"
 #include "dpkde/index/encoding/fde_encoder.h"
 #include "dpkde/io/envelope.h"
@@ -278,6 +279,66 @@ TEST(RegressionEncoderTest, FindsWhatChamferFinds) {
       EXPECT_GT(variance[20], variance[63]);
     }
   }
+}
+
+std::vector<float> Directions(const Encoder& encoder) {
+  proto::StoredEncoder stored;
+  EXPECT_TRUE(stored.ParseFromString(std::string(OpenEnvelope("encoder", 1, encoder.Serialize())->payload)));
+  const std::string& bytes = stored.regression().directions();
+  const float* data = reinterpret_cast<const float*>(bytes.data());
+  return std::vector<float>(data, data + bytes.size() / sizeof(float));
+}
+
+TEST(RegressionEncoderTest, StructuredDirectionsAreOrthogonalInBlocks) {
+  Words words(16, 80, 8);
+  const TokenSets documents = words.Sets(100, 5), queries = words.Sets(40, 4);
+  proto::EncoderSpec spec = Spec(70, 80, 1000);
+  const std::vector<float> gaussian = Directions(*Train(spec, documents.view()));
+  spec.mutable_regression()->set_directions(proto::RegressionSpec::STRUCTURED);
+  const auto encoder = Train(spec, documents.view());
+  const std::vector<float> structured = Directions(*encoder);
+  ASSERT_EQ(structured.size(), 70u * 16);
+  const auto product = [](const std::vector<float>& rows, size_t i, size_t j) {
+    return std::inner_product(&rows[i * 16], &rows[i * 16] + 16, &rows[j * 16], 0.0);
+  };
+  double across = 0, control = 0;
+  for (size_t i = 0; i < 70; ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (i / 16 == j / 16) {
+        ASSERT_NEAR(product(structured, i, j), 0, 1e-6);
+        control = std::max(control, std::abs(product(gaussian, i, j)));
+      } else {
+        across = std::max(across, std::abs(product(structured, i, j)));
+      }
+    }
+    ASSERT_NEAR(product(structured, i, i), 1, 1e-6);
+  }
+  EXPECT_GT(across, 0.3);   // blocks are independent
+  EXPECT_GT(control, 0.3);  // normal directions are not orthogonal
+  EXPECT_GT(Found(Encode(*encoder, Role::kQuery, queries.view()), Encode(*encoder, Role::kDocument, documents.view()),
+                  queries, documents, 5),
+            0.8);
+
+  // A dimension that is no power of 2: lengths are 1 in the mean.
+  Words odd(11, 40, 9);
+  proto::EncoderSpec other = spec;
+  other.mutable_regression()->set_features(64);
+  const std::vector<float> rows = Directions(*Train(other, odd.Sets(30, 4).view()));
+  EXPECT_NEAR(std::inner_product(rows.begin(), rows.end(), rows.begin(), 0.0), 64, 1e-3);
+}
+
+// What a seed means may never change.
+TEST(RegressionEncoderTest, GoldenDirections) {
+  Words words(24, 40, 10);
+  const TokenSets sample = words.Sets(30, 4);
+  const auto digest = [&](auto kind) {
+    proto::EncoderSpec spec = Spec(50, 40, 10);
+    spec.mutable_regression()->set_directions(kind);
+    const std::vector<float> rows = Directions(*Train(spec, sample.view()));
+    return HexString(Sha256({reinterpret_cast<const char*>(rows.data()), rows.size() * sizeof(float)})).substr(0, 16);
+  };
+  EXPECT_EQ(digest(proto::RegressionSpec::GAUSSIAN), "5fc21bdacc6864c7");
+  EXPECT_EQ(digest(proto::RegressionSpec::STRUCTURED), "8a71938d77886426");
 }
 
 TEST(RegressionEncoderTest, ASetsBitsDependOnThatSetAlone) {
