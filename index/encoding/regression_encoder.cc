@@ -24,9 +24,11 @@ namespace {
 
 constexpr int64_t kMaxDimension = 65536;
 
-// Tokens of the sample that anchors are drawn from, and documents that tell the principal coordinates.
+// Tokens of the sample that anchors are drawn from; and documents that tell the principal coordinates: so many, and so
+// many for each coordinate that is kept.
 constexpr size_t kMaxSampleTokens = size_t{1} << 20;
-constexpr size_t kMaxSampleDocuments = 8192;
+constexpr size_t kSampleDocuments = 8192;
+constexpr size_t kSampleDocumentsPerRank = 4;
 
 // Documents whose similarities to the anchors are held at a time, and likewise tokens whose features are.
 constexpr size_t kBatchDocuments = 512;
@@ -201,14 +203,14 @@ Anchors DrawAnchors(MatrixView tokens, size_t count, uint64_t seed) {
   return anchors;
 }
 
-// Sets that have tokens, at most kMaxSampleDocuments, evenly spread.
-TokenSets SampleDocuments(TokenSetsView sample) {
+// Sets that have tokens, evenly spread.
+TokenSets SampleDocuments(TokenSetsView sample, size_t rank) {
   std::vector<size_t> filled;
   for (size_t i = 0; i < sample.size(); ++i) {
     if (sample.set(i).rows > 0) filled.push_back(i);
   }
   TokenSets documents(sample.dimension);
-  const size_t count = std::min(filled.size(), kMaxSampleDocuments);
+  const size_t count = std::min(filled.size(), std::max(kSampleDocuments, kSampleDocumentsPerRank * rank));
   for (size_t i = 0; i < count; ++i) documents.Append(sample.set(filled[i * filled.size() / count]));
   return documents;
 }
@@ -274,7 +276,7 @@ absl::StatusOr<std::unique_ptr<const RegressionEncoder>> RegressionEncoder::Trai
   ScaleRows(roots, width, features.data());
   const PackedMatrix weighted_features({features.data(), anchor_rows.rows, width});
   std::vector<float>().swap(features);
-  const TokenSets documents = SampleDocuments(sample);
+  const TokenSets documents = SampleDocuments(sample, rank);
   std::vector<float> vectors(documents.size() * width);
   {
     std::vector<float> whitened(width * anchor_rows.rows);

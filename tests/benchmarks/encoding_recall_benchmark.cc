@@ -223,6 +223,9 @@ int Main(int argc, char** argv) {
   table.Add("calibrated fde (20,4,8)", Fde(20, 4, 8, FdeSpec::CALIBRATED), 5);
   table.Add("calibrated fde (20,5,16)", Fde(20, 5, 16, FdeSpec::CALIBRATED), 5);
   table.Add("regression, 1024 features", Regression(1024, 8192), 1);
+  proto::EncoderSpec structured = Regression(1024, 8192);
+  structured.mutable_regression()->set_directions(proto::RegressionSpec::STRUCTURED);
+  table.Add("regression, 1024 features, structured", structured, 1);
   table.Add("regression, 2048 features", Regression(2048, 8192), 1);
   table.Add("regression, 2048 features, rank 1024", Regression(2048, 1024), 1);
   table.Add("regression, 4096 features, rank 512", Regression(4096, 512), 1);
