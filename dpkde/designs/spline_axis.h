@@ -20,6 +20,7 @@ class SplineAxis {
  public:
   SplineAxis(const Similarity& similarity, double width, size_t cells, double ridge);
 
+  const Similarity& similarity() const { return similarity_; }
   size_t cells() const { return cells_; }
   size_t functions() const { return cells_ + 3; }
   double width() const { return width_; }

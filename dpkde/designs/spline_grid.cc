@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <mutex>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -11,7 +13,9 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/designs/kernel_mixture.h"
 #include "dpkde/designs/spline_axis.h"
+#include "dpkde/designs/spline_function.h"
 
 namespace dpkde {
 namespace {
@@ -20,80 +24,59 @@ constexpr size_t kLargestDimension = 4;
 constexpr size_t kLargestWeights = 256;  // 4^4
 constexpr int64_t kMostFunctions = int64_t{1} << 22;
 
-// The fit of one axis, without the ends that are too small to matter.
-struct TrimmedFit {
-  size_t first = 0;
-  std::vector<double> psi;
-};
-
-TrimmedFit Trim(const std::vector<double>& psi) {
-  double largest = 0;
-  for (double value : psi) largest = std::max(largest, std::abs(value));
-  // Dropping them is part of the definition of psi; its effect on the error is below 1e-9.
-  const auto matters = [&](double value) { return std::abs(value) > 1e-11 * largest; };
-  const auto first = std::find_if(psi.begin(), psi.end(), matters);
-  const auto last = std::find_if(psi.rbegin(), psi.rend(), matters).base();
-  TrimmedFit fit;
-  if (first == psi.end()) return fit;
-  fit.first = first - psi.begin();
-  fit.psi.assign(first, last);
-  return fit;
+// What a grid can tell apart: narrower terms of a mixture are left out.
+double NarrowestBandwidth(const Domain& domain, const proto::SplineGridSpec& spec) {
+  double narrowest = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < domain.dimension(); ++i) narrowest = std::min(narrowest, domain.width(i) / spec.cells(i) / 8);
+  return narrowest;
 }
 
-class SplineGridFunction final : public ReleasedFunction {
- public:
-  SplineGridFunction(const std::vector<SplineAxis>* axes, const Domain* domain, std::vector<double> values,
-                     double variance)
-      : axes_(axes), domain_(domain), values_(std::move(values)), variance_(variance) {}
+// Mean of f g over pairs of points of the domain, two terms of a mixture, by the midpoint rule on a scale that resolves
+// the narrower.
+double MeanProduct(const Similarity& f, const Similarity& g, const Domain& domain) {
+  constexpr int kSteps = 100;
+  double product = 1;
+  for (size_t i = 0; i < domain.dimension(); ++i) {
+    const double width = domain.width(i), reach = std::min(width, 12 * std::min(f.bandwidth(), g.bandwidth()));
+    double sum = 0;
+    for (int step = 0; step < kSteps; ++step) {
+      const double t = (step + 0.5) / kSteps * reach;
+      sum += f.EvaluateAxis(t) * g.EvaluateAxis(t) * (1 - t / width);
+    }
+    product *= 2 * sum * reach / kSteps / width;
+  }
+  return product;
+}
 
-  void Evaluate(MatrixView queries, absl::Span<Answer> answers) const override {
-    const size_t d = axes_->size();
-    std::vector<double> psi, row;
-    std::vector<TrimmedFit> fits(d);
-    std::vector<double> squares(d);
-    for (size_t q = 0; q < queries.rows; ++q) {
-      double weight = 1;
-      for (size_t i = 0; i < d; ++i) {
-        // Queries on a raster share coordinates with the one before.
-        if (q > 0 && queries.row(q)[i] == queries.row(q - 1)[i]) {
-          weight *= squares[i];
-          continue;
+// Mean over the places of one axis of the products of the terms' fits, terms x terms: like those of
+// SplineAxis::MeasureQuality, ends and one cell in the middle.
+std::vector<double> MeanGram(const std::vector<SplineTerm>& terms, size_t axis) {
+  constexpr int kPerCell = 2;
+  constexpr size_t kEndCells = 8;
+  const size_t cells = terms[0].axes[axis].cells(), functions = terms[0].axes[axis].functions(), count = terms.size();
+  const size_t half = (cells + 1) / 2, end_cells = std::min(kEndCells, half);
+  std::vector<double> gram(count * count), fits(count * functions);
+  double total = 0;
+  const auto visit = [&](size_t cell, double stands_for) {
+    for (int step = 0; step < kPerCell; ++step) {
+      const double y = (cell + (step + 0.5) / kPerCell) * terms[0].axes[axis].width() / cells;
+      for (size_t m = 0; m < count; ++m) terms[m].axes[axis].Fit(y, &fits[m * functions]);
+      for (size_t m = 0; m < count; ++m) {
+        for (size_t l = 0; l <= m; ++l) {
+          const double dot = stands_for * std::inner_product(&fits[m * functions], &fits[m * functions] + functions,
+                                                             &fits[l * functions], 0.0);
+          gram[m * count + l] += dot;
+          if (l != m) gram[l * count + m] += dot;
         }
-        const SplineAxis& axis = (*axes_)[i];
-        psi.resize(axis.functions());
-        axis.Fit(static_cast<double>(queries.row(q)[i]) - domain_->lower()[i], psi.data());
-        fits[i] = Trim(psi);
-        double square = 0;
-        for (double value : fits[i].psi) square += value * value;
-        squares[i] = square;
-        weight *= square;
       }
-      row.assign(fits[d - 1].psi.size(), 0.0);
-      AddRows(fits, 0, 0, 1, row);
-      answers[q].sum = std::inner_product(row.begin(), row.end(), fits[d - 1].psi.begin(), 0.0);
-      answers[q].noise_variance = variance_ * weight;
+      total += stands_for;
     }
-  }
-
- private:
-  // Adds to `row`, over the last axis, the values at `offset` summed over the axes axis .. d - 2 with their
-  // coefficients.
-  void AddRows(const std::vector<TrimmedFit>& fits, size_t axis, size_t offset, double coefficient,
-               std::vector<double>& row) const {
-    const TrimmedFit& fit = fits[axis];
-    const size_t begin = offset * (*axes_)[axis].functions() + fit.first;
-    if (axis + 1 == fits.size()) {
-      for (size_t j = 0; j < row.size(); ++j) row[j] += coefficient * values_[begin + j];
-      return;
-    }
-    for (size_t j = 0; j < fit.psi.size(); ++j) AddRows(fits, axis + 1, begin + j, coefficient * fit.psi[j], row);
-  }
-
-  const std::vector<SplineAxis>* axes_;
-  const Domain* domain_;
-  std::vector<double> values_;
-  double variance_;
-};
+  };
+  for (size_t cell = 0; cell < end_cells; ++cell) visit(cell, 1);
+  if (half > end_cells) visit(half - 1, static_cast<double>(half - end_cells));
+  for (double& value : gram) value /= total;
+  return gram;
+}
 
 class SplineGridDesign final : public Design {
  public:
@@ -101,20 +84,61 @@ class SplineGridDesign final : public Design {
       : domain_(domain) {
     *spec_.mutable_spline_grid() = spec;
     const size_t d = domain.dimension();
-    double error_factor = 1, mean_error_factor = 1, mean_square_weight = 1;
-    for (size_t i = 0; i < d; ++i) {
-      axes_.emplace_back(similarity, domain.width(i), spec.cells(i), spec.ridge());
-      functions_ *= axes_.back().functions();
-      const SplineAxis::Quality quality = axes_.back().MeasureQuality();
-      // |prod s_i - prod f_i| <= prod (1 + e_i) - 1, since 0 <= f_i <= 1.
-      error_factor *= 1 + quality.sup_error;
-      mean_error_factor *= 1 + quality.mean_sup_error;
-      mean_square_weight *= quality.mean_square_weight;
-      relative_square_error_ += std::log1p(quality.relative_square_error);
+    // One axis needs no mixture.
+    KernelMixture mixture;
+    if (d == 1) {
+      mixture.terms.push_back({1, similarity});
+    } else {
+      mixture = MakeKernelMixture(similarity, NarrowestBandwidth(domain, spec), domain.Diameter());
     }
-    relative_square_error_ = std::expm1(relative_square_error_);
-    sup_error_ = error_factor - 1;
-    mean_error_ = mean_error_factor - 1;
+    for (const KernelMixture::Term& term : mixture.terms) {
+      terms_.push_back({term.weight, {}});
+      for (size_t i = 0; i < d; ++i) {
+        terms_.back().axes.emplace_back(term.kernel, domain.width(i), spec.cells(i), spec.ridge());
+      }
+    }
+    for (const SplineAxis& axis : axes()) functions_ *= axis.functions();
+
+    sup_error_ = mean_error_ = mixture.error;
+    double mean_square_weight = 1, square_root = 0;
+    for (const KernelMixture::Term& term : mixture.terms) {
+      double error_factor = 1, mean_error_factor = 1, relative_square_error = 0;
+      SplineAxis::Quality quality;
+      for (size_t i = 0; i < d; ++i) {
+        if (i == 0 || domain.width(i) != domain.width(i - 1) || spec.cells(i) != spec.cells(i - 1)) {
+          quality = MeasureQuality(mixture, term, i);
+        }
+        // |prod s_i - prod f_i| <= prod (1 + e_i) - 1, since 0 <= f_i <= 1.
+        error_factor *= 1 + quality.sup_error;
+        mean_error_factor *= 1 + quality.mean_sup_error;
+        relative_square_error += std::log1p(quality.relative_square_error);
+        mean_square_weight *= quality.mean_square_weight;
+      }
+      sup_error_ += term.weight * (error_factor - 1);
+      // Of terms so narrow that the grid hardly sees them, all is missing, but not more.
+      mean_error_ += term.weight * (terms_.size() == 1 ? mean_error_factor - 1 : std::min(mean_error_factor - 1, 1.0));
+      relative_square_error_ = std::expm1(relative_square_error);
+      square_root += term.weight * std::sqrt(relative_square_error_ * MeanProduct(term.kernel, term.kernel, domain));
+    }
+    if (terms_.size() > 1) {
+      std::vector<double> products;
+      for (const SplineTerm& term : terms_) {
+        for (const SplineTerm& other : terms_) products.push_back(term.weight * other.weight);
+      }
+      for (size_t i = 0; i < d; ++i) {
+        const std::vector<double> gram = MeanGram(terms_, i);
+        for (size_t k = 0; k < products.size(); ++k) products[k] *= gram[k];
+      }
+      mean_square_weight = std::accumulate(products.begin(), products.end(), 0.0);
+      // Errors of all terms as if they were of one shape and sign.
+      double mean_square = 0;
+      for (const KernelMixture::Term& term : mixture.terms) {
+        for (const KernelMixture::Term& other : mixture.terms) {
+          mean_square += term.weight * other.weight * MeanProduct(term.kernel, other.kernel, domain);
+        }
+      }
+      relative_square_error_ = square_root * square_root / mean_square;
+    }
 
     CoordinateGroup grid;
     grid.first = 0;
@@ -160,10 +184,25 @@ class SplineGridDesign final : public Design {
     const double unit = kGridUnit;
     std::vector<double> scaled(functions_);
     for (size_t j = 0; j < functions_; ++j) scaled[j] = values[j] / unit;
-    return std::make_unique<SplineGridFunction>(&axes_, &domain_, std::move(scaled), variances[0] / (unit * unit));
+    std::call_once(tables_once_, [&] { tables_ = MakeSplineTables(terms_); });
+    return MakeSplineFunction(terms_, tables_, domain_, std::move(scaled), variances[0] / (unit * unit));
   }
 
  private:
+  // Those of the grid, which all terms share.
+  const std::vector<SplineAxis>& axes() const { return terms_[0].axes; }
+
+  // Of one term on one axis. In a mixture, terms wider than three cells err less than one of three cells does.
+  SplineAxis::Quality MeasureQuality(const KernelMixture& mixture, const KernelMixture::Term& term, size_t axis) const {
+    const double three_cells = 3 * domain_.width(axis) / spec_.spline_grid().cells(axis);
+    if (mixture.terms.size() == 1) return axes()[axis].MeasureQuality();
+    proto::SimilaritySpec kernel = term.kernel.spec();
+    kernel.set_bandwidth(std::min(kernel.bandwidth(), three_cells));
+    return SplineAxis(*Similarity::Create(kernel), domain_.width(axis), spec_.spline_grid().cells(axis),
+                      spec_.spline_grid().ridge())
+        .MeasureQuality();
+  }
+
   // All weights are 1 if `record_weights` is null.
   void Add(MatrixView rows, const int32_t* record_weights, absl::Span<int64_t> sums) const {
     const size_t d = dimension();
@@ -177,11 +216,11 @@ class SplineGridDesign final : public Design {
       places[0] = 0;
       for (size_t i = 0; i < d; ++i) {
         std::array<double, 4> axis_weights;
-        const size_t cell = axes_[i].Weights(static_cast<double>(x[i]) - domain_.lower()[i], axis_weights);
+        const size_t cell = axes()[i].Weights(static_cast<double>(x[i]) - domain_.lower()[i], axis_weights);
         // Expanded from the back, so that nothing is overwritten before it is read.
         for (size_t j = count; j-- > 0;) {
           const double weight = weights[j];
-          const size_t place = places[j] * axes_[i].functions() + cell;
+          const size_t place = places[j] * axes()[i].functions() + cell;
           for (size_t s = 0; s < 4; ++s) {
             weights[4 * j + s] = weight * axis_weights[s];
             places[4 * j + s] = place + s;
@@ -221,7 +260,10 @@ class SplineGridDesign final : public Design {
 
   Domain domain_;
   proto::DesignSpec spec_;
-  std::vector<SplineAxis> axes_;
+  std::vector<SplineTerm> terms_;
+  // Made for the first release: planning needs none.
+  mutable std::once_flag tables_once_;
+  mutable std::shared_ptr<const SplineTables> tables_;
   size_t functions_ = 1;
   uint64_t l2_bound_ = 0;
   double sup_error_ = 0;
@@ -235,9 +277,8 @@ class SplineGridDesign final : public Design {
 absl::StatusOr<std::unique_ptr<Design>> MakeSplineGridDesign(const Similarity& similarity, const Domain& domain,
                                                              const proto::SplineGridSpec& spec) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension of a spline grid", domain.dimension(), 1, kLargestDimension));
-  if (!similarity.is_kernel() || !(similarity.is_product() || domain.dimension() == 1)) {
-    return absl::InvalidArgumentError(absl::StrCat(similarity.name(), " has no spline grid in ", domain.dimension(),
-                                                   domain.dimension() == 1 ? " dimension" : " dimensions"));
+  if (!similarity.is_kernel()) {
+    return absl::InvalidArgumentError(absl::StrCat(similarity.name(), " is no kernel and has no spline grid"));
   }
   if (spec.cells_size() != static_cast<int>(domain.dimension())) {
     return absl::InvalidArgumentError(absl::StrCat("a spline grid in ", domain.dimension(),

@@ -10,10 +10,11 @@
 
 namespace dpkde {
 
-// Spline grid, for kernels that are local on the domain: products over axes in 1 to 4 dimensions, every kernel in one.
-// A record adds the values of the tensor-product cubic B-splines at its place: 4^d non-negative weights with sum 1. A
-// query is answered with the coefficients of the least-squares fit of f(., y) in the same splines (a product of one fit
-// an axis), to which the released weights are a histogram.
+// Spline grid, for every kernel, in 1 to 4 dimensions; good for those that are local on the domain. A record adds the
+// values of the tensor-product cubic B-splines at its place: 4^d non-negative weights with sum 1. A query is answered
+// with the coefficients of the least-squares fit of f(., y) in the same splines (a product of one fit an axis), to
+// which the released weights are a histogram. Kernels that are no products over axes are taken as mixtures of some
+// twenty that are (kernel_mixture.h).
 //
 // Layout: the cells' functions, last axis fastest, then n.
 //
@@ -23,9 +24,10 @@ namespace dpkde {
 // d/2)) + 4^d and checked in integers for every record. REPLACE: L1 doubles; ||q - q'||^2 = ||q||^2 + ||q'||^2 - 2<q,
 // q'> with <q, q'> >= 0, so L2 grows by sqrt(2) only.
 //
-// Error: O((cell / bandwidth)^4) for a gaussian. Queries outside the domain are extended: answered with their
-// similarity to the (clamped) records. A record costs O(4^d), a query O(cells of one axis) a dimension for the fit plus
-// the product of the fits' lengths. Memory: 8 bytes a function.
+// Error: O((cell / bandwidth)^4) for a gaussian, O(cell / bandwidth) at the cusp of kernels that have one. Queries
+// outside the domain are extended: answered with their similarity to the (clamped) records. A record costs O(4^d), and
+// so does a query in the domain, from tables made when the release is loaded (spline_function.h). Memory: 8 bytes a
+// function; the table 4^d times 16.
 //
 // kInvalidArgument without positive cells and ridge, for more than 4 dimensions or 2^22 functions.
 absl::StatusOr<std::unique_ptr<Design>> MakeSplineGridDesign(const Similarity& similarity, const Domain& domain,

@@ -182,7 +182,7 @@ TEST(UnbiasednessTest, TheMeanOfManyReleasesIsTheAnswer) {
     proto::Mechanism mechanism;
   };
   for (const Structure& structure :
-       {Structure{SplineGridDesign({110, 52}), proto::LAPLACE}, Structure{SplineGridDesign({110, 52}), proto::GAUSSIAN},
+       {Structure{SplineGridDesign({60, 28}), proto::LAPLACE}, Structure{SplineGridDesign({60, 28}), proto::GAUSSIAN},
         Structure{LatticeDesign(1e-2), proto::LAPLACE}, Structure{LatticeDesign(1e-2), proto::GAUSSIAN},
         Structure{MonteCarloDesign(256), proto::KNORM}, Structure{MonteCarloDesign(256), proto::LAPLACE},
         Structure{MonteCarloDesign(256), proto::GAUSSIAN}}) {
