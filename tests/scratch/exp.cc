@@ -37,7 +37,7 @@ int main() {
         for (int q = 0; q < 500; ++q) { e2 += std::pow(a[q].sum - exact[q], 2) / 500; v += a[q].noise_variance / 500; }
         auto ms = [](auto a, auto b) { return std::chrono::duration<double>(b - a).count() * 1e3; };
         std::printf("  ratio %.2f ridge %.0e noise pred %.3f meas %.3f | approx meas %.3f pred %.3f | create %.0f ms table %.0f ms query %.2f us\n", ratio, ridge,
-          std::sqrt(m->PredictedVariance()) / kGridUnit, std::sqrt(v), std::sqrt(e2), (*d)->PredictedApproximationError(points.rows(), mean / points.rows()), ms(t0, t1), ms(t2, t3), ms(t3, t4) * 2);
+          std::sqrt(m->PredictedVariance()) / kGridUnit, std::sqrt(v), std::sqrt(e2), (*d)->TypicalApproximationError(points.rows(), mean / points.rows()), ms(t0, t1), ms(t2, t3), ms(t3, t4) * 2);
       }
     }
   }
