@@ -18,11 +18,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Partial sums of one score: a vector of AVX-512, or two of AVX2.
 constexpr size_t kSums = 16;
 
-// Tiles of queries x rows whose sums fill the registers.
+// Tiles of queries x rows whose sums fill the registers; one query alone meets kVectorRows rows at a time.
 #if HWY_TARGET == HWY_AVX2
-constexpr size_t kTileQueries = 2, kTileRows = 2, kVectorRows = 4;
+constexpr size_t kTileQueries = 3, kTileRows = 2, kVectorRows = 4;
 #else
-constexpr size_t kTileQueries = 4, kTileRows = 4, kVectorRows = 8;
+constexpr size_t kTileQueries = 6, kTileRows = 4, kVectorRows = 8;
 #endif
 
 using FloatTag = hn::CappedTag<float, kSums>;
@@ -40,11 +40,21 @@ HWY_INLINE hn::Vec<HalfTag> FoldTo8(const FloatVector* sums) {
 }
 #endif
 
-HWY_INLINE float Fold(const FloatVector* sums) {
+HWY_INLINE hn::Vec<QuarterTag> FoldTo4(const FloatVector* sums) {
   const hn::Vec<HalfTag> eight = FoldTo8(sums);
+  return hn::Add(hn::LowerHalf(QuarterTag(), eight), hn::UpperHalf(QuarterTag(), eight));
+}
+
+// (s0 + s2) + (s1 + s3) of the four that are left.
+HWY_INLINE float Fold(const FloatVector* sums) { return hn::GetLane(hn::SumOfLanes(QuarterTag(), FoldTo4(sums))); }
+
+// The same of four scores at once.
+HWY_INLINE hn::Vec<QuarterTag> FoldFour(const FloatVector (*sums)[kParts]) {
   const QuarterTag tag;
-  const auto four = hn::Add(hn::LowerHalf(tag, eight), hn::UpperHalf(tag, eight));
-  return hn::GetLane(hn::SumOfLanes(tag, four));
+  const auto a = FoldTo4(sums[0]), b = FoldTo4(sums[1]), c = FoldTo4(sums[2]), d = FoldTo4(sums[3]);
+  const auto ab = hn::Add(hn::InterleaveLower(tag, a, b), hn::InterleaveUpper(tag, a, b));
+  const auto cd = hn::Add(hn::InterleaveLower(tag, c, d), hn::InterleaveUpper(tag, c, d));
+  return hn::Add(hn::ConcatLowerLower(tag, cd, ab), hn::ConcatUpperUpper(tag, cd, ab));
 }
 
 struct InnerProductStep {
@@ -97,9 +107,12 @@ HWY_INLINE void FloatTile(MatrixView queries, size_t query_begin, MatrixView row
     }
   }
   for (size_t q = 0; q < kQueries && query_begin + q < queries.rows; ++q) {
-    for (size_t r = 0; r < kRows && row_begin + r < rows.rows; ++r) {
-      out[(query_begin + q) * rows.rows + row_begin + r] = Fold(sums[q][r]);
+    float* const to = out + (query_begin + q) * rows.rows + row_begin;
+    size_t r = 0;
+    for (; r + 4 <= kRows && row_begin + r + 4 <= rows.rows; r += 4) {
+      hn::StoreU(FoldFour(sums[q] + r), QuarterTag(), to + r);
     }
+    for (; r < kRows && row_begin + r < rows.rows; ++r) to[r] = Fold(sums[q][r]);
   }
 }
 
@@ -111,9 +124,9 @@ HWY_INLINE void FloatScores(MatrixView queries, MatrixView rows, float* out) {
     for (; r < rows.rows; ++r) FloatTile<Kind, 1, 1>(queries, 0, rows, r, out);
     return;
   }
-  // The rows of a tile stay in the first-level cache while the queries pass.
-  for (size_t r = 0; r < rows.rows; r += kTileRows) {
-    for (size_t q = 0; q < queries.rows; q += kTileQueries) {
+  // The queries of a tile stay in the first-level cache while the rows pass, which come from the second.
+  for (size_t q = 0; q < queries.rows; q += kTileQueries) {
+    for (size_t r = 0; r < rows.rows; r += kTileRows) {
       FloatTile<Kind, kTileQueries, kTileRows>(queries, q, rows, r, out);
     }
   }
@@ -170,8 +183,8 @@ void Int8ProductsOfTarget(const int16_t* queries, size_t query_count, const int8
     for (; r < row_count; ++r) Int8Tile<1, 1>(queries, 0, 1, rows, r, row_count, width, out);
     return;
   }
-  for (size_t r = 0; r < row_count; r += kTileRows) {
-    for (size_t q = 0; q < query_count; q += kTileQueries) {
+  for (size_t q = 0; q < query_count; q += kTileQueries) {
+    for (size_t r = 0; r < row_count; r += kTileRows) {
       Int8Tile<kTileQueries, kTileRows>(queries, q, query_count, rows, r, row_count, width, out);
     }
   }

@@ -566,9 +566,13 @@ class Pq4Scorer final : public CodeScorer {
 
   float Rescore(size_t query, const uint8_t* codes, size_t row) const override {
     const float* tables = queries_[query].fine.data();
-    float sum = 0;
-    for (size_t m = 0; m < tables_; ++m) sum += tables[m * 16 + Code4(codes, tables_, row, m)];
-    return sum;
+    const uint8_t* pair = codes + row / kBlockRows4 * (tables_ / 2 * kBlockRows4) + ByteInBlock4(row % kBlockRows4);
+    float even = 0, odd = 0;
+    for (size_t m = 0; m < tables_; m += 2, tables += 32, pair += kBlockRows4) {
+      even += tables[*pair & 15];
+      odd += tables[16 + (*pair >> 4)];
+    }
+    return even + odd;
   }
 
  private:

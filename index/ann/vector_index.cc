@@ -150,11 +150,16 @@ class Nearest {
     if (heap_.size() < capacity_) {
       heap_.push_back(hit);
       std::push_heap(heap_.begin(), heap_.end(), Nearer());
-    } else if (hit.distance <= heap_.front().distance && Nearer()(hit, heap_.front())) {
+    } else if (Nearer()(hit, heap_.front())) {
       std::pop_heap(heap_.begin(), heap_.end(), Nearer());
       heap_.back() = hit;
       std::push_heap(heap_.begin(), heap_.end(), Nearer());
     }
+  }
+
+  // No hit that is farther would be kept.
+  float bound() const {
+    return heap_.size() < capacity_ ? std::numeric_limits<float>::infinity() : heap_.front().distance;
   }
 
   std::vector<Hit>& hits() { return heap_; }
@@ -186,7 +191,7 @@ struct CodeList {
 };
 
 // Queries that go through the codes together, and bytes of codes that stay in the cache meanwhile.
-constexpr size_t kQueryGroup = 32;
+constexpr size_t kQueryGroup = 48;
 constexpr size_t kBlockBytes = 128 << 10;
 constexpr size_t kMaxBlockRows = 1024;
 
@@ -206,9 +211,13 @@ void ScanList(const CodeScorer& scorer, size_t query_begin, size_t query_end, co
     scorer.Distances(query_begin, query_end, list.codes.data(), block, block_end, buffer);
     for (size_t query = 0; query < query_end - query_begin; ++query) {
       const float* distances = buffer + query * rows;
+      float bound = nearest[query].bound();
       for (size_t r = 0; r < rows; ++r) {
+        if (distances[r] > bound) continue;
         const int64_t row = list.row(block + r);
-        if (allowed == nullptr || allowed->contains(row)) nearest[query].Offer({distances[r], row});
+        if (allowed != nullptr && !allowed->contains(row)) continue;
+        nearest[query].Offer({distances[r], row});
+        bound = nearest[query].bound();
       }
     }
   }
