@@ -65,6 +65,30 @@ TEST(ReleaseTest, SurvivesItsBytes) {
   }
 }
 
+// Datasets that differ in their number of records only, behind the same noised count: nothing but the noised values
+// differs, not even in length.
+TEST(ReleaseTest, ThePlanTellsTheNoisedCountAndNothingElse) {
+  for (const proto::DesignSpec& design : {MonteCarloDesign(20), SplineGridDesign({5, 4})}) {
+    proto::ReleasePlan plan = TestPlan(design);
+    plan.mutable_planning_count()->set_epsilon(0.01);
+    plan.mutable_planning_count()->set_value(512);
+    std::vector<std::string> files, rests;
+    for (const size_t n : {400, 700}) {
+      const Release release = MakeRelease(plan, UniformPoints(n, 2, -2, 2, 1).view(), 1);
+      EXPECT_NEAR(release.certificate().epsilon_spent(), 1.01, 1e-6);
+      files.push_back(release.Serialize());
+      proto::Release message;
+      ASSERT_TRUE(
+          message.ParseFromString(std::string(OpenEnvelope("release", Release::kVersion, files.back())->payload)));
+      message.clear_values();
+      rests.push_back(message.SerializeAsString());
+    }
+    EXPECT_EQ(rests[0], rests[1]);
+    EXPECT_EQ(files[0].size(), files[1].size());
+    EXPECT_NE(files[0], files[1]);
+  }
+}
+
 // Range and convexity: answers are where exact sums are, unaffected where they were there anyhow, and the intervals
 // keep what they had there. Off unless asked for.
 TEST(ReleaseTest, ProjectionUsesWhatIsKnownOfExactSums) {
