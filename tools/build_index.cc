@@ -103,8 +103,8 @@ Subcommand BuildIndexSubcommand() {
           "Makes a directory in which public documents can be searched, added and removed. Documents are sets of token "
           "vectors (ranked by Chamfer similarity), or single vectors.",
           "--tokens=F --lens=F | --input=F [--ids=F] [--config=F] --output=DIR",
-          {"tokens", "lens", "input", "ids", "config", "output", "input_format", "csv_header", "overwrite", "summary_out",
-           "threads", "quiet"},
+          {"tokens", "lens", "input", "ids", "config", "output", "input_format", "csv_header", "overwrite",
+           "summary_out", "threads", "quiet"},
           {},
           Run};
 }

@@ -52,8 +52,8 @@ absl::StatusOr<CorpusInput> ReadCorpusInput() {
   if (!ids_path.empty()) {
     DPKDE_ASSIGN_OR_RETURN(ids, ReadIdFile(ids_path));
     if (ids.size() != documents.size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(ids_path, ": must have an id for each of ", documents.size(), " documents, but has ", ids.size()));
+      return absl::InvalidArgumentError(absl::StrCat(ids_path, ": must have an id for each of ", documents.size(),
+                                                     " documents, but has ", ids.size()));
     }
   }
   return CorpusInput{std::move(documents), single_vectors, std::move(ids)};

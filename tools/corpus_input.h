@@ -32,8 +32,8 @@ absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path);
 // The manifest of the index that --index names; a usage error if it is missing.
 absl::StatusOr<proto::IndexManifest> ReadIndexFlag();
 
-// An error of changing an index that is about the ids in a user's file (an id that is not there, or twice) has exit code
-// 2, since the index itself was found.
+// An error of changing an index that is about the ids in a user's file (an id that is not there, or twice) has exit
+// code 2, since the index itself was found.
 absl::Status AboutIds(const absl::Status& status);
 
 }  // namespace dpkde

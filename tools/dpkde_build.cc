@@ -8,9 +8,10 @@
 #include "dpkde/tools/subcommand.h"
 
 int main(int argc, char** argv) {
-  return dpkde::RunTool("dpkde_build", "makes differentially private releases of private data and search indexes of public data, offline",
-                        {dpkde::BuildDensitySubcommand(), dpkde::BuildLedgerSubcommand(), dpkde::BuildIndexSubcommand(),
-                         dpkde::BuildAddSubcommand(), dpkde::BuildRemoveSubcommand(), dpkde::BuildCompactSubcommand(),
-                         dpkde::BuildEncodeSubcommand()},
-                        argc, argv);
+  return dpkde::RunTool(
+      "dpkde_build", "makes differentially private releases of private data and search indexes of public data, offline",
+      {dpkde::BuildDensitySubcommand(), dpkde::BuildLedgerSubcommand(), dpkde::BuildIndexSubcommand(),
+       dpkde::BuildAddSubcommand(), dpkde::BuildRemoveSubcommand(), dpkde::BuildCompactSubcommand(),
+       dpkde::BuildEncodeSubcommand()},
+      argc, argv);
 }

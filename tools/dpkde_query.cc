@@ -6,9 +6,8 @@
 #include "dpkde/tools/subcommand.h"
 
 int main(int argc, char** argv) {
-  return dpkde::RunTool(
-      "dpkde_query", "answers from released files and public indexes; costs no privacy",
-      {dpkde::QueryDensitySubcommand(), dpkde::QueryPlotSubcommand(), dpkde::QuerySearchSubcommand(),
-       dpkde::QueryTuneSubcommand(), dpkde::QueryDescribeSubcommand()},
-      argc, argv);
+  return dpkde::RunTool("dpkde_query", "answers from released files and public indexes; costs no privacy",
+                        {dpkde::QueryDensitySubcommand(), dpkde::QueryPlotSubcommand(), dpkde::QuerySearchSubcommand(),
+                         dpkde::QueryTuneSubcommand(), dpkde::QueryDescribeSubcommand()},
+                        argc, argv);
 }

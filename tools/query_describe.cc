@@ -64,8 +64,8 @@ std::string IndexReport(const std::string& path, const proto::IndexManifest& man
                         config.tokens().dimension(), proto::TokenStoreSpec::Format_Name(config.tokens().format()),
                         manifest.segment_size());
   if (config.has_encoder()) {
-    absl::StrAppendFormat(&text, "encoder              %s\nencoder fingerprint  %s\n", config.encoder().ShortDebugString(),
-                          config.encoder_fingerprint());
+    absl::StrAppendFormat(&text, "encoder              %s\nencoder fingerprint  %s\n",
+                          config.encoder().ShortDebugString(), config.encoder_fingerprint());
   }
   absl::StrAppendFormat(&text, "vectors              %s\n", config.vector_index().ShortDebugString());
   for (const proto::IndexBlob& blob : manifest.blob()) {
@@ -101,14 +101,14 @@ absl::Status Run(const std::vector<std::string>& operands) {
 }  // namespace
 
 Subcommand QueryDescribeSubcommand() {
-  return {
-      "describe",
-      "Prints the certificate of a release (what was guaranteed, how, and on whose word), the entries of a ledger, or the "
-      "manifest of an index directory.",
-      "FILE|DIR [--output_format=text|json]",
-      {"output_format", "threads", "quiet"},
-      {"FILE"},
-      Run};
+  return {"describe",
+          "Prints the certificate of a release (what was guaranteed, how, and on whose word), the entries of a ledger, "
+          "or the "
+          "manifest of an index directory.",
+          "FILE|DIR [--output_format=text|json]",
+          {"output_format", "threads", "quiet"},
+          {"FILE"},
+          Run};
 }
 
 }  // namespace dpkde

@@ -27,9 +27,10 @@
 
 ABSL_FLAG(absl::optional<int>, candidates, absl::nullopt,
           "Documents that the first stage hands on, at least k; the more, the better the recall. Left out: 500, or k.");
-ABSL_FLAG(absl::optional<int>, rerank, absl::nullopt,
-          "The best so many candidates are scored exactly, at least k; 0: none, scores are the first stage's. Left out: "
-          "all.");
+ABSL_FLAG(
+    absl::optional<int>, rerank, absl::nullopt,
+    "The best so many candidates are scored exactly, at least k; 0: none, scores are the first stage's. Left out: "
+    "all.");
 ABSL_FLAG(std::string, allow_ids, "", "File of ids, one a line: only these documents can be found.");
 ABSL_FLAG(std::string, deny_ids, "", "File of ids, one a line: these documents are not found.");
 ABSL_FLAG(bool, explain, false, "Adds which document token each query token was matched with (jsonl only).");
@@ -40,7 +41,8 @@ ABSL_FLAG(std::string, ground_truth, "",
 ABSL_FLAG(absl::optional<double>, fail_if_recall_below, absl::nullopt,
           "Exit code 6 if recall is below this. Needs --ground_truth.");
 ABSL_FLAG(absl::optional<int>, ef_search, absl::nullopt, "Width of a graph's walk. Left out: the index's own.");
-ABSL_FLAG(absl::optional<int>, ivf_probe, absl::nullopt, "Lists of an IVF that are scanned. Left out: the index's own.");
+ABSL_FLAG(absl::optional<int>, ivf_probe, absl::nullopt,
+          "Lists of an IVF that are scanned. Left out: the index's own.");
 ABSL_FLAG(absl::optional<int>, rescore, absl::nullopt,
           "For 4-bit codes: candidates times this are scored by finer tables. Left out: the index's own.");
 ABSL_FLAG(std::string, encoder_fingerprint, "",
@@ -155,7 +157,8 @@ absl::StatusOr<std::vector<std::vector<uint64_t>>> ReadTruth(const IndexDirector
       const int64_t row = table->values[i * table->columns + j];
       if (row == -1) break;  // as ivecs pads
       if (row < 0 || row >= static_cast<int64_t>(directory.rows())) {
-        return absl::InvalidArgumentError(absl::StrCat(path, ": row ", i, " (counting from 0): the index has no row ", row));
+        return absl::InvalidArgumentError(
+            absl::StrCat(path, ": row ", i, " (counting from 0): the index has no row ", row));
       }
       truth.back().push_back(row);
     }
@@ -201,7 +204,8 @@ absl::Status Run(const std::vector<std::string>&) {
       return UsageError(absl::StrCat("--fail_if_recall_below must be in [0, 1], but is ", *least_recall));
     }
   }
-  if (format == "ivecs" && isatty(STDOUT_FILENO) == 1) return UsageError("ivecs is binary; send it to a file or a pipe");
+  if (format == "ivecs" && isatty(STDOUT_FILENO) == 1)
+    return UsageError("ivecs is binary; send it to a file or a pipe");
   if (absl::GetFlag(FLAGS_queries).empty()) return UsageError("--queries is missing");
   DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest manifest, ReadIndexFlag());
   if (options.explain && manifest.config().tokens().single_vectors()) {
@@ -253,8 +257,9 @@ absl::Status Run(const std::vector<std::string>&) {
     }
     absl::FPrintF(stderr, "recall@%d %.4f\n", k, *recall);
     if (least_recall.has_value() && *recall < *least_recall) {
-      return WithExitCode(absl::InternalError(absl::StrFormat("recall@%d is %.4f, below %.4g", k, *recall, *least_recall)),
-                          ExitCode::kQuality);
+      return WithExitCode(
+          absl::InternalError(absl::StrFormat("recall@%d is %.4f, below %.4g", k, *recall, *least_recall)),
+          ExitCode::kQuality);
     }
   }
   return absl::OkStatus();
@@ -267,9 +272,12 @@ Subcommand QuerySearchSubcommand() {
           "Prints the nearest documents of each query: candidates by their encodings, then exact scores.",
           "--index=DIR --queries=F [--query_lens=F] --k=K [--candidates=N] [--rerank=N] [--allow_ids=F --deny_ids=F] "
           "[--explain] [--timings] [--ground_truth=F] [--fail_if_recall_below=R]",
-          {"index", "queries", "query_lens", "k", "candidates", "rerank", "allow_ids", "deny_ids", "explain", "timings",
-           "ground_truth", "fail_if_recall_below", "ef_search", "ivf_probe", "rescore", "encoder_fingerprint",
-           "output_format", "input_format", "csv_header", "threads", "quiet"},
+          {"index",         "queries",      "query_lens",   "k",
+           "candidates",    "rerank",       "allow_ids",    "deny_ids",
+           "explain",       "timings",      "ground_truth", "fail_if_recall_below",
+           "ef_search",     "ivf_probe",    "rescore",      "encoder_fingerprint",
+           "output_format", "input_format", "csv_header",   "threads",
+           "quiet"},
           {},
           Run};
 }

@@ -37,12 +37,13 @@ std::string ConfigOf(const Searcher& searcher, const TuneRow& row) {
 std::string Proposal(const Searcher& searcher, const TuneReport& report, const absl::optional<size_t>& row,
                      const char* what, double target) {
   if (!row.has_value()) {
-    return absl::StrFormat("%s: nothing here reaches a recall of %.4g; exact search takes %.4g ms a query\n", what, target,
-                           report.exact_milliseconds);
+    return absl::StrFormat("%s: nothing here reaches a recall of %.4g; exact search takes %.4g ms a query\n", what,
+                           target, report.exact_milliseconds);
   }
   const TuneRow& r = report.rows[*row];
-  return absl::StrFormat("%s: %s with --candidates=%d: recall %.4f, %.4g bytes a document, %.4g ms a query\n  %s\n", what,
-                         r.name, r.candidates, r.recall, r.bytes_per_document, r.milliseconds, ConfigOf(searcher, r));
+  return absl::StrFormat("%s: %s with --candidates=%d: recall %.4f, %.4g bytes a document, %.4g ms a query\n  %s\n",
+                         what, r.name, r.candidates, r.recall, r.bytes_per_document, r.milliseconds,
+                         ConfigOf(searcher, r));
 }
 
 std::string Json(const Searcher& searcher, const TuneReport& report) {
@@ -65,7 +66,8 @@ std::string Json(const Searcher& searcher, const TuneReport& report) {
   for (size_t i = 0; i < report.rows.size(); ++i) {
     absl::StrAppend(&text, i == 0 ? "" : ",", object(report.rows[i]));
   }
-  absl::StrAppend(&text, "],\"smallest\":", report.smallest.has_value() ? object(report.rows[*report.smallest]) : "null",
+  absl::StrAppend(&text,
+                  "],\"smallest\":", report.smallest.has_value() ? object(report.rows[*report.smallest]) : "null",
                   ",\"fastest\":", report.fastest.has_value() ? object(report.rows[*report.fastest]) : "null", "}\n");
   return text;
 }
@@ -109,14 +111,15 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand QueryTuneSubcommand() {
-  return {"tune",
-          "Measures recall, bytes and time of the index and of other arrangements of its vectors on the user's queries, "
-          "and proposes a configuration for a target recall.",
-          "--index=DIR --queries=F [--query_lens=F] [--k=K] [--target_recall=R] [--output_format=text|json]",
-          {"index", "queries", "query_lens", "k", "target_recall", "output_format", "input_format", "csv_header", "threads",
-           "quiet"},
-          {},
-          Run};
+  return {
+      "tune",
+      "Measures recall, bytes and time of the index and of other arrangements of its vectors on the user's queries, "
+      "and proposes a configuration for a target recall.",
+      "--index=DIR --queries=F [--query_lens=F] [--k=K] [--target_recall=R] [--output_format=text|json]",
+      {"index", "queries", "query_lens", "k", "target_recall", "output_format", "input_format", "csv_header", "threads",
+       "quiet"},
+      {},
+      Run};
 }
 
 }  // namespace dpkde

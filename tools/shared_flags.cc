@@ -3,7 +3,9 @@
 #include "absl/flags/flag.h"
 
 ABSL_FLAG(std::string, output, "", "File to write. Appears complete or not at all.");
-ABSL_FLAG(std::string, output_format, "", "density: jsonl (default), tsv, npy; search: jsonl (default), trec, tsv, ivecs; describe, tune: text (default), json.");
+ABSL_FLAG(std::string, output_format, "",
+          "density: jsonl (default), tsv, npy; search: jsonl (default), trec, tsv, ivecs; describe, tune: text "
+          "(default), json.");
 ABSL_FLAG(std::string, input_format, "",
           "Format of the vectors if their file's ending does not tell: npy, fvecs, bvecs, ivecs, fbin, u8bin, i8bin, "
           "ibin, csv, tsv.");
@@ -19,9 +21,10 @@ ABSL_FLAG(
     "of records is public. Required; there is no default.");
 ABSL_FLAG(std::string, ledger, "", "The file with the privacy budget of the dataset, declared by dpkde_build ledger.");
 ABSL_FLAG(std::string, dataset, "", "The name of the dataset in the ledger: printable ASCII without blanks.");
-ABSL_FLAG(std::string, input, "",
-          "density: file of private records, one vector a row: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin .csv "
-          ".tsv. index, add: file of public vectors, each a document.");
+ABSL_FLAG(
+    std::string, input, "",
+    "density: file of private records, one vector a row: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin .csv "
+    ".tsv. index, add: file of public vectors, each a document.");
 ABSL_FLAG(std::string, summary_out, "",
           "File for a summary in JSON; of private data it holds no number of records unless that is public.");
 ABSL_FLAG(std::string, queries, "",
@@ -37,5 +40,6 @@ ABSL_FLAG(std::string, lens, "", "File of the numbers of tokens of the documents
 ABSL_FLAG(std::string, ids, "",
           "File of the documents' ids, one a line (.txt) or row. Left out: the number of documents that were added "
           "before, from 0.");
-ABSL_FLAG(std::string, query_lens, "", "File of the numbers of tokens of the queries, one a row. Left out: each has one.");
+ABSL_FLAG(std::string, query_lens, "",
+          "File of the numbers of tokens of the queries, one a row. Left out: each has one.");
 ABSL_FLAG(int, k, 10, "Results of a query, at least 1. Fewer where the index has fewer.");

@@ -27,9 +27,9 @@ struct Format {
 };
 
 constexpr Format kFormats[] = {
-    {"npy", DenseFormat::kNpy, ElementType::kInt64},      {"ivecs", DenseFormat::kVecs, ElementType::kInt32},
-    {"bvecs", DenseFormat::kVecs, ElementType::kUint8},   {"ibin", DenseFormat::kBin, ElementType::kInt32},
-    {"u8bin", DenseFormat::kBin, ElementType::kUint8},    {"i8bin", DenseFormat::kBin, ElementType::kInt8},
+    {"npy", DenseFormat::kNpy, ElementType::kInt64},    {"ivecs", DenseFormat::kVecs, ElementType::kInt32},
+    {"bvecs", DenseFormat::kVecs, ElementType::kUint8}, {"ibin", DenseFormat::kBin, ElementType::kInt32},
+    {"u8bin", DenseFormat::kBin, ElementType::kUint8},  {"i8bin", DenseFormat::kBin, ElementType::kInt8},
 };
 
 // "txt", "csv", "tsv", or empty for another format.

@@ -21,7 +21,8 @@ struct IntegerTable {
 // .npy                  i1 u1 i4 i8, little-endian, C order; one dimension is a single column
 // .ivecs .bvecs         as VectorReader reads them
 // .ibin .u8bin .i8bin   the same
-// .txt .csv .tsv        UTF-8; blank lines are skipped; cells separated by commas (.csv), tabs (.tsv) or blanks (.txt); the
+// .txt .csv .tsv        UTF-8; blank lines are skipped; cells separated by commas (.csv), tabs (.tsv) or blanks (.txt);
+// the
 //                       first line is a header if it is no .txt and its first cell is no integer
 //
 // `format`: one of these endings, without the dot; empty: that of the path.

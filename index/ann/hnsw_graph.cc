@@ -121,9 +121,7 @@ void HnswGraph::Walker::Search(const CodeScorer& scorer, size_t query, const uin
   }
 }
 
-std::string HnswGraph::LevelBytes() const {
-  return std::string(hnsw_->levels.begin(), hnsw_->levels.end());
-}
+std::string HnswGraph::LevelBytes() const { return std::string(hnsw_->levels.begin(), hnsw_->levels.end()); }
 
 std::string HnswGraph::LinkBytes() const {
   return std::string(reinterpret_cast<const char*>(hnsw_->neighbors.data()),

@@ -31,18 +31,19 @@ void Int8Products(const int16_t* queries, size_t query_count, const int8_t* rows
 // tables.
 void TableSums8(const float* tables, size_t table_count, const uint8_t* codes, size_t row_count, float* out);
 
-// Rows of 4-bit codes lie together in blocks, so that one shuffle looks up 32 of them. A block has 32 bytes for each pair
-// of tables: row r < 16 in byte 2r, row r >= 16 in byte 2 (r - 16) + 1; the even table in the lower half of the byte.
+// Rows of 4-bit codes lie together in blocks, so that one shuffle looks up 32 of them. A block has 32 bytes for each
+// pair of tables: row r < 16 in byte 2r, row r >= 16 in byte 2 (r - 16) + 1; the even table in the lower half of the
+// byte.
 constexpr size_t kBlockRows4 = 32;
 inline size_t ByteInBlock4(size_t row) { return row < 16 ? 2 * row : 2 * (row - 16) + 1; }
 
-// out[b * 32 + r] = sum_m table[m][code of row r of block b], with 16 entries a table: at most 127 each, and at most 65535
-// in any sum. `table_count` is even.
+// out[b * 32 + r] = sum_m table[m][code of row r of block b], with 16 entries a table: at most 127 each, and at most
+// 65535 in any sum. `table_count` is even.
 void TableSums4(const uint8_t* tables, size_t table_count, const uint8_t* blocks, size_t block_count, uint16_t* out);
 
-// codes[i] = the centroid nearest to points[i], the lowest where several are. `points`: count x dims. `transposed`: half
-// the squared norm of each centroid, then the first coordinate of each, and so on; entries is a multiple of 16, at most
-// 256.
+// codes[i] = the centroid nearest to points[i], the lowest where several are. `points`: count x dims. `transposed`:
+// half the squared norm of each centroid, then the first coordinate of each, and so on; entries is a multiple of 16, at
+// most 256.
 void NearestCentroids(const float* points, size_t count, size_t dims, const float* transposed, size_t entries,
                       uint8_t* codes);
 

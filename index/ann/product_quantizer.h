@@ -9,10 +9,10 @@
 
 namespace dpkde {
 
-// A product quantiser (Jegou, Douze, Schmid, TPAMI 2011): every group of `dims` coordinates is replaced by the nearest of
-// `entries` centroids of its own. Not FAISS's: that one's k-means, made for many coordinates, takes 1.2 s for 16 groups of
-// 8 on one thread, and 7 to 30 times as long on two threads of a busy machine; this one's result depends on the rows
-// alone, neither on threads nor on a BLAS.
+// A product quantiser (Jegou, Douze, Schmid, TPAMI 2011): every group of `dims` coordinates is replaced by the nearest
+// of `entries` centroids of its own. Not FAISS's: that one's k-means, made for many coordinates, takes 1.2 s for 16
+// groups of 8 on one thread, and 7 to 30 times as long on two threads of a busy machine; this one's result depends on
+// the rows alone, neither on threads nor on a BLAS.
 struct ProductQuantizer {
   size_t dims = 0;     // 1 to 8
   size_t groups = 0;   // the coordinates beyond the last of a vector are zero

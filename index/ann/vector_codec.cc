@@ -163,7 +163,8 @@ class Int8Codec final : public VectorCodec {
     }
     for (size_t j = 0; j < d; ++j) {
       // An eighth of the range more on either side, for rows that are added later.
-      const double center = (static_cast<double>(low[j]) + high[j]) / 2, half = (static_cast<double>(high[j]) - low[j]) / 2;
+      const double center = (static_cast<double>(low[j]) + high[j]) / 2,
+                   half = (static_cast<double>(high[j]) - low[j]) / 2;
       low[j] = static_cast<float>(center);
       high[j] = static_cast<float>(half * 1.125 / 127);
     }
@@ -209,9 +210,9 @@ class Int8Codec final : public VectorCodec {
 
 // ---- Graded: 8, 4, 2 or no bits for a coordinate.
 
-// Coordinate j of a vector is bases[j] + steps[j] * code[j]; codes are -127..127, 0..15, 0..3 or none (0). A row has the
-// coordinates of 8 bits, then those of 4, then those of 2, in their order, each part padded to 8 bytes. Of 8 bytes of
-// nibbles the lower ones are 8 coordinates and the upper ones the next 8; and so for pairs of bits.
+// Coordinate j of a vector is bases[j] + steps[j] * code[j]; codes are -127..127, 0..15, 0..3 or none (0). A row has
+// the coordinates of 8 bits, then those of 4, then those of 2, in their order, each part padded to 8 bytes. Of 8 bytes
+// of nibbles the lower ones are 8 coordinates and the upper ones the next 8; and so for pairs of bits.
 struct GradedLayout {
   explicit GradedLayout(const std::vector<uint8_t>& bits) {
     for (int part = 0; part < 3; ++part) {
@@ -348,8 +349,8 @@ class GradedCodec final : public VectorCodec {
       for (size_t j = 0; j < d; ++j) variance[j] += (sampled(i)[j] - mean[j]) * (sampled(i)[j] - mean[j]) / rows;
     }
 
-    // Reverse water-filling (Cover & Thomas, section 10.3.3): a coordinate deserves log2(deviation / level) bits, and gets
-    // the nearest that there are. The lowest level that keeps to the bytes, by bisection.
+    // Reverse water-filling (Cover & Thomas, section 10.3.3): a coordinate deserves log2(deviation / level) bits, and
+    // gets the nearest that there are. The lowest level that keeps to the bytes, by bisection.
     const auto bits_at = [&](double level) {
       std::vector<uint8_t> bits(d);
       for (size_t j = 0; j < d; ++j) {
@@ -415,8 +416,7 @@ class GradedCodec final : public VectorCodec {
     }
     if (GradedLayout(bits).row_bytes == 0) return absl::InvalidArgumentError("no coordinate has a code");
     return std::make_unique<GradedCodec>(std::vector<float>(values.begin(), values.begin() + dimension),
-                                         std::vector<float>(values.begin() + dimension, values.end()),
-                                         std::move(bits));
+                                         std::vector<float>(values.begin() + dimension, values.end()), std::move(bits));
   }
 
   size_t CodeBytes(size_t rows) const override { return rows * layout_.row_bytes; }

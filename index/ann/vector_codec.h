@@ -42,8 +42,8 @@ class CodeScorer {
 // rows lie in one array. Immutable and thread-safe.
 class VectorCodec {
  public:
-  // Learns, on OpenMP's current number of threads, from the rows of `training` (at least 1024, unless the codes are float32); where there are many, from a part
-  // of them, evenly spaced. The same rows give the same codec.
+  // Learns, on OpenMP's current number of threads, from the rows of `training` (at least 1024, unless the codes are
+  // float32); where there are many, from a part of them, evenly spaced. The same rows give the same codec.
   static std::unique_ptr<VectorCodec> Train(const VectorIndexOptions& options, MatrixView training);
 
   // From Parameters() of a codec of the same options and dimension. kInvalidArgument if it cannot be one.

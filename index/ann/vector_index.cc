@@ -201,8 +201,8 @@ size_t BlockRows(const VectorCodec& codec) {
   return std::max(group, rows / group * group);
 }
 
-// Offers the slots [begin, end) of a list to nearest[i], for query query_begin + i. `buffer`: a float for each query and
-// row of a block.
+// Offers the slots [begin, end) of a list to nearest[i], for query query_begin + i. `buffer`: a float for each query
+// and row of a block.
 void ScanList(const CodeScorer& scorer, size_t query_begin, size_t query_end, const CodeList& list, size_t begin,
               size_t end, size_t block_rows, const RowSet* allowed, float* buffer, Nearest* nearest) {
   for (size_t block = begin; block < end; block += block_rows) {
@@ -287,9 +287,8 @@ struct VectorIndex::State {
   }
 
   void LearnLists(MatrixView vectors) {
-    const size_t count = options.ivf_lists != 0
-                             ? options.ivf_lists
-                             : std::min<size_t>(kMaxProbe, std::lround(2 * std::sqrt(vectors.rows)));
+    const size_t count = options.ivf_lists != 0 ? options.ivf_lists
+                                                : std::min<size_t>(kMaxProbe, std::lround(2 * std::sqrt(vectors.rows)));
     faiss::Clustering clustering(static_cast<int>(dimension), static_cast<int>(count));
     clustering.niter = 10;
     clustering.min_points_per_centroid = 1;
@@ -313,7 +312,8 @@ struct VectorIndex::State {
     } else {
       InnerProducts(query, Centers(), scores.data());
     }
-    for (size_t i = 0; i < lists.size(); ++i) hits.push_back({nearest ? scores[i] : -scores[i], static_cast<int64_t>(i)});
+    for (size_t i = 0; i < lists.size(); ++i)
+      hits.push_back({nearest ? scores[i] : -scores[i], static_cast<int64_t>(i)});
     return hits;
   }
 
@@ -471,7 +471,8 @@ struct VectorIndex::State {
   }
 
   Nearest SearchGraph(const CodeScorer& scorer, const Plan& plan, Worker* worker) const {
-    // So wide that as many candidates as without a filter may be expected to pass it. Where a scan is cheaper, it scans.
+    // So wide that as many candidates as without a filter may be expected to pass it. Where a scan is cheaper, it
+    // scans.
     size_t width = std::max(plan.k, plan.ef_search);
     bool walk = true;
     if (plan.allowed != nullptr) {
@@ -509,8 +510,8 @@ struct VectorIndex::State {
         carrier.Run([&] {
           const MatrixView query = queries.Slice(i, i + 1);
           const std::unique_ptr<CodeScorer> scorer = codec->Score(query);
-          Nearest nearest = graph != nullptr ? SearchGraph(*scorer, plan, &worker)
-                                             : SearchLists(query, *scorer, plan, &worker);
+          Nearest nearest =
+              graph != nullptr ? SearchGraph(*scorer, plan, &worker) : SearchLists(query, *scorer, plan, &worker);
           Finish(*scorer, i, 0, plan, &nearest.hits(), result);
         });
       }
@@ -628,7 +629,8 @@ struct VectorIndex::State {
         for (size_t i = 0; i < end - begin; ++i) {
           // Codes may lie a little outside of what they stand for.
           const float square = faiss::fvec_norm_L2sqr(&decoded[i * s.dimension], s.dimension);
-          if (!(square <= 4 * kMaxSquaredNorm)) return absl::InvalidArgumentError("a vector is not finite or too large");
+          if (!(square <= 4 * kMaxSquaredNorm))
+            return absl::InvalidArgumentError("a vector is not finite or too large");
         }
       }
     }
@@ -681,9 +683,8 @@ absl::StatusOr<VectorSearchResult> VectorIndex::Search(MatrixView queries, int64
         absl::StrCat("queries must have the index's dimension, ", dimension(), ", but have ", queries.columns));
   }
   if (search.allowed != nullptr && search.allowed->size() != size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the set of allowed rows must have the index's size, ", size(), ", but has ",
-                     search.allowed->size()));
+    return absl::InvalidArgumentError(absl::StrCat("the set of allowed rows must have the index's size, ", size(),
+                                                   ", but has ", search.allowed->size()));
   }
   DPKDE_RETURN_IF_ERROR(CheckRows("query", queries));
 
@@ -720,9 +721,8 @@ absl::StatusOr<VectorSearchResult> VectorIndex::Search(MatrixView queries, int64
 }
 
 absl::StatusOr<std::string> VectorIndex::Serialize() const {
-  return CatchExceptions([&]() -> absl::StatusOr<std::string> {
-    return SealEnvelope(kFileKind, kFileVersion, state_->Serialize());
-  });
+  return CatchExceptions(
+      [&]() -> absl::StatusOr<std::string> { return SealEnvelope(kFileKind, kFileVersion, state_->Serialize()); });
 }
 
 absl::StatusOr<VectorIndex> VectorIndex::Deserialize(absl::string_view bytes) {

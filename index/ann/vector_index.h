@@ -86,8 +86,9 @@ class VectorIndex {
   static absl::StatusOr<VectorIndex> Build(MatrixView vectors, const VectorIndexOptions& options, int threads = 0);
 
   // An index from the bytes of Serialize(). Damage of any kind, and contents that Build() would refuse or never make,
-  // are kDataLoss; a version newer than this code is kFailedPrecondition. Nothing but the checksum is read of bytes that
-  // fail it. It guards against accidents, not against forgers: take index files from where you would take programs from.
+  // are kDataLoss; a version newer than this code is kFailedPrecondition. Nothing but the checksum is read of bytes
+  // that fail it. It guards against accidents, not against forgers: take index files from where you would take programs
+  // from.
   static absl::StatusOr<VectorIndex> Deserialize(absl::string_view bytes);
 
   VectorIndex(VectorIndex&&) noexcept;

@@ -21,8 +21,8 @@ struct VectorIndexOptions {
     kPq8,      // product quantiser (Jegou, Douze, Schmid, TPAMI 2011): a byte for `pq_dims` coordinates
     kPq4,      // half a byte for `pq_dims` coordinates: scanned by shuffles, the best rescored. Not with kHnsw.
     // `graded_bytes` bytes a vector: 8, 4, 2 or no bits for a coordinate, more for those that vary more. For vectors
-    // whose coordinates differ much in variance, such as regression encodings of layout PRINCIPAL, which then keep in 512
-    // bytes what int8 needs 2,000 for. kFlat and kIvf; inner product and cosine.
+    // whose coordinates differ much in variance, such as regression encodings of layout PRINCIPAL, which then keep in
+    // 512 bytes what int8 needs 2,000 for. kFlat and kIvf; inner product and cosine.
     kGraded,
   };
   enum class Metric {

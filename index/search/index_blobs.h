@@ -13,8 +13,8 @@ namespace dpkde {
 constexpr char kEncoderBlob[] = "encoder";
 constexpr char kVectorsBlob[] = "vectors";
 
-// The encoder of an index; null for one of single vectors. kDataLoss if there should be one and is not, if it is damaged,
-// or another than the manifest says.
+// The encoder of an index; null for one of single vectors. kDataLoss if there should be one and is not, if it is
+// damaged, or another than the manifest says.
 absl::StatusOr<std::unique_ptr<const Encoder>> LoadEncoder(const IndexDirectory& directory);
 
 // The vectors of an index, one a row. `encoder`: of LoadEncoder(). kDataLoss if they do not fit.

@@ -62,8 +62,9 @@ absl::Status BuildIndex(const std::string& path, TokenSetsView documents, absl::
   if (encoder != nullptr && config.vector_index().metric() > proto::VectorIndexSpec::INNER_PRODUCT) {
     return absl::InvalidArgumentError("vectors of an encoder are compared by inner product; leave metric out");
   }
-  DPKDE_ASSIGN_OR_RETURN(VectorIndex vectors, NoVectors(config.vector_index(),
-                                                        encoder == nullptr ? tokens.dimension() : encoder->dimension()));
+  DPKDE_ASSIGN_OR_RETURN(
+      VectorIndex vectors,
+      NoVectors(config.vector_index(), encoder == nullptr ? tokens.dimension() : encoder->dimension()));
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Create(path, tokens, overwrite));
   DPKDE_RETURN_IF_ERROR(writer->Add(documents, ids));
   DPKDE_RETURN_IF_ERROR(AddVectors(encoder, documents, pool, &vectors));

@@ -20,10 +20,10 @@ namespace dpkde {
 
 // Builds an index of `documents` at `path`. Row i is document i.
 //
-// `config`: tokens and vector_index; zeros mean defaults (float16 tokens of the documents' dimension; VectorIndexOptions).
-// With tokens.single_vectors `encoder` is null, a document's only token is its vector, and vector_index.metric is what a
-// search compares by. Otherwise `encoder` makes the vectors, their metric is the inner product, and documents are ranked
-// by exact Chamfer similarity.
+// `config`: tokens and vector_index; zeros mean defaults (float16 tokens of the documents' dimension;
+// VectorIndexOptions). With tokens.single_vectors `encoder` is null, a document's only token is its vector, and
+// vector_index.metric is what a search compares by. Otherwise `encoder` makes the vectors, their metric is the inner
+// product, and documents are ranked by exact Chamfer similarity.
 //
 // By a pool of one thread the same call makes the same bytes.
 absl::Status BuildIndex(const std::string& path, TokenSetsView documents, absl::Span<const std::string> ids,

@@ -12,14 +12,13 @@ absl::StatusOr<double> Recall(const Searcher& searcher, TokenSetsView queries,
                               absl::Span<const std::vector<SearchHit>> results,
                               absl::Span<const std::vector<uint64_t>> truth, size_t k, ThreadPool& pool) {
   if (results.size() != queries.size() || truth.size() != queries.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("ground truth must have a row for each of ", queries.size(),
-                                                   " queries, but has ", truth.size()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("ground truth must have a row for each of ", queries.size(), " queries, but has ", truth.size()));
   }
   for (size_t i = 0; i < truth.size(); ++i) {
     for (const uint64_t row : truth[i]) {
       if (row >= searcher.directory().rows()) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("ground truth of query ", i, ": the index has no row ", row));
+        return absl::InvalidArgumentError(absl::StrCat("ground truth of query ", i, ": the index has no row ", row));
       }
     }
   }

@@ -178,7 +178,8 @@ absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsVi
       search.rescore = options.rescore;
       search.allowed = allowed;
       search.threads = pool.threads();
-      const size_t wanted = rerank ? std::min(options.candidates, options.rerank.value_or(options.candidates)) : options.k;
+      const size_t wanted =
+          rerank ? std::min(options.candidates, options.rerank.value_or(options.candidates)) : options.k;
       const VectorIndex& index = options.vectors != nullptr ? *options.vectors : vectors_;
       DPKDE_ASSIGN_OR_RETURN(candidates, index.Search(vectors, std::min(wanted, findable), search));
     }

@@ -31,8 +31,8 @@ struct SearchOptions {
   // Results of a query, at least 1. Fewer where the index, or `allowed`, has fewer.
   size_t k = 10;
 
-  // The budget of the first stage: documents that it hands on, at least k. As many as the index has, or more: the search
-  // is exact.
+  // The budget of the first stage: documents that it hands on, at least k. As many as the index has, or more: the
+  // search is exact.
   size_t candidates = 500;
 
   // The budget of the second: the best so many candidates are scored exactly, and only they can be results; at least k.
@@ -42,8 +42,8 @@ struct SearchOptions {
   // Of the first stage (VectorSearchOptions).
   absl::optional<int> ef_search, ivf_probe, rescore;
 
-  // Candidates come from here instead of the index's own vectors: the same rows, encoded by the same encoder, arranged in
-  // another way. For comparisons.
+  // Candidates come from here instead of the index's own vectors: the same rows, encoded by the same encoder, arranged
+  // in another way. For comparisons.
   const VectorIndex* vectors = nullptr;
 
   // Only these rows can be results; of the index's size. Unset: all. Removed documents never are.
@@ -69,9 +69,9 @@ struct SearchHit {
 //   absl::string_view best = searcher->directory().id((*results)[0][0].row);
 //
 // A score is the exact Chamfer similarity with the tokens as they are stored (index/maxsim), the largest first; for
-// single vectors the inner product, the cosine (the largest first) or the squared L2 distance (the smallest first). Equal
-// scores are ordered by row. A query without tokens scores 0 everywhere; a document without tokens scores minus infinity
-// for every other query.
+// single vectors the inner product, the cosine (the largest first) or the squared L2 distance (the smallest first).
+// Equal scores are ordered by row. A query without tokens scores 0 everywhere; a document without tokens scores minus
+// infinity for every other query.
 //
 // A query's results depend on the query, the index and the options: not on the batch, the number of threads or the CPU.
 //
@@ -85,8 +85,8 @@ class Searcher {
   static absl::StatusOr<Searcher> Open(const std::string& path,
                                        IndexDirectory::Verify verify = IndexDirectory::Verify::kAll);
 
-  // One list a query, best first. kInvalidArgument: another token dimension, a value that is not finite, a single vector's
-  // query of more or fewer than one token, an option out of range.
+  // One list a query, best first. kInvalidArgument: another token dimension, a value that is not finite, a single
+  // vector's query of more or fewer than one token, an option out of range.
   absl::StatusOr<std::vector<std::vector<SearchHit>>> Search(TokenSetsView queries, const SearchOptions& options,
                                                              ThreadPool& pool) const;
 

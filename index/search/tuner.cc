@@ -112,9 +112,9 @@ absl::StatusOr<TuneReport> Tune(const Searcher& searcher, TokenSetsView queries,
       DPKDE_ASSIGN_OR_RETURN(const auto results, searcher.Search(queries, search, pool));
       const double seconds = Now() - search_start, cpu_seconds = CpuNow() - search_cpu_start;
       DPKDE_ASSIGN_OR_RETURN(const double recall, Recall(searcher, queries, results, truth, options.k, pool));
-      report.rows.push_back({arrangements[i].name, index.options(),
-                             static_cast<double>(index.bytes_of_rows()) / rows, build_seconds, candidates, recall,
-                             seconds / queries.size() * 1e3, cpu_seconds / queries.size() * 1e3});
+      report.rows.push_back({arrangements[i].name, index.options(), static_cast<double>(index.bytes_of_rows()) / rows,
+                             build_seconds, candidates, recall, seconds / queries.size() * 1e3,
+                             cpu_seconds / queries.size() * 1e3});
     }
   }
   for (size_t i = 0; i < report.rows.size(); ++i) {
@@ -122,7 +122,7 @@ absl::StatusOr<TuneReport> Tune(const Searcher& searcher, TokenSetsView queries,
     if (row.recall < options.target_recall) continue;
     const auto smaller = [&](const TuneRow& other) {
       return row.bytes_per_document != other.bytes_per_document ? row.bytes_per_document < other.bytes_per_document
-                                                                 : row.candidates < other.candidates;
+                                                                : row.candidates < other.candidates;
     };
     if (!report.smallest.has_value() || smaller(report.rows[*report.smallest])) report.smallest = i;
     if (!report.fastest.has_value() || row.milliseconds < report.rows[*report.fastest].milliseconds) report.fastest = i;

@@ -39,8 +39,8 @@ struct TuneRow {
   double bytes_per_document;  // of the first stage
   double build_seconds;       // 0 for "own"
   size_t candidates;
-  double recall;        // recall.h, against exact search
-  double milliseconds;  // a query, both stages, in one batch by the threads of the pool
+  double recall;            // recall.h, against exact search
+  double milliseconds;      // a query, both stages, in one batch by the threads of the pool
   double cpu_milliseconds;  // of all threads; on a machine that others use too, what can be compared
 };
 
@@ -51,9 +51,9 @@ struct TuneReport {
   absl::optional<size_t> smallest, fastest;
 };
 
-// Measures on the user's own data: exact search is the truth. Encodes all documents of the index, from the tokens as they
-// are stored, and holds their vectors as float32 while it runs. Every document is found where recall is 1, so there must
-// be queries and documents: kInvalidArgument otherwise.
+// Measures on the user's own data: exact search is the truth. Encodes all documents of the index, from the tokens as
+// they are stored, and holds their vectors as float32 while it runs. Every document is found where recall is 1, so
+// there must be queries and documents: kInvalidArgument otherwise.
 absl::StatusOr<TuneReport> Tune(const Searcher& searcher, TokenSetsView queries, const TuneOptions& options,
                                 ThreadPool& pool);
 

@@ -30,8 +30,8 @@ struct Rgb {
 
 constexpr Rgb kBlack = {20, 20, 20}, kGrid = {222, 222, 222};
 // Told apart by most colour-blind readers (Okabe and Ito), and by marks besides.
-constexpr Rgb kColors[] = {{0, 0, 0},     {230, 159, 0},   {86, 180, 233},  {0, 158, 115},  {0, 114, 178},
-                           {213, 94, 0},  {204, 121, 167}, {110, 110, 110}, {148, 103, 189}};
+constexpr Rgb kColors[] = {{0, 0, 0},    {230, 159, 0},   {86, 180, 233},  {0, 158, 115},  {0, 114, 178},
+                           {213, 94, 0}, {204, 121, 167}, {110, 110, 110}, {148, 103, 189}};
 
 // ASCII from blank to z in 5 x 8 dots, column by column, the lowest bit on top.
 constexpr uint8_t kGlyphs[][5] = {
@@ -67,8 +67,8 @@ constexpr uint8_t kGlyphs[][5] = {
     {0x3c, 0x40, 0x30, 0x40, 0x3c}, {0x44, 0x28, 0x10, 0x28, 0x44}, {0x4c, 0x90, 0x90, 0x90, 0x7c},
     {0x44, 0x64, 0x54, 0x4c, 0x44},
 };
-constexpr int kDot = 2;               // pixels of a dot
-constexpr int kAdvance = 6 * kDot;    // from letter to letter
+constexpr int kDot = 2;             // pixels of a dot
+constexpr int kAdvance = 6 * kDot;  // from letter to letter
 
 class Canvas {
  public:
@@ -119,7 +119,8 @@ class Canvas {
       default:
         for (int row = -kSize; row <= kSize; ++row) {
           const int half = kSize - std::abs(row);
-          for (int column = -half; column <= half; ++column) Square(std::lround(x) + column, std::lround(y) + row, 1, color);
+          for (int column = -half; column <= half; ++column)
+            Square(std::lround(x) + column, std::lround(y) + row, 1, color);
         }
     }
   }
@@ -156,7 +157,8 @@ int Draw(const std::string& table, const std::string& picture, const std::string
     if (all.empty() || all.back().name != cells[0]) all.push_back({cells[0], bytes, {}});
     all.back().points.emplace_back(candidates, recall);
   }
-  if (all.empty() || all.size() > std::size(kColors)) return absl::FPrintF(stderr, "%s: no or too many lines\n", table), 1;
+  if (all.empty() || all.size() > std::size(kColors))
+    return absl::FPrintF(stderr, "%s: no or too many lines\n", table), 1;
   double lowest = 1, least = 1e9, most = 1;
   for (const Series& series : all) {
     for (const auto& [candidates, recall] : series.points) {

@@ -1,10 +1,10 @@
-// Recall after rerank against candidates, speed and bytes of every arrangement of an index's vectors; and what changes of
-// the index cost. On a corpus in a folder:
+// Recall after rerank against candidates, speed and bytes of every arrangement of an index's vectors; and what changes
+// of the index cost. On a corpus in a folder:
 //
 //   bazel run -c opt //tests/benchmarks:search_benchmark -- FOLDER ["ENCODER"] > table.tsv
 //
-// FOLDER holds doc_tokens.npy, doc_lens.npy, query_tokens.npy and query_lens.npy. Without one the program says so and ends.
-// ENCODER is an EncoderSpec in protobuf text format; without it the encoder is chosen as dpkde_build index does.
+// FOLDER holds doc_tokens.npy, doc_lens.npy, query_tokens.npy and query_lens.npy. Without one the program says so and
+// ends. ENCODER is an EncoderSpec in protobuf text format; without it the encoder is chosen as dpkde_build index does.
 //
 // stdout: a line for each arrangement and number of candidates, tab-separated: name, bytes a document, seconds of the
 // build (all threads), candidates, recall@10 against exact Chamfer search, queries a second by one thread (of CPU time,
@@ -81,8 +81,8 @@ double RecallAt500(const Searcher& searcher, TokenSetsView queries, const Result
   return Check(Recall(searcher, queries, Search(searcher, queries, 500, pool), truth, 10, pool));
 }
 
-void MeasureChanges(const std::string& folder, const TokenSets& documents, TokenSetsView queries, const Encoder& encoder,
-                    const proto::IndexConfig& config, ThreadPool& pool) {
+void MeasureChanges(const std::string& folder, const TokenSets& documents, TokenSetsView queries,
+                    const Encoder& encoder, const proto::IndexConfig& config, ThreadPool& pool) {
   const std::string index = folder + "/changed", fresh = folder + "/fresh";
   const TokenSetsView all = documents.view();
   const size_t changed = std::min(kChanged, all.size());

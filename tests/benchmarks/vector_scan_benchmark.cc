@@ -1,5 +1,6 @@
-// Flat search of every kind of codes against FAISS's own flat index, which from 20 queries on uses a BLAS: 20,000 vectors,
-// 256 queries in one batch and one by one, one thread. Queries a second of CPU time, since other programs may be running.
+// Flat search of every kind of codes against FAISS's own flat index, which from 20 queries on uses a BLAS: 20,000
+// vectors, 256 queries in one batch and one by one, one thread. Queries a second of CPU time, since other programs may
+// be running.
 //
 //   OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 bazel run -c opt //tests/benchmarks:vector_scan_benchmark
 
@@ -47,7 +48,8 @@ void Measure(size_t d) {
     flat.add(kRows, rows.data());
     std::vector<float> scores(kQueries * kTop);
     std::vector<int64_t> ids(kQueries * kTop);
-    const double batch = Rate(kQueries, [&] { flat.search(kQueries, queries.data(), kTop, scores.data(), ids.data()); });
+    const double batch =
+        Rate(kQueries, [&] { flat.search(kQueries, queries.data(), kTop, scores.data(), ids.data()); });
     const double single = Rate(32, [&] {
       for (size_t i = 0; i < 32; ++i) flat.search(1, queries.data() + i * d, kTop, scores.data(), ids.data());
     });

@@ -108,7 +108,8 @@ class IndexToolsTest : public ::testing::Test {
   }
 
   static CommandResult Search(const std::string& index, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> arguments = {"search", "--index=" + index, absl::StrCat("--queries=", kData, "query_tokens.npy"),
+    std::vector<std::string> arguments = {"search", "--index=" + index,
+                                          absl::StrCat("--queries=", kData, "query_tokens.npy"),
                                           absl::StrCat("--query_lens=", kData, "query_lens.npy")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return Query(arguments);
@@ -140,10 +141,12 @@ class IndexToolsTest : public ::testing::Test {
 Folder* IndexToolsTest::shared_ = nullptr;
 
 TEST_F(IndexToolsTest, AllCandidatesGiveTheCommittedAnswers) {
-  const CommandResult exact = Search(Index(), {"--candidates=1200", absl::StrCat("--ground_truth=", kData, "truth.ivecs"),
-                                               "--fail_if_recall_below=1", "--timings"});
+  const CommandResult exact =
+      Search(Index(), {"--candidates=1200", absl::StrCat("--ground_truth=", kData, "truth.ivecs"),
+                       "--fail_if_recall_below=1", "--timings"});
   ASSERT_EQ(exact.exit_code, 0) << exact.err;
-  EXPECT_THAT(exact.err, AllOf(HasSubstr("recall@10 1.0000\n"), HasSubstr("60 queries in "), HasSubstr("exact scores ")));
+  EXPECT_THAT(exact.err,
+              AllOf(HasSubstr("recall@10 1.0000\n"), HasSubstr("60 queries in "), HasSubstr("exact scores ")));
   const auto results = Results(exact.out);
   ASSERT_THAT(results, SizeIs(60));
   for (const auto& hits : results) {
@@ -218,10 +221,10 @@ TEST_F(IndexToolsTest, AddRemoveCompact) {
   ASSERT_EQ(Build({"remove", "--index=" + index, "--ids=" + gone}).exit_code, 0);
   EXPECT_EQ(Results(Search(index, {"--candidates=5000"}).out)[0][0], before[0][1]);
   ExpectRefusal(Build({"remove", "--index=" + index, "--ids=" + gone}), "dpkde_build", 2, {best});
-  ExpectRefusal(Build({"remove", "--index=" + index, "--ids=" + inputs_.Write("twice.txt", "a\na\n")}), "dpkde_build", 2,
-                {"\"a\""});
-  EXPECT_THAT(Query({"describe", index}).out,
-              AllOf(HasSubstr("documents            1199 (and 1 removed"), HasSubstr("FLOAT16"), HasSubstr("codes: INT8")));
+  ExpectRefusal(Build({"remove", "--index=" + index, "--ids=" + inputs_.Write("twice.txt", "a\na\n")}), "dpkde_build",
+                2, {"\"a\""});
+  EXPECT_THAT(Query({"describe", index}).out, AllOf(HasSubstr("documents            1199 (and 1 removed"),
+                                                    HasSubstr("FLOAT16"), HasSubstr("codes: INT8")));
   EXPECT_THAT(Query({"describe", index, "--output_format=json"}).out, HasSubstr("\"removed_documents\": \"1\""));
 
   // It comes back under another id, and a second time under none.
@@ -247,7 +250,8 @@ TEST_F(IndexToolsTest, EmptyCorpus) {
   const std::string tokens = "--tokens=" + inputs_.Write("none.npy", Npy({}, 100));
   const std::string lens = "--lens=" + inputs_.Write("none_lens.npy", Int32Npy({}));
   const std::string index = inputs_.Path("empty");
-  const CommandResult made = Build({"index", tokens, lens, "--config=" + inputs_.Write("fde.txt", kFde), "--output=" + index});
+  const CommandResult made =
+      Build({"index", tokens, lens, "--config=" + inputs_.Write("fde.txt", kFde), "--output=" + index});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   for (const auto& hits : Results(Search(index).out)) EXPECT_THAT(hits, IsEmpty());
   std::vector<std::string> add = {"add", "--index=" + index};
@@ -270,21 +274,25 @@ TEST_F(IndexToolsTest, RegressionNeedsTokens) {
   const std::string tokens = "--tokens=" + inputs_.Write("none.npy", Npy({}, 100));
   const std::string lens = "--lens=" + inputs_.Write("none_lens.npy", Int32Npy({}));
   const std::string config = "--config=" + inputs_.Write("config.txt", "encoder { regression {} }");
-  ExpectRefusal(Build({"index", tokens, lens, config, "--output=" + inputs_.Path("none")}), "dpkde_build", 2, {"token"});
+  ExpectRefusal(Build({"index", tokens, lens, config, "--output=" + inputs_.Path("none")}), "dpkde_build", 2,
+                {"token"});
   // Without a config an empty corpus gets an encoder that learns nothing.
   const CommandResult made = Build({"index", tokens, lens, "--output=" + inputs_.Path("none")});
   EXPECT_EQ(made.exit_code, 0) << made.err;
-  EXPECT_THAT(Query({"describe", inputs_.Path("none")}).out, AllOf(HasSubstr("documents            0\n"), HasSubstr("fde {")));
+  EXPECT_THAT(Query({"describe", inputs_.Path("none")}).out,
+              AllOf(HasSubstr("documents            0\n"), HasSubstr("fde {")));
 }
 
 TEST_F(IndexToolsTest, WithoutConfigItMeasuresAndSaysWhatItChose) {
   const std::string index = inputs_.Path("chosen");
-  const CommandResult made = Build({"index", absl::StrCat("--tokens=", kData, "tokens.npy"), absl::StrCat("--lens=", kData, "lens.npy"),
-                                    "--output=" + index, "--summary_out=" + inputs_.Path("summary.json")});
+  const CommandResult made =
+      Build({"index", absl::StrCat("--tokens=", kData, "tokens.npy"), absl::StrCat("--lens=", kData, "lens.npy"),
+             "--output=" + index, "--summary_out=" + inputs_.Path("summary.json")});
   ASSERT_EQ(made.exit_code, 0) << made.err;
   EXPECT_THAT(made.err, HasSubstr("recall"));
   EXPECT_EQ(ParseJson(FileBytes(inputs_.Path("summary.json"))).fields().at("documents").number_value(), 1200);
-  EXPECT_EQ(Search(index, {"--candidates=100", absl::StrCat("--ground_truth=", kData, "truth.ivecs"), "--fail_if_recall_below=0.95"})
+  EXPECT_EQ(Search(index, {"--candidates=100", absl::StrCat("--ground_truth=", kData, "truth.ivecs"),
+                           "--fail_if_recall_below=0.95"})
                 .exit_code,
             0);
 }
@@ -292,21 +300,25 @@ TEST_F(IndexToolsTest, WithoutConfigItMeasuresAndSaysWhatItChose) {
 TEST_F(IndexToolsTest, SingleVectors) {
   const std::string index = inputs_.Path("vectors");
   const std::string config = inputs_.Write("config.txt", "vector_index { metric: L2 codes: FLOAT32 }");
-  ASSERT_EQ(Build({"index", "--input=tests/testdata/letter.npy", "--config=" + config, "--output=" + index}).exit_code, 0);
-  const std::string queries = inputs_.Write("q.csv", "2,8,3,5,1,8,13,0,6,6,10,8,0,8,0,8\n5,12,3,7,2,10,5,5,4,13,3,9,2,8,4,10\n");
+  ASSERT_EQ(Build({"index", "--input=tests/testdata/letter.npy", "--config=" + config, "--output=" + index}).exit_code,
+            0);
+  const std::string queries =
+      inputs_.Write("q.csv", "2,8,3,5,1,8,13,0,6,6,10,8,0,8,0,8\n5,12,3,7,2,10,5,5,4,13,3,9,2,8,4,10\n");
   const auto results = Results(Query({"search", "--index=" + index, "--queries=" + queries, "--k=3"}).out);
   ASSERT_THAT(results, SizeIs(2));
   EXPECT_EQ(results[0][0], std::pair(std::string("0"), 0.0));  // the first two letters of the file
   EXPECT_EQ(results[1][0], std::pair(std::string("1"), 0.0));
   EXPECT_LE(results[0][1].second, results[0][2].second);
-  ExpectRefusal(Query({"search", "--index=" + index, "--queries=" + queries, "--explain"}), "dpkde_query", 1, {"--explain"});
-  ExpectRefusal(Query({"search", "--index=" + index, "--queries=" + queries, "--query_lens=" + queries}), "dpkde_query", 1,
-                {"--query_lens"});
+  ExpectRefusal(Query({"search", "--index=" + index, "--queries=" + queries, "--explain"}), "dpkde_query", 1,
+                {"--explain"});
+  ExpectRefusal(Query({"search", "--index=" + index, "--queries=" + queries, "--query_lens=" + queries}), "dpkde_query",
+                1, {"--query_lens"});
   ExpectRefusal(Build({"add", "--index=" + index, "--tokens=a.npy", "--lens=b.npy"}), "dpkde_build", 5, {"b.npy"});
 }
 
 TEST_F(IndexToolsTest, TuneMeasuresAndProposes) {
-  const std::vector<std::string> arguments = {"tune", "--index=" + Index(), absl::StrCat("--queries=", kData, "query_tokens.npy"),
+  const std::vector<std::string> arguments = {"tune", "--index=" + Index(),
+                                              absl::StrCat("--queries=", kData, "query_tokens.npy"),
                                               absl::StrCat("--query_lens=", kData, "query_lens.npy")};
   const auto with = [&](const std::string& more) {
     std::vector<std::string> all = arguments;
@@ -329,7 +341,9 @@ TEST_F(IndexToolsTest, TuneMeasuresAndProposes) {
   if (report.at("smallest").has_struct_value()) {
     const auto& fields = report.at("smallest").struct_value().fields();
     const std::string index = inputs_.Path("proposed");
-    ASSERT_EQ(MakeIndex(index, {"--config=" + inputs_.Write("proposed.txt", fields.at("config").string_value())}).exit_code, 0);
+    ASSERT_EQ(
+        MakeIndex(index, {"--config=" + inputs_.Write("proposed.txt", fields.at("config").string_value())}).exit_code,
+        0);
     EXPECT_EQ(Search(index, {absl::StrCat("--candidates=", fields.at("candidates").number_value()),
                              absl::StrCat("--ground_truth=", kData, "truth.ivecs"), "--fail_if_recall_below=0.93"})
                   .exit_code,
@@ -339,9 +353,11 @@ TEST_F(IndexToolsTest, TuneMeasuresAndProposes) {
 }
 
 TEST_F(IndexToolsTest, RefusesFlags) {
-  const std::string tokens = absl::StrCat("--tokens=", kData, "tokens.npy"), lens = absl::StrCat("--lens=", kData, "lens.npy");
+  const std::string tokens = absl::StrCat("--tokens=", kData, "tokens.npy"),
+                    lens = absl::StrCat("--lens=", kData, "lens.npy");
   const std::string output = "--output=" + inputs_.Path("out");
-  const auto refused = [&](const std::vector<std::string>& arguments, int code, const std::vector<std::string>& phrases) {
+  const auto refused = [&](const std::vector<std::string>& arguments, int code,
+                           const std::vector<std::string>& phrases) {
     ExpectRefusal(Build(arguments), "dpkde_build", code, phrases);
     EXPECT_FALSE(std::filesystem::exists(inputs_.Path("out/MANIFEST")));
   };
@@ -364,8 +380,8 @@ TEST_F(IndexToolsTest, RefusesFlags) {
   refused({"add", tokens, lens}, 1, {"--index is missing"});
   refused({"remove", "--index=" + Index()}, 1, {"--ids is missing"});
   refused({"compact"}, 1, {"--index is missing"});
-  for (const std::string flag : {"--k=0", "--candidates=9", "--rerank=9", "--ef_search=0", "--ivf_probe=0", "--rescore=0",
-                                  "--output_format=xml", "--fail_if_recall_below=0.5"}) {
+  for (const std::string flag : {"--k=0", "--candidates=9", "--rerank=9", "--ef_search=0", "--ivf_probe=0",
+                                 "--rescore=0", "--output_format=xml", "--fail_if_recall_below=0.5"}) {
     ExpectRefusal(Search(Index(), {flag}), "dpkde_query", 1, {flag.substr(2, flag.find('=') - 2)});
   }
   ExpectRefusal(Search(Index(), {"--explain", "--output_format=tsv"}), "dpkde_query", 1, {"--explain"});
@@ -374,7 +390,8 @@ TEST_F(IndexToolsTest, RefusesFlags) {
 }
 
 TEST_F(IndexToolsTest, RefusesData) {
-  const std::string tokens = absl::StrCat("--tokens=", kData, "tokens.npy"), lens = absl::StrCat("--lens=", kData, "lens.npy");
+  const std::string tokens = absl::StrCat("--tokens=", kData, "tokens.npy"),
+                    lens = absl::StrCat("--lens=", kData, "lens.npy");
   const std::string output = "--output=" + inputs_.Path("out"), config = "--config=" + inputs_.Write("fde.txt", kFde);
   const auto refused = [&](std::vector<std::string> arguments, const std::vector<std::string>& phrases) {
     arguments.insert(arguments.end(), {output, config});
@@ -402,7 +419,8 @@ TEST_F(IndexToolsTest, RefusesData) {
   // Queries.
   const std::vector<float> narrow(198, 0.5f);
   const auto search = [&](const std::string& queries, const std::string& lens_text) {
-    return Query({"search", "--index=" + Index(), "--queries=" + queries, "--query_lens=" + inputs_.Write("q.txt", lens_text)});
+    return Query(
+        {"search", "--index=" + Index(), "--queries=" + queries, "--query_lens=" + inputs_.Write("q.txt", lens_text)});
   };
   ExpectRefusal(search(inputs_.Write("narrow.npy", Npy(narrow, 99)), "2\n"), "dpkde_query", 2,
                 {"narrow.npy: queries must have the index's token dimension, 100, but have 99"});
@@ -417,7 +435,8 @@ TEST_F(IndexToolsTest, RefusesData) {
                 {"'unknown'"});
   std::string outside;
   for (int i = 0; i < 60; ++i) outside += "1200\n";
-  ExpectRefusal(Search(Index(), {"--ground_truth=" + inputs_.Write("outside.csv", outside)}), "dpkde_query", 2, {"1200"});
+  ExpectRefusal(Search(Index(), {"--ground_truth=" + inputs_.Write("outside.csv", outside)}), "dpkde_query", 2,
+                {"1200"});
 }
 
 // Every file of the directory, shorter or with one bit flipped: a search says so, and what is refused stays as it was.
@@ -483,8 +502,8 @@ TEST_F(IndexToolsTest, KilledAtAnyInstantIsOldOrNew) {
     } else if (action == 2) {
       arguments = {"compact", "--index=" + index};
     } else {
-      arguments = {"index", documents[0], documents[1], "--config=" + shared_->Path("config.txt"), "--overwrite",
-                   "--output=" + index};
+      arguments = {"index",       documents[0],       documents[1], "--config=" + shared_->Path("config.txt"),
+                   "--overwrite", "--output=" + index};
     }
     return arguments;
   };

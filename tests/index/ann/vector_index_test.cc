@@ -521,7 +521,12 @@ TEST(VectorIndexFileTest, ContentsThatBuildNeverMakesAreDataLoss) {
   expect_refusal(with_header(flat, [](Header h) { h->set_dimension(15); }), "dimension");
   expect_refusal(with_header(flat, [](Header h) { h->set_dimension(0); }), "dimension 0");
   expect_refusal(with_header(flat, [](Header h) { h->add_list_rows(2000); }), "lists of a flat index");
-  expect_refusal(with_header(flat, [](Header h) { h->mutable_spec()->set_ef_search(1 << 30), h->mutable_spec()->set_kind(proto::VectorIndexSpec::HNSW); }), "options");
+  expect_refusal(with_header(flat,
+                             [](Header h) {
+                               h->mutable_spec()->set_ef_search(1 << 30),
+                                   h->mutable_spec()->set_kind(proto::VectorIndexSpec::HNSW);
+                             }),
+                 "options");
   expect_refusal(with_header(graph, [](Header h) { h->set_entry_point(2000); }), "entry point");
   expect_refusal(with_header(graph, [](Header h) { h->set_entry_point(-1); }), "no entry point");
   expect_refusal(with_header(graph, [&](Header h) { h->set_entry_point(static_cast<int>(low)); }), "low entry point");
@@ -529,8 +534,9 @@ TEST(VectorIndexFileTest, ContentsThatBuildNeverMakesAreDataLoss) {
   expect_refusal(with_header(graph, [](Header h) { h->set_links(uint64_t{1} << 63); }), "links without end");
   expect_refusal(with_header(lists, [](Header h) { h->set_list_rows(0, h->list_rows(0) + 1); }), "list");
   expect_refusal(with_header(lists, [](Header h) { h->clear_list_rows(); }), "no lists");
-  expect_refusal(with_header(payload_of(Kind::kFlat, Codes::kInt8, Metric::kL2), [](Header h) { h->set_trained(false); }),
-                 "nothing learnt");
+  expect_refusal(
+      with_header(payload_of(Kind::kFlat, Codes::kInt8, Metric::kL2), [](Header h) { h->set_trained(false); }),
+      "nothing learnt");
 }
 
 // ---- Codes.
@@ -564,8 +570,9 @@ TEST(CodesTest, RecallOnRealData) {
   for (const Metric metric : {Metric::kInnerProduct, Metric::kL2}) {
     const VectorIndex exact_index = BuildOrDie(vectors.view(), Options(Kind::kFlat, metric));
     const VectorSearchResult exact = SearchOrDie(exact_index, queries.view(), 10);
-    for (const Case& c : {Case{Codes::kFloat32, 0, 1, 1}, Case{Codes::kInt8, 0, 0.93, 1}, Case{Codes::kPq8, 2, 0.5, 0.88},
-                          Case{Codes::kPq8, 8, 0.1, 0.3}, Case{Codes::kPq4, 1, 0.36, 0.72}}) {
+    for (const Case& c :
+         {Case{Codes::kFloat32, 0, 1, 1}, Case{Codes::kInt8, 0, 0.93, 1}, Case{Codes::kPq8, 2, 0.5, 0.88},
+          Case{Codes::kPq8, 8, 0.1, 0.3}, Case{Codes::kPq4, 1, 0.36, 0.72}}) {
       VectorIndexOptions options = Options(Kind::kFlat, c.codes, metric);
       options.pq_dims = c.pq_dims;
       const VectorIndex index = BuildOrDie(vectors.view(), options);
@@ -755,7 +762,8 @@ TEST(AnyIndexTest, AddedRowsAreFound) {
       // From nothing, through the rows with which it learns, to the end.
       VectorIndex index = BuildOrDie({nullptr, 0, 16}, options, /*threads=*/1);
       EXPECT_EQ(SearchOrDie(index, queries.view(), 1).ids[0], -1);
-      for (const auto& [begin, end] : std::vector<std::pair<size_t, size_t>>{{0, 10}, {10, 1023}, {1023, 1500}, {1500, 2000}}) {
+      for (const auto& [begin, end] :
+           std::vector<std::pair<size_t, size_t>>{{0, 10}, {10, 1023}, {1023, 1500}, {1500, 2000}}) {
         ASSERT_TRUE(index.Add(vectors.view().Slice(begin, end), 1).ok());
         EXPECT_EQ(index.size(), end);
         // Saved and loaded in between.
@@ -778,7 +786,8 @@ TEST(AnyIndexTest, AddedRowsAreFound) {
         const VectorSearchResult found = SearchOrDie(of, queries.view(), 10);
         size_t hits = 0;
         for (size_t i = 0; i < found.ids.size(); ++i) {
-          hits += std::find(&exact.ids[i / 10 * 10], &exact.ids[i / 10 * 10] + 10, found.ids[i]) != &exact.ids[i / 10 * 10] + 10;
+          hits += std::find(&exact.ids[i / 10 * 10], &exact.ids[i / 10 * 10] + 10, found.ids[i]) !=
+                  &exact.ids[i / 10 * 10] + 10;
         }
         return static_cast<double>(hits) / found.ids.size();
       };
@@ -818,8 +827,8 @@ TEST(HnswIndexTest, InnerProductsOfUnequalNormsAreReached) {
   const VectorIndex flat = BuildOrDie(vectors.view(), Options(Kind::kFlat, Metric::kInnerProduct));
   const VectorIndex hnsw = BuildOrDie(vectors.view(), Options(Kind::kHnsw, Metric::kInnerProduct));
   EXPECT_LE(hnsw.unreachable_rows(), 20u);  // of 20,000
-  const double recall = Recall(SearchOrDie(hnsw, queries.view(), 10), SearchOrDie(flat, queries.view(), 10),
-                               Metric::kInnerProduct);
+  const double recall =
+      Recall(SearchOrDie(hnsw, queries.view(), 10), SearchOrDie(flat, queries.view(), 10), Metric::kInnerProduct);
   EXPECT_GE(recall, 0.95);
   RecordProperty("recall", std::to_string(recall));
 }

@@ -13,8 +13,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/thread_pool.h"
-#include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/corpus_files.h"
+#include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/encoding/encoder_factory.h"
 #include "dpkde/index/search/index_changes.h"
 #include "dpkde/index/search/recall.h"
@@ -164,8 +164,7 @@ TEST_F(WordNetTest, AllCandidatesAreExactSearch) {
   for (const auto& [kind, codes] : {std::pair(proto::VectorIndexSpec::HNSW, proto::VectorIndexSpec::FLOAT32),
                                     std::pair(proto::VectorIndexSpec::IVF, proto::VectorIndexSpec::PQ4)}) {
     const std::string path = NewPath();
-    ASSERT_TRUE(
-        BuildIndex(path, Words().documents.view(), {}, Config(kind, codes), Fde().get(), false, Pool()).ok());
+    ASSERT_TRUE(BuildIndex(path, Words().documents.view(), {}, Config(kind, codes), Fde().get(), false, Pool()).ok());
     ExpectEqual(SearchOrDie(OpenOrDie(path), Words().queries.view(), Budgets(10, 5000)), results);
   }
 }
@@ -295,8 +294,7 @@ TEST(IndexChangesTest, AgreeWithAFreshBuild) {
     ASSERT_TRUE(BuildIndex(path, documents.Slice(0, 1100), absl::MakeConstSpan(ids).subspan(0, 1100),
                            Config(kind, codes), Fde().get(), false, Pool())
                     .ok());
-    ASSERT_TRUE(
-        AddDocuments(path, documents.Slice(1100, 1200), absl::MakeConstSpan(ids).subspan(1100), Pool()).ok());
+    ASSERT_TRUE(AddDocuments(path, documents.Slice(1100, 1200), absl::MakeConstSpan(ids).subspan(1100), Pool()).ok());
     std::vector<std::string> gone;
     TokenSets rest(100);
     std::vector<std::string> rest_ids;
@@ -325,8 +323,8 @@ TEST(IndexChangesTest, AgreeWithAFreshBuild) {
       const auto exact = SearchOrDie(searcher, Words().queries.view(), Budgets(10, 1200));
       std::vector<std::vector<uint64_t>> truth;
       for (const auto& hits : exact) truth.push_back(RowsOf(hits));
-      return *Recall(searcher, Words().queries.view(),
-                     SearchOrDie(searcher, Words().queries.view(), Budgets(10, 200)), truth, 10, Pool());
+      return *Recall(searcher, Words().queries.view(), SearchOrDie(searcher, Words().queries.view(), Budgets(10, 200)),
+                     truth, 10, Pool());
     };
     const double fresh_recall = recall_of(fresh);
     for (const bool compacted : {false, true}) {
