@@ -75,7 +75,8 @@ ABSL_FLAG(std::string, domain_center, "",
           "Center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
 ABSL_FLAG(std::string, design, "auto",
           "auto, landmark (needs --reference), spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or "
-          "hadamard.");
+          "hadamard. Published mechanisms, for comparison, which auto never takes: lsq_rff, tree, tree_sums, "
+          "tree_centered.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
@@ -344,7 +345,8 @@ absl::StatusOr<Settings> ParseFlags() {
   const std::string design = absl::GetFlag(FLAGS_design);
   DPKDE_RETURN_IF_ERROR(CheckChoice("design", design,
                                     {"auto", "landmark", "spline_grid", "lattice", "axis", "slice", "moments",
-                                     "monte_carlo", "orthogonal", "hadamard"}));
+                                     "monte_carlo", "orthogonal", "hadamard", "lsq_rff", "tree", "tree_sums",
+                                     "tree_centered"}));
   if (design != "auto") settings.design = design;
   const std::string mechanism = absl::GetFlag(FLAGS_mechanism);
   DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "knorm", "gaussian"}));
@@ -354,8 +356,9 @@ absl::StatusOr<Settings> ParseFlags() {
                                                 : proto::GAUSSIAN;
   if (absl::GetFlag(FLAGS_features).has_value()) {
     DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--features", *absl::GetFlag(FLAGS_features), 1, 1 << 20)));
-    if (design != "monte_carlo" && design != "orthogonal" && design != "hadamard") {
-      return UsageError("--features needs --design=monte_carlo, --design=orthogonal or --design=hadamard");
+    if (design != "monte_carlo" && design != "orthogonal" && design != "hadamard" && design != "lsq_rff") {
+      return UsageError(
+          "--features needs --design=monte_carlo, --design=orthogonal, --design=hadamard or --design=lsq_rff");
     }
   }
   if (!absl::GetFlag(FLAGS_reference).empty()) {

@@ -6,9 +6,11 @@
 #include "dpkde/designs/axis_design.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/landmark_design.h"
+#include "dpkde/designs/lsq_rff_design.h"
 #include "dpkde/designs/moments_design.h"
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/designs/spline_grid.h"
+#include "dpkde/designs/tree_design.h"
 
 namespace dpkde {
 
@@ -23,6 +25,7 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   }
   if (spec.has_moments()) return MakeMomentsDesign(similarity, dimension, domain);
   if (spec.has_landmark()) return MakeLandmarkDesign(similarity, dimension, domain, spec.landmark());
+  if (spec.has_lsq_rff()) return MakeLsqRffDesign(similarity, dimension, domain, spec.lsq_rff());
   if (!domain.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("the ", DesignName(spec), " design needs a domain"));
   }
@@ -33,6 +36,7 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   if (spec.has_lattice()) return MakeLatticeDesign(similarity, *domain, spec.lattice());
   if (spec.has_axis()) return MakeAxisDesign(similarity, *domain, spec.axis());
   if (spec.has_slice()) return MakeSliceDesign(similarity, *domain, spec.slice());
+  if (spec.has_tree()) return MakeTreeDesign(similarity, *domain, spec.tree());
   return MakeSplineGridDesign(similarity, *domain, spec.spline_grid());
 }
 
@@ -53,6 +57,12 @@ std::string DesignName(const proto::DesignSpec& spec) {
       return "slice";
     case proto::DesignSpec::kLandmark:
       return "landmark";
+    case proto::DesignSpec::kLsqRff:
+      return "lsq_rff";
+    case proto::DesignSpec::kTree:
+      return spec.tree().variant() == proto::TreeSpec::SUMS       ? "tree_sums"
+             : spec.tree().variant() == proto::TreeSpec::CENTERED ? "tree_centered"
+                                                                  : "tree";
     default:
       return "none";
   }
@@ -73,6 +83,11 @@ std::string DescribeDesign(const proto::DesignSpec& spec) {
       return absl::StrCat("slice directions=", spec.slice().directions(), " harmonics=", spec.slice().harmonics());
     case proto::DesignSpec::kLandmark:
       return absl::StrCat("landmark rank=", spec.landmark().rank(), " of ", spec.landmark().landmarks());
+    case proto::DesignSpec::kLsqRff:
+      return absl::StrCat("lsq_rff features=", spec.lsq_rff().features());
+    case proto::DesignSpec::kTree:
+      return absl::StrCat(DesignName(spec), " levels=", spec.tree().levels(),
+                          spec.tree().alpha() > 0 ? absl::StrCat(" alpha=", spec.tree().alpha()) : "");
     default:
       return DesignName(spec);
   }

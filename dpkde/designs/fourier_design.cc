@@ -552,9 +552,10 @@ double TypicalMonteCarloApproximationError(double n, double expected_similarity,
   return n * std::sqrt(variance / features);
 }
 
-absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,
-                                                             const absl::optional<Domain>& domain,
-                                                             const proto::MonteCarloSpec& spec) {
+namespace {
+
+absl::Status CheckMonteCarlo(const Similarity& similarity, size_t dimension, const absl::optional<Domain>& domain,
+                             const proto::MonteCarloSpec& spec) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("features", spec.features(), 1, 1 << 20));
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", dimension, 1, 65536));
   // Frequencies of structured directions are not written out.
@@ -589,6 +590,22 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
     DPKDE_RETURN_IF_ERROR(
         CheckInRange("dimension of hadamard frequencies", dimension, StructuredDirections::kLeastDimension, 65536));
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<float>> MonteCarloTurns(const Similarity& similarity, size_t dimension,
+                                                   const absl::optional<Domain>& domain,
+                                                   const proto::MonteCarloSpec& spec) {
+  DPKDE_RETURN_IF_ERROR(CheckMonteCarlo(similarity, dimension, domain, spec));
+  return DrawFrequencies(similarity, dimension, domain, spec);
+}
+
+absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,
+                                                             const absl::optional<Domain>& domain,
+                                                             const proto::MonteCarloSpec& spec) {
+  DPKDE_RETURN_IF_ERROR(CheckMonteCarlo(similarity, dimension, domain, spec));
   FourierParameters parameters;
   parameters.dimension = dimension;
   parameters.domain = domain;

@@ -54,6 +54,12 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
                                                              const absl::optional<Domain>& domain,
                                                              const proto::MonteCarloSpec& spec);
 
+// The frequencies of that design, features x dimension, in turns (omega / 2 pi) a unit; the same conditions. Not
+// hadamard.
+absl::StatusOr<std::vector<float>> MonteCarloTurns(const Similarity& similarity, size_t dimension,
+                                                   const absl::optional<Domain>& domain,
+                                                   const proto::MonteCarloSpec& spec);
+
 // What a Monte-Carlo design of so many features has, without drawing them: for planning. With z = sum_x e^(i <omega, x
 // - y>), a sum is the mean of m values Re z, and Var Re z = (E |z|^2 + E Re z^2) / 2 - (E Re z)^2 with E |z|^2 =
 // sum_{x, x'} f(x - x') = n^2 s, s the mean similarity of pairs of records, E Re z^2 = sum_{x, x'} f(x + x' - 2y), and

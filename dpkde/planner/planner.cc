@@ -16,6 +16,7 @@
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/landmark_design.h"
+#include "dpkde/designs/lsq_rff_design.h"
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/noise/mechanism.h"
 
@@ -27,6 +28,8 @@ constexpr double kCellsPerBandwidth[] = {0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.
 constexpr double kRidges[] = {1e-6, 1e-4, 1e-3};
 constexpr uint32_t kMostHarmonics = 16384;
 constexpr uint32_t kMostSlicePairs = 16384;
+constexpr uint32_t kMostTreeLevels = 17;
+constexpr double kTreeAlphas[] = {0.02, 0.05, 0.1, 0.2, 0.5, 1};
 constexpr uint32_t kFewestFeatures = 32;
 constexpr uint32_t kMostFeatures = 4096;
 constexpr uint32_t kMostHadamardFeatures = 16384;
@@ -73,6 +76,11 @@ class Planner {
     Consider("hadamard", &Planner::AddHadamard);
     Consider("orthogonal", &Planner::AddOrthogonal);
     Consider("monte_carlo", &Planner::AddMonteCarlo);
+    // Published mechanisms, only if asked for.
+    if (inputs_.design == "lsq_rff") Consider("lsq_rff", &Planner::AddLsqRff);
+    for (const char* tree : {"tree", "tree_sums", "tree_centered"}) {
+      if (inputs_.design == tree) Consider(tree, &Planner::AddTrees);
+    }
     if (result_.candidates.empty()) {
       return absl::InvalidArgumentError(
           absl::StrCat("no design is admissible: ", absl::StrJoin(result_.exclusions, "; ")));
@@ -255,6 +263,44 @@ class Planner {
       features = (features & (features - 1)) == 0 ? features / 2 * 3 : features / 3 * 4;
     }
     return absl::OkStatus();
+  }
+
+  absl::Status AddLsqRff() {
+    proto::DesignSpec spec;
+    proto::LsqRffSpec& rff = *spec.mutable_lsq_rff();
+    rff.set_features(1);
+    rff.set_public_seed(inputs_.public_seed);
+    DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
+    const double similarity = ExpectedSimilarity().value_or(1);
+    const uint32_t most = inputs_.features.value_or(kMostFeatures);
+    for (uint32_t features = inputs_.features.value_or(1); features <= most; features *= 2) {
+      rff.set_features(features);
+      DPKDE_RETURN_IF_ERROR(Add(spec, LsqRffGroups(features), LsqRffApproximationError(N(), similarity, features),
+                                TypicalLsqRffApproximationError(N(), similarity, features, inputs_.dimension)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddTrees() {
+    const bool rings = *inputs_.design == "tree";
+    proto::DesignSpec spec;
+    proto::TreeSpec& tree = *spec.mutable_tree();
+    tree.set_variant(rings                             ? proto::TreeSpec::RINGS
+                     : *inputs_.design == "tree_sums" ? proto::TreeSpec::SUMS
+                                                       : proto::TreeSpec::CENTERED);
+    absl::Status status;
+    bool added = false;
+    for (uint32_t levels = 1; levels <= kMostTreeLevels; ++levels) {
+      tree.set_levels(levels);
+      for (double alpha : kTreeAlphas) {
+        if (rings) tree.set_alpha(alpha);
+        status = AddDesign(spec);
+        if (!status.ok() || !rings) break;
+      }
+      if (!status.ok()) break;
+      added = true;
+    }
+    return added ? absl::OkStatus() : status;
   }
 
   // The user's guess, or what the reference shows.

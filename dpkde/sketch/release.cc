@@ -44,7 +44,10 @@ absl::StatusOr<Release> Release::FromProto(proto::Release message) {
   if (plan.design().has_slice()) {
     pairs = int64_t{plan.design().slice().directions()} * ((int64_t{plan.design().slice().harmonics()} + 1) / 2);
   }
-  if (pairs.has_value() && message.values_size() != 2 * *pairs + 1) {
+  absl::optional<int64_t> values;
+  if (pairs.has_value()) values = 2 * *pairs + 1;
+  if (plan.design().has_lsq_rff()) values = int64_t{plan.design().lsq_rff().features()} + 1;
+  if (values.has_value() && message.values_size() != *values) {
     return absl::InvalidArgumentError("values do not fit the design");
   }
   DPKDE_ASSIGN_OR_RETURN(PlanParts parts, BuildPlan(plan));
@@ -239,6 +242,7 @@ std::string Release::DebugString() const {
        n.std_error > 0 ? absl::StrCat(" +- ", n.std_error, " (noised)") : " (public)");
   line("accounted", plan().ledger_dataset().empty() ? "no: nothing adds up the releases of this dataset"
                                                     : absl::StrCat("in the ledger of ", plan().ledger_dataset()));
+  if (!c.note().empty()) line("note", c.note());
   line("asserted public", absl::StrJoin(plan().asserted_public(), "; "));
   line("written by", "dpkde ", c.program_version(), ", format ", kVersion);
   return text;

@@ -100,6 +100,22 @@ inline proto::DesignSpec SliceDesign(uint32_t directions, uint32_t harmonics, ui
   return spec;
 }
 
+inline proto::DesignSpec LsqRffDesign(uint32_t features, uint64_t seed = 1) {
+  proto::DesignSpec spec;
+  spec.mutable_lsq_rff()->set_features(features);
+  spec.mutable_lsq_rff()->set_public_seed(seed);
+  return spec;
+}
+
+// With alpha: of rings.
+inline proto::DesignSpec TreeDesign(proto::TreeSpec::Variant variant, uint32_t levels, double alpha = 0) {
+  proto::DesignSpec spec;
+  spec.mutable_tree()->set_variant(variant);
+  spec.mutable_tree()->set_levels(levels);
+  spec.mutable_tree()->set_alpha(alpha);
+  return spec;
+}
+
 inline PrivacySpec PureAddRemove(double epsilon) { return *PrivacySpec::Pure(epsilon, Neighboring::kAddRemove); }
 
 inline PrivacySpec ApproximateAddRemove(double epsilon, double delta) {

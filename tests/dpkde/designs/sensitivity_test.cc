@@ -64,6 +64,19 @@ std::vector<Case> Cases() {
       {"landmark_l1", MakeSimilarity(proto::SimilaritySpec::L1, 0), Cube(2, -3, 3), 2,
        Foreign(WhitenedLandmarks(MakeSimilarity(proto::SimilaritySpec::L1, 0), UniformPoints(20, 2, -3, 3, 5), 5,
                                  {0.5f, 0}))},
+      {"lsq_rff_2d", Gaussian(1), absl::nullopt, 2, LsqRffDesign(64)},
+      // Few features: no random record of so many dimensions meets all at their ends.
+      {"lsq_rff_100d", Gaussian(5), Cube(100, -3, 3), 100, LsqRffDesign(3)},
+      {"tree_rings_1d", MakeSimilarity(proto::SimilaritySpec::L1, 0), Cube(1, -3, 3), 1,
+       TreeDesign(proto::TreeSpec::RINGS, 6, 0.5)},
+      {"tree_rings_lp_3d", MakeSimilarity(proto::SimilaritySpec::LP_POWER, 0, 0.5), Cube(3, -3, 3), 3,
+       TreeDesign(proto::TreeSpec::RINGS, 3, 0.1)},
+      {"tree_sums_2d", MakeSimilarity(proto::SimilaritySpec::L1, 0), Cube(2, -3, 3), 2,
+       TreeDesign(proto::TreeSpec::SUMS, 5)},
+      {"tree_centered_1d", MakeSimilarity(proto::SimilaritySpec::L1, 0), Cube(1, -3, 3), 1,
+       TreeDesign(proto::TreeSpec::CENTERED, 8)},
+      {"tree_centered_ball_3d", MakeSimilarity(proto::SimilaritySpec::L1, 0), Ball(3, 3), 3,
+       TreeDesign(proto::TreeSpec::CENTERED, 4)},
       {"spline_grid_4d", Gaussian(2), Cube(4, -3, 3), 4, SplineGridDesign({2, 2, 2, 2})},
   };
 }

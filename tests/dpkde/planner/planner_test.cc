@@ -215,5 +215,30 @@ TEST(PlannerTest, IsAFunctionOfItsInputs) {
   EXPECT_EQ(once, MakeReleasePlan(inputs, Plan(inputs)->candidates[0]).SerializeAsString());
 }
 
+// Published mechanisms are there for whoever asks for them, and for nobody else.
+TEST(PlannerTest, PublishedMechanismsOnlyIfAskedFor) {
+  PlanInputs l1{MakeSimilarity(proto::SimilaritySpec::L1, 0), 1, Cube(1, 0, 1), PureAddRemove(1)};
+  PlanInputs kernel{Gaussian(1), 2, Cube(2, -3, 3), PureAddRemove(1)};
+  l1.public_n = kernel.public_n = 1e5;
+  const auto count = [](const PlanInputs& inputs, const std::string& name) {
+    const auto plan = Plan(inputs);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    size_t found = 0;
+    for (const Candidate& candidate : plan->candidates) found += DesignName(candidate.design) == name;
+    return found;
+  };
+  for (const char* name : {"tree", "tree_sums", "tree_centered"}) {
+    EXPECT_EQ(count(l1, name), 0u);
+    PlanInputs asked = l1;
+    asked.design = name;
+    EXPECT_GT(count(asked, name), 0u);
+  }
+  EXPECT_EQ(count(kernel, "lsq_rff"), 0u);
+  kernel.design = "lsq_rff";
+  EXPECT_GT(count(kernel, "lsq_rff"), 0u);
+  kernel.features = 100;
+  EXPECT_EQ(Plan(kernel)->candidates[0].design.lsq_rff().features(), 100u);
+}
+
 }  // namespace
 }  // namespace dpkde
