@@ -769,7 +769,10 @@ class LedgerEntries {
     DPKDE_ASSIGN_OR_RETURN(entries.cost_, PrivacyCost::FromSpec(privacy));
     PrivacyCost expected = *entries.cost_;
     if (entries.by_noise_) {
-      if (!inputs.mechanism.has_value()) inputs.mechanism = proto::GAUSSIAN;
+      if (!inputs.mechanism.has_value()) {
+        inputs.mechanism = proto::GAUSSIAN;
+        entries.chose_gaussian_ = true;
+      }
       NoiseGuarantee likely;
       if (*inputs.mechanism == proto::GAUSSIAN) {
         likely.rho = inputs.privacy.rho().value_or(0);
@@ -797,6 +800,9 @@ class LedgerEntries {
     if (!status.ok()) return entries.Refusal(status);
     return entries;
   }
+
+  // Whether the budget's rule decided for Gaussian noise.
+  bool chose_gaussian() const { return chose_gaussian_; }
 
   // Both to be called before the first word of noise is drawn: from then on the cost counts as spent.
   absl::Status ReserveCount(double epsilon) {
@@ -845,6 +851,7 @@ class LedgerEntries {
 
   std::string path_;
   bool by_noise_ = false;
+  bool chose_gaussian_ = false;
   Neighboring neighboring_ = Neighboring::kAddRemove;
   std::string description_;
   absl::optional<PrivacyCost> cost_;
@@ -945,6 +952,10 @@ absl::Status Run(const std::vector<std::string>&) {
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   if (!absl::GetFlag(FLAGS_quiet)) {
     for (const std::string& assumption : planned.assumptions) absl::FPrintF(stderr, "assumed: %s\n", assumption);
+    if (entries.chose_gaussian()) {
+      absl::FPrintF(stderr,
+                    "assumed: gaussian noise, whose price in this budget is what it adds up; --mechanism decides\n");
+    }
     for (const std::string& warning : planned.warnings) absl::FPrintF(stderr, "warning: %s\n", warning);
     for (const std::string& warning : release.Warnings()) absl::FPrintF(stderr, "warning: %s\n", warning);
     absl::FPrintF(stderr, "%s: %s, %s noise, %d values; predicted rmse %.4g (noise %.4g, approximation %.4g); %s, %s\n",

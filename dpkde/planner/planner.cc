@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -95,6 +96,10 @@ class Planner {
     if (inputs_.design.has_value() && *inputs_.design != name) return;
     const absl::Status status = (this->*add)();
     if (!status.ok()) result_.exclusions.push_back(absl::StrCat(name, ": ", std::string(status.message())));
+    if (status.ok()) {
+      for (const auto& [what, why] : refusals_) result_.exclusions.push_back(absl::StrCat(what, ": ", why));
+    }
+    refusals_.clear();
   }
 
   // Adds the design under every mechanism.
@@ -107,20 +112,30 @@ class Planner {
     }
     const bool has_shape = std::any_of(groups.begin(), groups.end(),
                                        [](const CoordinateGroup& group) { return group.shape != GroupShape::kCross; });
+    absl::Status refusal;
+    bool added = false;
     for (proto::Mechanism kind : mechanisms_) {
       // Without shapes, K-norm noise is Laplace noise.
       if (kind == proto::KNORM && !has_shape && mechanisms_.size() > 1) continue;
-      DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism, Mechanism::Calibrate(kind, groups, inputs_.privacy));
+      const absl::StatusOr<Mechanism> mechanism = Mechanism::Calibrate(kind, groups, inputs_.privacy);
+      if (!mechanism.ok()) {
+        // The other noises may do; of many sizes the first is enough to say why.
+        refusal = mechanism.status();
+        refusals_.emplace(absl::StrCat(DesignName(spec), " with ", MechanismName(kind), " noise"),
+                          std::string(refusal.message()));
+        continue;
+      }
+      added = true;
       Candidate candidate;
       candidate.design = spec;
       candidate.mechanism = kind;
       for (const CoordinateGroup& group : groups) candidate.num_coordinates += group.count;
-      candidate.noise_error = unit * std::sqrt(mechanism.PredictedVariance()) / kGridUnit;
+      candidate.noise_error = unit * std::sqrt(mechanism->PredictedVariance()) / kGridUnit;
       candidate.approximation_error = unit * approximation_error;
       candidate.typical_approximation_error = unit * typical_approximation_error.value_or(approximation_error);
       result_.candidates.push_back(std::move(candidate));
     }
-    return absl::OkStatus();
+    return added ? absl::OkStatus() : refusal;
   }
 
   absl::Status AddDesign(const proto::DesignSpec& spec) {
@@ -364,6 +379,7 @@ class Planner {
   const PlanInputs& inputs_;
   std::vector<proto::Mechanism> mechanisms_;
   double ranking_similarity_ = 1;
+  std::map<std::string, std::string> refusals_;  // of a design's noises, by name
   PlanResult result_;
 };
 

@@ -49,15 +49,17 @@ proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const std::ve
   }
   if (plan.privacy().has_rho()) {
     const double counted = plan.planning_count().epsilon();
-    certificate.set_rho_spent(std::nextafter((guarantee.rho + counted * counted / 2) * (1 + 1e-15),
-                                             std::numeric_limits<double>::infinity()));
+    certificate.set_rho_spent(
+        std::nextafter((guarantee.rho + counted * counted / 2) * (1 + 1e-15), std::numeric_limits<double>::infinity()));
   }
   // Gaussian noise has an epsilon only together with a delta.
   if (guarantee.epsilon > 0) certificate.set_epsilon_spent(epsilon);
   certificate.set_delta_spent(guarantee.delta);
   certificate.set_sampler_delta(guarantee.sampler_delta);
   certificate.set_neighboring(plan.privacy().neighboring());
-  certificate.set_unit_of_privacy("one row of the input; a person who owns k rows is protected at k times epsilon");
+  certificate.set_unit_of_privacy(
+      plan.privacy().has_rho() ? "one row of the input; a person who owns k rows is protected at k^2 times rho"
+                               : "one row of the input; a person who owns k rows is protected at k times epsilon");
   certificate.set_sampler(mechanism.SamplerName());
   uint64_t l1 = 0;
   double l2_square = 0;

@@ -114,6 +114,7 @@ TEST_F(PrivacyTest, RhoIsSpentAndStated) {
       const std::string described = Describe(outputs_.Path("release"));
       EXPECT_THAT(described, HasSubstr("rho               0.12"));
       EXPECT_THAT(described, HasSubstr("(zero-concentrated); implies epsilon = "));
+      EXPECT_THAT(described, HasSubstr("k^2 times rho"));
       if (std::string(mechanism) == "gaussian") {
         EXPECT_THAT(described, HasSubstr("\nmu "));
         EXPECT_THAT(described, Not(HasSubstr("\nepsilon ")));
@@ -165,7 +166,9 @@ TEST_F(PrivacyTest, GaussianReleasesCostTheirNoise) {
     const std::string ledger = Declare(test.budget);
     Flags flags = {
         {"delta", "1e-6"}, {"ledger", ledger}, {"dataset", "visits"}, {"expected_n", "200"}, {"overwrite", "true"}};
-    ASSERT_EQ(Build("release", flags).exit_code, 0);
+    const CommandResult built = Build("release", flags);
+    ASSERT_EQ(built.exit_code, 0) << built.err;
+    EXPECT_THAT(built.err, HasSubstr("assumed: gaussian noise"));
     EXPECT_LE(Reported(ledger, "spent", test.unit), test.cost);
     EXPECT_GT(Reported(ledger, "spent", test.unit), 0.999 * test.cost);
     // With a noised count, of epsilon = 0.01: two entries, both marked as released.
@@ -203,9 +206,8 @@ TEST_F(PrivacyTest, ManyGaussianReleasesFitOneBudget) {
 // ledger, for the noised count as well as for the release.
 TEST_F(PrivacyTest, KilledAtAnyInstantNoNoiseIsWithoutItsEntry) {
   std::mt19937 random(3);
-  const std::vector<std::string> budgets[] = {
-      {"--budget_epsilon=30", "--budget_delta=0.1"},
-      {"--budget_epsilon=30", "--budget_delta=0.1", "--composition=gaussian"}};
+  const std::vector<std::string> budgets[] = {{"--budget_epsilon=30", "--budget_delta=0.1"},
+                                              {"--budget_epsilon=30", "--budget_delta=0.1", "--composition=gaussian"}};
   for (const std::vector<std::string>& budget : budgets) {
     const std::string ledger = Declare(budget);
     const size_t entries_of_one = budget.size() == 2 ? 1 : 2;  // a noised count is paid apart where mu^2 adds up
