@@ -357,7 +357,8 @@ void FdeEncoder::AddUp(size_t repetition, size_t first, size_t tokens, size_t st
   }
 }
 
-void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, bool streaming, Scratch& scratch, float* out) const {
+void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, absl::Span<const float> upcoming, bool streaming,
+                             Scratch& scratch, float* out) const {
   const MatrixView tokens = batch.all();
   const size_t block_stride = BlockStride(projected_);
   const size_t stride = PaddedTokens(tokens.rows);
@@ -375,6 +376,9 @@ void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, bool streaming, Scr
   scratch.nearest.resize(cells_);
   scratch.vector.resize(width);
   if (has_final) std::fill(out, out + batch.size() * dimension_, 0.0f);
+  constexpr size_t kLine = 64 / sizeof(float);
+  const size_t share = upcoming.size() / (batch.size() * repetitions_) + kLine;
+  size_t fetched = 0;
 
   for (size_t begin = 0; begin < repetitions_; begin += together) {
     const size_t end = std::min(begin + together, repetitions_);
@@ -385,6 +389,9 @@ void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, bool streaming, Scr
       const size_t count = batch.offsets[set + 1] - batch.offsets[set];
       float* const row = out + set * dimension_;
       for (size_t r = begin; r < end; ++r) {
+        for (const size_t last = std::min(fetched + share, upcoming.size()); fetched < last; fetched += kLine) {
+          _mm_prefetch(reinterpret_cast<const char*>(&upcoming[fetched]), _MM_HINT_T1);
+        }
         float* const to = has_final ? scratch.vector.data() : row + r * width;
         AddUp(r - begin, first, count, stride, scratch);
         if (role == Role::kQuery || count == 0) {
@@ -432,13 +439,11 @@ void FdeEncoder::MeanAndFill(size_t repetition, size_t first, size_t tokens, siz
       }
     }
   }
-  const auto count_scale = [&](uint32_t count) {
-    return static_cast<float>(projection_scale_ / std::max<uint32_t>(count, 1));
-  };
   for (size_t c = 0; c < cells_; ++c) {
     const uint32_t count = scratch.counts[c];
     const float* from = count > 0 ? &scratch.blocks[c * block_stride] : projected + nearest[c] % kStep * block_stride;
-    Scale(from, projected_, count_scale(count), streaming, to + c * projected_);
+    Scale(from, projected_, static_cast<float>(projection_scale_ / std::max<uint32_t>(count, 1)), streaming,
+          to + c * projected_);
   }
 }
 
@@ -454,20 +459,23 @@ absl::Status FdeEncoder::Encode(Role role, TokenSetsView sets, ThreadPool& pool,
   std::atomic<bool> all_finite{true};
   const bool streaming = out.size() >= kStreamedFloats;
   const size_t mean_tokens = sets.token_count() / std::max<size_t>(1, sets.size()) + 1;
-  pool.ParallelFor(sets.size(), std::max<size_t>(1, 4 * kBatchTokens / mean_tokens),
-                   [&](size_t begin, size_t end, int worker) {
-                     while (begin < end) {
-                       size_t last = begin + 1;
-                       while (last < end && sets.offsets[last + 1] - sets.offsets[begin] <= kBatchTokens) ++last;
-                       const TokenSetsView batch = sets.Slice(begin, last);
-                       // Here, where the tokens are about to be in the cache.
-                       const size_t values = batch.token_count() * batch.dimension;
-                       if (FirstNonFinite(batch.all().data, values) != values) all_finite = false;
-                       EncodeBatch(role, batch, streaming, scratch[worker], &out[begin * dimension_]);
-                       begin = last;
-                     }
-                     if (streaming) _mm_sfence();
-                   });
+  pool.ParallelFor(
+      sets.size(), std::max<size_t>(1, 4 * kBatchTokens / mean_tokens), [&](size_t begin, size_t end, int worker) {
+        while (begin < end) {
+          size_t last = begin + 1;
+          while (last < end && sets.offsets[last + 1] - sets.offsets[begin] <= kBatchTokens) ++last;
+          const TokenSetsView batch = sets.Slice(begin, last);
+          // Here, where the tokens are about to be in the cache.
+          const size_t values = batch.token_count() * batch.dimension;
+          if (FirstNonFinite(batch.all().data, values) != values) all_finite = false;
+          // What comes next is on its way meanwhile.
+          const MatrixView rest = sets.Slice(last, sets.size()).all();
+          const size_t upcoming = std::min(kBatchTokens, rest.rows) * batch.dimension;
+          EncodeBatch(role, batch, {rest.data, upcoming}, streaming, scratch[worker], &out[begin * dimension_]);
+          begin = last;
+        }
+        if (streaming) _mm_sfence();
+      });
   return all_finite ? absl::OkStatus() : CheckEncoderTokens(*this, name, sets);
 }
 

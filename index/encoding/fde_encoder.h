@@ -92,7 +92,9 @@ class FdeEncoder : public Encoder {
   proto::StoredEncoder ToStored() const;
 
   absl::Status Encode(Role role, TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const;
-  void EncodeBatch(Role role, TokenSetsView batch, bool streaming, Scratch& scratch, float* out) const;
+  // `upcoming`: values that will be read next, to be fetched from memory meanwhile.
+  void EncodeBatch(Role role, TokenSetsView batch, absl::Span<const float> upcoming, bool streaming, Scratch& scratch,
+                   float* out) const;
   // One repetition of one set, whose tokens begin at `first` of the batch, of `stride` tokens with the padding: sums of
   // cells in scratch.blocks and scratch.counts; then, from them, the blocks of a query or a document.
   void AddUp(size_t repetition, size_t first, size_t tokens, size_t stride, Scratch& scratch) const;
