@@ -101,8 +101,8 @@ ABSL_FLAG(
     "File of public points of the same kind as the records (or index directory, whose vectors they are), from which "
     "landmarks are taken: far smaller errors in "
     "many dimensions. Landmarks are stored in the release and get no protection.");
-ABSL_FLAG(std::string, landmark_choice, "uniform",
-          "Which 2,048 points of a larger --reference become landmarks: uniform, leverage or kmeans.");
+ABSL_FLAG(std::string, landmark_choice, "kmeans",
+          "How a --reference of more than 2,048 points becomes so many landmarks: kmeans, leverage or uniform.");
 ABSL_FLAG(std::string, bad_records, "fail",
           "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
           "centre (the origin without a domain). Text then needs --csv_header=present or absent.");
@@ -378,7 +378,7 @@ absl::StatusOr<Settings> ParseFlags() {
     return UsageError("--design=landmark needs --reference");
   }
   DPKDE_RETURN_IF_ERROR(
-      CheckChoice("landmark_choice", absl::GetFlag(FLAGS_landmark_choice), {"uniform", "leverage", "kmeans"}));
+      CheckChoice("landmark_choice", absl::GetFlag(FLAGS_landmark_choice), {"kmeans", "leverage", "uniform"}));
   if (absl::GetFlag(FLAGS_ledger).empty() != absl::GetFlag(FLAGS_dataset).empty()) {
     return UsageError("--ledger and --dataset must be given together");
   }
@@ -510,9 +510,9 @@ absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitReference(const Settings& 
   LandmarkFitOptions fit_options;
   fit_options.public_seed = absl::GetFlag(FLAGS_public_seed);
   const std::string choice = absl::GetFlag(FLAGS_landmark_choice);
-  fit_options.choice = choice == "leverage" ? LandmarkChoice::kLeverage
-                       : choice == "kmeans" ? LandmarkChoice::kKMeans
-                                            : LandmarkChoice::kUniform;
+  fit_options.choice = choice == "leverage"  ? LandmarkChoice::kLeverage
+                       : choice == "uniform" ? LandmarkChoice::kUniform
+                                             : LandmarkChoice::kKMeans;
   DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain, MakeDomain(settings, dimension));
   absl::StatusOr<LandmarkFit> fit = LandmarkFit::Create(
       *settings.similarity, domain, {points.data(), points.size() / dimension, dimension}, fit_options, pool);

