@@ -10,15 +10,28 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/index/encoding/encoder_choice.h"
 #include "dpkde/index/search/tuner.h"
 #include "dpkde/tools/corpus_input.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/shared_flags.h"
 
+ABSL_FLAG(bool, encoders, false,
+          "Also measure encoders on the index's documents, as dpkde_build index does without a config, and propose the "
+          "smallest; takes about a minute and memory for the tokens as float32.");
 ABSL_FLAG(double, target_recall, 0.95, "The recall of the k best that a proposal must reach, in (0, 1].");
 
 namespace dpkde {
 namespace {
+
+std::string SingleLine(const google::protobuf::Message& message) {
+  google::protobuf::TextFormat::Printer printer;
+  printer.SetSingleLineMode(true);
+  std::string text;
+  printer.PrintToString(message, &text);
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  return text;
+}
 
 // A configuration for dpkde_build index --config, on one line.
 std::string ConfigOf(const Searcher& searcher, const TuneRow& row) {
@@ -26,12 +39,7 @@ std::string ConfigOf(const Searcher& searcher, const TuneRow& row) {
   if (searcher.encoder() != nullptr) *config.mutable_encoder() = searcher.encoder()->spec();
   *config.mutable_vector_index() = VectorIndexSpecFromOptions(row.options);
   if (searcher.encoder() != nullptr) config.mutable_vector_index()->clear_metric();  // it has no choice
-  google::protobuf::TextFormat::Printer printer;
-  printer.SetSingleLineMode(true);
-  std::string text;
-  printer.PrintToString(config, &text);
-  while (!text.empty() && text.back() == ' ') text.pop_back();
-  return text;
+  return SingleLine(config);
 }
 
 std::string Proposal(const Searcher& searcher, const TuneReport& report, const absl::optional<size_t>& row,
@@ -72,6 +80,29 @@ std::string Json(const Searcher& searcher, const TuneReport& report) {
   return text;
 }
 
+// Encoders measured with the documents of the index, and the configuration of the one that is proposed.
+absl::StatusOr<std::string> CompareEncoders(const Searcher& searcher, const TuneOptions& options, ThreadPool& pool) {
+  const IndexDirectory& directory = searcher.directory();
+  TokenSets documents(directory.dimension());
+  std::vector<float> tokens;
+  for (uint64_t row = 0; row < directory.rows(); ++row) {
+    if (directory.removed(row)) continue;
+    const StoredTokens stored = directory.tokens(row);
+    tokens.resize(stored.count * stored.dimension);
+    LoadTokens(stored, tokens.data());
+    documents.Append({tokens.data(), stored.count, stored.dimension});
+  }
+  EncoderChoiceOptions choice_options;
+  choice_options.k = options.k;
+  choice_options.target_recall = options.target_recall;
+  DPKDE_ASSIGN_OR_RETURN(const EncoderChoice choice, ChooseEncoder(documents.view(), choice_options, pool));
+  proto::IndexConfig config;
+  *config.mutable_encoder() = choice.encoder->spec();
+  std::string text = choice.DebugString();
+  if (text.empty() || text.back() != '\n') text += '\n';
+  return absl::StrCat("encoder: ", text, "  ", SingleLine(config), "\n");
+}
+
 absl::Status Run(const std::vector<std::string>&) {
   const std::string format = absl::GetFlag(FLAGS_output_format).empty() ? "text" : absl::GetFlag(FLAGS_output_format);
   DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"text", "json"}));
@@ -83,7 +114,12 @@ absl::Status Run(const std::vector<std::string>&) {
     return UsageError(absl::StrCat("--target_recall must be in (0, 1], but is ", options.target_recall));
   }
   if (absl::GetFlag(FLAGS_queries).empty()) return UsageError("--queries is missing");
+  const bool encoders = absl::GetFlag(FLAGS_encoders);
+  if (encoders && format != "text") return UsageError("--encoders needs --output_format=text");
   DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest manifest, ReadIndexFlag());
+  if (encoders && manifest.config().tokens().single_vectors()) {
+    return UsageError("--encoders is for token sets, but the index has single vectors");
+  }
   DPKDE_ASSIGN_OR_RETURN(const TokenSets queries, ReadQueryInput(manifest.config()));
   DPKDE_ASSIGN_OR_RETURN(const Searcher searcher, Searcher::Open(absl::GetFlag(FLAGS_index)));
   options.arrangements = UsualArrangements(searcher.vectors().options().metric);
@@ -103,6 +139,10 @@ absl::Status Run(const std::vector<std::string>&) {
                           searcher.directory().live_rows(), 1.0, report.exact_milliseconds);
     text += Proposal(searcher, report, report.smallest, "smallest", options.target_recall);
     text += Proposal(searcher, report, report.fastest, "fastest", options.target_recall);
+    if (encoders) {
+      DPKDE_ASSIGN_OR_RETURN(const std::string compared, CompareEncoders(searcher, options, pool));
+      text += compared;
+    }
   }
   std::fputs(text.c_str(), stdout);
   return absl::OkStatus();
@@ -115,9 +155,9 @@ Subcommand QueryTuneSubcommand() {
       "tune",
       "Measures recall, bytes and time of the index and of other arrangements of its vectors on the user's queries, "
       "and proposes a configuration for a target recall.",
-      "--index=DIR --queries=F [--query_lens=F] [--k=K] [--target_recall=R] [--output_format=text|json]",
-      {"index", "queries", "query_lens", "k", "target_recall", "output_format", "input_format", "csv_header", "threads",
-       "quiet"},
+      "--index=DIR --queries=F [--query_lens=F] [--k=K] [--target_recall=R] [--encoders] [--output_format=text|json]",
+      {"index", "queries", "query_lens", "k", "target_recall", "encoders", "output_format", "input_format",
+       "csv_header", "threads", "quiet"},
       {},
       Run};
 }

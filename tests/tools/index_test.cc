@@ -325,9 +325,10 @@ TEST_F(IndexToolsTest, TuneMeasuresAndProposes) {
     all.push_back(more);
     return Query(all);
   };
-  const CommandResult text = with("--k=1");
+  const CommandResult text = with("--encoders");
   ASSERT_EQ(text.exit_code, 0) << text.err;
-  EXPECT_THAT(text.out, AllOf(HasSubstr("flat 4-bit"), HasSubstr("smallest: "), HasSubstr("fastest: ")));
+  EXPECT_THAT(text.out, AllOf(HasSubstr("encoder: "), HasSubstr("  encoder { token_dimension: 100 regression {"),
+                              HasSubstr("flat 4-bit"), HasSubstr("smallest: "), HasSubstr("fastest: ")));
   const auto report = ParseJson(with("--output_format=json").out).fields();
   double least = 2, most = 0;
   for (const auto& value : report.at("rows").list_value().values()) {
