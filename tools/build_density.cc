@@ -79,6 +79,10 @@ ABSL_FLAG(std::string, design, "auto",
           "tree_centered.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
+ABSL_FLAG(
+    absl::optional<uint32_t>, reduce_to, absl::nullopt,
+    "Maps records and queries to so many dimensions first, by a random map; functions of Euclidean distance with a "
+    "domain only.");
 ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
 ABSL_FLAG(
     absl::optional<double>, expected_n, absl::nullopt,
@@ -197,6 +201,7 @@ absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimen
   inputs.design = settings.design;
   inputs.mechanism = settings.mechanism;
   inputs.features = absl::GetFlag(FLAGS_features);
+  inputs.reduce_to = absl::GetFlag(FLAGS_reduce_to);
   inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
   inputs.weights = settings.weights;
   inputs.landmarks = settings.landmarks;
@@ -709,6 +714,7 @@ std::vector<std::string> AssertedPublic(const PlanInputs& inputs) {
   if (inputs.expected_similarity.has_value()) asserted.push_back("expected similarity");
   if (inputs.design.has_value()) asserted.push_back("design");
   if (inputs.features.has_value()) asserted.push_back("features");
+  if (inputs.reduce_to.has_value()) asserted.push_back("reduced dimension");
   if (inputs.weights.has_value()) asserted.push_back("weight bound");
   if (inputs.landmarks != nullptr) asserted.push_back("reference points");
   return asserted;
@@ -993,43 +999,25 @@ Subcommand BuildDensitySubcommand() {
           "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
           "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] | --rho=R --neighboring=add_remove|replace "
           "[--domain_min=a,b --domain_max=c,d | --domain_radius=R [--domain_center=a,b]] ... --output=F",
-          {"input",
-           "input_format",
-           "csv_header",
-           "similarity",
-           "bandwidth",
-           "nu",
-           "alpha",
-           "p",
-           "epsilon",
-           "delta",
-           "neighboring",
-           "domain_min",
-           "domain_max",
-           "design",
-           "mechanism",
-           "features",
-           "public_seed",
-           "expected_n",
-           "expected_similarity",
-           "bad_records",
-           "dry_run",
-           "dim",
-           "threads",
-           "quiet",
-           "overwrite",
-           "summary_out",
-           "ledger",
-           "dataset",
-           "output",
-           "domain_radius",
-           "domain_center",
-           "rho",
-           "weights",
-           "weight_bound",
-           "signed_weights",
-           "reference",
-           "landmark_choice"},
+          {"input",         "input_format",
+           "csv_header",    "similarity",
+           "bandwidth",     "nu",
+           "alpha",         "p",
+           "epsilon",       "delta",
+           "neighboring",   "domain_min",
+           "domain_max",    "design",
+           "mechanism",     "features",
+           "reduce_to",     "public_seed",
+           "expected_n",    "expected_similarity",
+           "bad_records",   "dry_run",
+           "dim",           "threads",
+           "quiet",         "overwrite",
+           "summary_out",   "ledger",
+           "dataset",       "output",
+           "domain_radius", "domain_center",
+           "rho",           "weights",
+           "weight_bound",  "signed_weights",
+           "reference",     "landmark_choice"},
           {},
           Run};
 }

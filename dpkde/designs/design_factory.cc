@@ -1,13 +1,17 @@
 #include "dpkde/designs/design_factory.h"
 
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "dpkde/base/status_macros.h"
 #include "dpkde/designs/axis_design.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/lsq_rff_design.h"
 #include "dpkde/designs/moments_design.h"
+#include "dpkde/designs/reduced_design.h"
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/designs/spline_grid.h"
 #include "dpkde/designs/tree_design.h"
@@ -17,6 +21,17 @@ namespace dpkde {
 absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarity, size_t dimension,
                                                      const absl::optional<Domain>& domain,
                                                      const proto::DesignSpec& spec) {
+  if (spec.has_reduction()) {
+    if (!domain.has_value() || domain->dimension() != dimension) {
+      return absl::InvalidArgumentError("a reduction needs a domain of the records' dimension");
+    }
+    DPKDE_ASSIGN_OR_RETURN(const Domain reduced, ReducedDomain(*domain, spec.reduction().dimension()));
+    proto::DesignSpec inner_spec = spec;
+    inner_spec.clear_reduction();
+    DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<Design> inner,
+                           CreateDesign(similarity, spec.reduction().dimension(), reduced, inner_spec));
+    return MakeReducedDesign(similarity, *domain, spec.reduction(), std::move(inner));
+  }
   if (spec.design_case() == proto::DesignSpec::kMonteCarlo) {
     return MakeMonteCarloDesign(similarity, dimension, domain, spec.monte_carlo());
   }
@@ -69,6 +84,11 @@ std::string DesignName(const proto::DesignSpec& spec) {
 }
 
 std::string DescribeDesign(const proto::DesignSpec& spec) {
+  if (spec.has_reduction()) {
+    proto::DesignSpec inner = spec;
+    inner.clear_reduction();
+    return absl::StrCat(DescribeDesign(inner), " reduced_to=", spec.reduction().dimension());
+  }
   switch (spec.design_case()) {
     case proto::DesignSpec::kLattice:
       return absl::StrCat("lattice tolerance=", spec.lattice().tolerance());

@@ -18,7 +18,7 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
                                                      const absl::optional<Domain>& domain,
                                                      const proto::DesignSpec& spec);
 
-// The name by which users choose it: "lattice", "monte_carlo", "orthogonal", "hadamard", "spline_grid", "axis",
+// The name by which users choose it, a reduction in front of it apart: "lattice", "monte_carlo", "orthogonal", "hadamard", "spline_grid", "axis",
 // "moments", "slice", "landmark"; and those of published mechanisms: "lsq_rff", "tree", "tree_sums", "tree_centered".
 std::string DesignName(const proto::DesignSpec& spec);
 

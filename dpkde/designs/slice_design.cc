@@ -215,6 +215,10 @@ class SliceDesign final : public Design {
     return SliceApproximationError(domain_, spec_.slice(), mean_square_bias_, n);
   }
 
+  double TypicalApproximationError(double n, double) const override {
+    return TypicalSliceApproximationError(domain_, spec_.slice(), mean_square_bias_, n);
+  }
+
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
     const size_t d = dimension(), padded = directions_.padded();
     std::vector<float> centered(kBlockRows * d), phases(kBlockRows * padded);
@@ -349,7 +353,11 @@ double SliceMeanSquareBias(const Domain& domain, uint32_t harmonics) {
   return sum / kQueries;
 }
 
-double SliceApproximationError(const Domain& domain, const proto::SliceSpec& spec, double mean_square_bias, double n) {
+namespace {
+
+// `spread`: the part of the errors of directions that does not average out.
+double ErrorOfDirections(const Domain& domain, const proto::SliceSpec& spec, double mean_square_bias, double n,
+                         double spread) {
   // The part that grows with the distance is largest for records in a corner of the box or on the sphere, the other for
   // those in the centre.
   const size_t d = domain.dimension();
@@ -360,7 +368,18 @@ double SliceApproximationError(const Domain& domain, const proto::SliceSpec& spe
     for (size_t i = 0; i < d; ++i) mean_square_distance += std::pow(domain.width(i), 2) / 3;
   }
   const ApproximationVariance variance = MakeApproximationVariance(domain, spec, mean_square_bias);
-  return n * std::sqrt(variance.relative * mean_square_distance + variance.each);
+  return n * std::sqrt(spread * spread * variance.relative * mean_square_distance + variance.each);
+}
+
+}  // namespace
+
+double SliceApproximationError(const Domain& domain, const proto::SliceSpec& spec, double mean_square_bias, double n) {
+  return ErrorOfDirections(domain, spec, mean_square_bias, n, 1);
+}
+
+double TypicalSliceApproximationError(const Domain& domain, const proto::SliceSpec& spec, double mean_square_bias,
+                                      double n) {
+  return ErrorOfDirections(domain, spec, mean_square_bias, n, 0.25);
 }
 
 absl::StatusOr<std::unique_ptr<Design>> MakeSliceDesign(const Similarity& similarity, const Domain& domain,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <utility>
@@ -15,9 +16,11 @@
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
+#include "dpkde/designs/directions.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/lsq_rff_design.h"
+#include "dpkde/designs/reduced_design.h"
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/noise/mechanism.h"
 
@@ -34,6 +37,18 @@ constexpr double kTreeAlphas[] = {0.02, 0.05, 0.1, 0.2, 0.5, 1};
 constexpr uint32_t kFewestFeatures = 32;
 constexpr uint32_t kMostFeatures = 4096;
 constexpr uint32_t kMostHadamardFeatures = 16384;
+
+// Best first; of those within 1 % the one with fewest coordinates.
+void SortCandidates(std::vector<Candidate>& candidates) {
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Candidate& a, const Candidate& b) { return a.typical_error() < b.typical_error(); });
+  const double good_enough = candidates[0].typical_error() * 1.01;
+  auto choice = candidates.begin();
+  for (auto it = candidates.begin(); it != candidates.end() && it->typical_error() <= good_enough; ++it) {
+    if (it->num_coordinates < choice->num_coordinates) choice = it;
+  }
+  std::rotate(candidates.begin(), choice, choice + 1);
+}
 
 class Planner {
  public:
@@ -86,7 +101,7 @@ class Planner {
       return absl::InvalidArgumentError(
           absl::StrCat("no design is admissible: ", absl::StrJoin(result_.exclusions, "; ")));
     }
-    Sort();
+    SortCandidates(result_.candidates);
     WarnOfFewRecords();
     return std::move(result_);
   }
@@ -196,8 +211,9 @@ class Planner {
       const uint32_t most = inputs_.dimension == 1 ? 1 : 2 * kMostSlicePairs / (harmonics + 1);
       for (uint32_t directions = inputs_.dimension == 1 ? 1 : 4; directions <= most; directions *= 2) {
         slice.set_directions(directions);
-        DPKDE_RETURN_IF_ERROR(
-            Add(spec, SliceGroups(domain, slice), SliceApproximationError(domain, slice, mean_square_bias, N())));
+        DPKDE_RETURN_IF_ERROR(Add(spec, SliceGroups(domain, slice),
+                                  SliceApproximationError(domain, slice, mean_square_bias, N()),
+                                  TypicalSliceApproximationError(domain, slice, mean_square_bias, N())));
       }
     }
     return absl::OkStatus();
@@ -361,18 +377,6 @@ class Planner {
 
   double N() const { return std::max(inputs_.public_n, 0.0); }
 
-  void Sort() {
-    std::vector<Candidate>& candidates = result_.candidates;
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.typical_error() < b.typical_error(); });
-    const double good_enough = candidates[0].typical_error() * 1.01;
-    auto choice = candidates.begin();
-    for (auto it = candidates.begin(); it != candidates.end() && it->typical_error() <= good_enough; ++it) {
-      if (it->num_coordinates < choice->num_coordinates) choice = it;
-    }
-    std::rotate(candidates.begin(), choice, choice + 1);
-  }
-
   // Orthogonal directions cost O(dimension^2) a feature.
   static constexpr size_t kLargestOrthogonalDimension = 1024;
 
@@ -389,7 +393,50 @@ double Candidate::total_error() const { return std::hypot(noise_error, approxima
 
 double Candidate::typical_error() const { return std::hypot(noise_error, typical_approximation_error); }
 
-absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) { return Planner(inputs).Run(); }
+namespace {
+
+// Plans for the reduced records; what the map errs is part of each candidate's approximation.
+absl::StatusOr<PlanResult> PlanReduced(const PlanInputs& inputs, uint32_t dimension) {
+  if (!inputs.similarity.is_euclidean()) {
+    return absl::InvalidArgumentError(absl::StrCat("a reduction needs a function of Euclidean distance, which ",
+                                                   inputs.similarity.name(), " is not"));
+  }
+  if (!inputs.domain.has_value()) return absl::InvalidArgumentError("a reduction needs a domain");
+  PlanInputs reduced = inputs;
+  reduced.dimension = dimension;
+  DPKDE_ASSIGN_OR_RETURN(reduced.domain, ReducedDomain(*inputs.domain, dimension));
+  reduced.landmarks = nullptr;
+  reduced.reduce_to = absl::nullopt;
+  DPKDE_ASSIGN_OR_RETURN(PlanResult result, Planner(reduced).Run());
+  const double unit = inputs.weights.has_value() ? inputs.weights->bound() : 1;
+  const double error =
+      unit * ReductionError(inputs.similarity, *inputs.domain, dimension, std::max(inputs.public_n, 0.0));
+  for (Candidate& candidate : result.candidates) {
+    proto::ReductionSpec& reduction = *candidate.design.mutable_reduction();
+    reduction.set_dimension(dimension);
+    reduction.set_hadamard(inputs.dimension >= StructuredDirections::kLeastDimension);
+    reduction.set_public_seed(inputs.public_seed);
+    candidate.approximation_error = std::hypot(candidate.approximation_error, error);
+    candidate.typical_approximation_error = std::hypot(candidate.typical_approximation_error, error);
+  }
+  SortCandidates(result.candidates);
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) {
+  if (inputs.reduce_to.has_value()) return PlanReduced(inputs, *inputs.reduce_to);
+  DPKDE_ASSIGN_OR_RETURN(PlanResult result, Planner(inputs).Run());
+  // Pure noise on moments grows with the root of the dimension; elsewhere a map saves time, not noise.
+  if (inputs.similarity.kind() != proto::SimilaritySpec::L2_SQUARED || inputs.dimension < 64) return result;
+  for (uint32_t dimension = 8; dimension < inputs.dimension; dimension *= 2) {
+    DPKDE_ASSIGN_OR_RETURN(PlanResult reduced, PlanReduced(inputs, dimension));
+    std::move(reduced.candidates.begin(), reduced.candidates.end(), std::back_inserter(result.candidates));
+  }
+  SortCandidates(result.candidates);
+  return result;
+}
 
 proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& candidate) {
   proto::ReleasePlan plan;

@@ -36,6 +36,8 @@ struct PlanInputs {
   absl::optional<std::string> design = absl::nullopt;
   // Restricts the noise; nullopt: all that the privacy allows.
   absl::optional<proto::Mechanism> mechanism = absl::nullopt;
+  // Maps records and queries to so many dimensions first (reduced_design.h); nullopt: only where that is found to help.
+  absl::optional<uint32_t> reduce_to = absl::nullopt;
   // Fixes the number of Monte-Carlo features; nullopt: chosen.
   absl::optional<uint32_t> features = absl::nullopt;
   uint64_t public_seed = 0;

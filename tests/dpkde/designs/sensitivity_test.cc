@@ -55,6 +55,19 @@ std::vector<Case> Cases() {
       {"slice_8d", MakeSimilarity(proto::SimilaritySpec::L2, 0), Cube(8, -3, 3), 8, SliceDesign(70, 5)},
       {"slice_ball_3d", MakeSimilarity(proto::SimilaritySpec::L2, 0), Ball(3, 3), 3, SliceDesign(20, 5)},
       {"slice_100d", MakeSimilarity(proto::SimilaritySpec::L2, 0), Cube(100, -3, 3), 100, SliceDesign(130, 3)},
+      {"reduced_moments", MakeSimilarity(proto::SimilaritySpec::L2_SQUARED, 0), Cube(80, -3, 3), 80,
+       [] {
+         proto::DesignSpec spec = MomentsDesign();
+         spec.mutable_reduction()->set_dimension(5);
+         spec.mutable_reduction()->set_hadamard(true);
+         return spec;
+       }()},
+      {"reduced_grid", Gaussian(1), Cube(9, -3, 3), 9,
+       [] {
+         proto::DesignSpec spec = SplineGridDesign({7, 6});
+         spec.mutable_reduction()->set_dimension(2);
+         return spec;
+       }()},
       {"spline_grid_1d", Gaussian(1), Cube(1, -3, 3), 1, SplineGridDesign({7})},
       {"spline_grid_2d", Gaussian(1), Cube(2, -3, 3), 2, SplineGridDesign({7, 6})},
       {"spline_grid_3d", Laplacian(1), Cube(3, -3, 3), 3, SplineGridDesign({4, 3, 2})},
