@@ -24,6 +24,11 @@ namespace dpkde {
 // ADD_REMOVE, 0 under REPLACE. Coefficients stay outside of what is released, so their size and sign do not matter
 // here.
 //
+// REPLACE is not sqrt(2) times ADD_REMOVE here, though for positive-definite f >= 0 and Gaussian noise of sigma_k^2 ~ 1 /
+// c_k the ideal vectors have sum_k c_k |e^(i omega_k x) - e^(i omega_k x')|^2 = 2 (f(0) - f(x - x')) <= 2 f(0): that is a
+// statement about pairs of records, which no check of one record's integers can hold, and would make the guarantee rest
+// on the error of float32 phases and sines.
+//
 // Cost of a record: m (d multiply-adds + about 30 operations), a query the same. Memory: m (4 d + 16) bytes.
 
 // One period an axis, L_i = width of the domain + the radius where aliases fall below the tolerance; all frequencies

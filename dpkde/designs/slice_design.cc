@@ -379,7 +379,8 @@ double SliceApproximationError(const Domain& domain, const proto::SliceSpec& spe
 
 double TypicalSliceApproximationError(const Domain& domain, const proto::SliceSpec& spec, double mean_square_bias,
                                       double n) {
-  return ErrorOfDirections(domain, spec, mean_square_bias, n, 0.25);
+  const bool is_block_full = spec.directions() >= SliceDimension(domain.dimension());
+  return ErrorOfDirections(domain, spec, mean_square_bias, n, is_block_full ? 0.25 : 0.5);
 }
 
 absl::StatusOr<std::unique_ptr<Design>> MakeSliceDesign(const Similarity& similarity, const Domain& domain,

@@ -143,10 +143,12 @@ bool Domain::Contains(absl::Span<const float> x) const {
 }
 
 bool Domain::BoxContains(absl::Span<const float> x) const {
-  for (size_t i = 0; i < lower_.size(); ++i) {
-    if (!(x[i] >= lower_[i] && x[i] <= upper_[i])) return false;
-  }
-  return true;
+  // Without an exit on the way: all queries are checked so, and all but few are inside.
+  const float* lower = lower_.data();
+  const float* upper = upper_.data();
+  int inside = 1;
+  for (size_t i = 0; i < lower_.size(); ++i) inside &= (x.data()[i] >= lower[i]) & (x.data()[i] <= upper[i]);
+  return inside != 0;
 }
 
 std::string Domain::DebugString() const {

@@ -91,15 +91,18 @@ absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const
     return absl::InvalidArgumentError(
         absl::StrCat("queries must have ", dimension(), " columns, as the release has, but have ", queries.columns));
   }
+  const Design::QueryRegion region = design_->query_region();
   for (size_t r = 0; r < queries.rows; ++r) {
+    const bool is_answered = region == Design::QueryRegion::kEverywhere ||
+                             (region == Design::QueryRegion::kBoundingBox ? domain_->BoxContains(queries.row(r))
+                                                                          : domain_->Contains(queries.row(r)));
+    if (is_answered && region != Design::QueryRegion::kEverywhere) continue;  // so it is finite
     for (size_t c = 0; c < queries.columns; ++c) {
       if (std::isfinite(queries.row(r)[c])) continue;
       return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
                                                      " (counting from 0): must be finite, but is ", queries.row(r)[c]));
     }
-    const Design::QueryRegion region = design_->query_region();
-    if ((region == Design::QueryRegion::kBoundingBox && !domain_->BoxContains(queries.row(r))) ||
-        (region == Design::QueryRegion::kDomain && !domain_->Contains(queries.row(r)))) {
+    if (!is_answered) {
       return absl::InvalidArgumentError(
           absl::StrCat("row ", first_row + r, " (counting from 0): is outside the domain ", domain_->DebugString(),
                        ", where a ", DesignName(design_->spec()), " has no answer"));

@@ -42,8 +42,9 @@ Measured Measure(const PlanInputs& inputs, const Points& points, const Points& q
     for (size_t q = 0; q < queries.rows(); ++q) {
       measured.total += std::pow(answers[q].sum - exact[q], 2) * weight;
       measured.noise += std::pow(answers[q].sum - noiseless[q].sum, 2) * weight;
-      measured.coverage +=
-          (std::abs(answers[q].sum - exact[q]) <= 1.96 * std::sqrt(answers[q].noise_variance)) * weight;
+      measured.coverage += (std::abs(answers[q].sum - exact[q]) <=
+                            1.96 * std::sqrt(answers[q].total_variance.value_or(answers[q].noise_variance))) *
+                           weight;
     }
   }
   measured.total = std::sqrt(measured.total);
