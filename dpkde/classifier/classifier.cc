@@ -1,0 +1,370 @@
+#include "dpkde/classifier/classifier.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/classifier/second_moment.h"
+#include "dpkde/designs/design.h"
+#include "dpkde/io/envelope.h"
+
+// LAPACK, as OpenBLAS exports it. Released and public values only.
+extern "C" void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
+                        double* work, const int* lwork, int* iwork, const int* liwork, int* info);
+
+namespace dpkde {
+namespace {
+
+using Plan = proto::ClassifierPlan;
+
+constexpr char kEnvelopeKind[] = "classify";
+
+// Of the largest eigenvalue that the noise of a second moment is expected to have, 2 sqrt(m) standard deviations (Wigner).
+// Chosen once on development splits of letter and mnist10k, as kRidge.
+constexpr double kNoiseRidge = 0.4;
+// Of a public covariance, whose trace is at most 1.
+constexpr double kRidge = 0.003;
+// Added to every eigenvalue of a covariance of features in the unit ball.
+constexpr double kLeastEigenvalue = 1e-6;
+
+// Eigenvectors as rows of a, n x n; by rising eigenvalue.
+void Eigen(std::vector<double>& a, int n, std::vector<double>& values) {
+  values.assign(n, 0);
+  double work_size = 0;
+  int integer_size = 0, info = 0, query = -1;
+  dsyevd_("V", "U", &n, a.data(), &n, values.data(), &work_size, &query, &integer_size, &query, &info);
+  std::vector<double> work(static_cast<size_t>(work_size));
+  std::vector<int> integers(integer_size);
+  const int work_length = static_cast<int>(work.size());
+  dsyevd_("V", "U", &n, a.data(), &n, values.data(), work.data(), &work_length, integers.data(), &integer_size, &info);
+  if (info == 0) return;
+  // Does not happen for finite symmetric matrices; the coordinate axes are as good a basis as is left.
+  std::fill(a.begin(), a.end(), 0.0);
+  for (int i = 0; i < n; ++i) a[static_cast<size_t>(i) * n + i] = 1;
+  std::fill(values.begin(), values.end(), 1.0);
+}
+
+}  // namespace
+
+Classifier::Classifier(proto::ClassifierRelease message, ClassifierParts parts, Mechanism mechanism)
+    : message_(std::move(message)),
+      parts_(std::make_unique<ClassifierParts>(std::move(parts))),
+      mechanism_(std::move(mechanism)),
+      labels_(message_.plan().label().begin(), message_.plan().label().end()) {
+  Fit();
+}
+
+void Classifier::Fit() {
+  const size_t m = size(), classes = labels_.size();
+  const double unit = kGridUnit;
+  const Plan::Model model = plan().model();
+  const double sum_variance = mechanism_.variances().front() / (unit * unit);
+  const double count_variance = mechanism_.variances().back() / (unit * unit);
+
+  // Counts, with a public prior of as many records as the noise may feign.
+  const double prior = std::max(1.0, 2 * std::sqrt(count_variance));
+  std::vector<double> n(classes);
+  double total = 0;
+  for (size_t c = 0; c < classes; ++c) {
+    n[c] = std::max(0.0, message_.class_sums(c).values(m) / unit) + prior;
+    total += n[c];
+  }
+
+  // Deviations of the class means from the overall mean, and the noise variance of a coordinate of them.
+  center_.assign(m, 0);
+  for (size_t c = 0; c < classes; ++c) {
+    for (size_t j = 0; j < m; ++j) center_[j] += message_.class_sums(c).values(j) / unit / total;
+  }
+  double center_square = 0;
+  for (double value : center_) center_square += value * value;
+  std::vector<double> deviation(classes * m), noise(classes);
+  for (size_t c = 0; c < classes; ++c) {
+    for (size_t j = 0; j < m; ++j) {
+      deviation[c * m + j] = message_.class_sums(c).values(j) / unit / n[c] - center_[j];
+    }
+    noise[c] = (sum_variance + count_variance * center_square / m) / (n[c] * n[c]);
+  }
+
+  // The covariance: none (the identity), within classes from the second moment, or of the public landmarks.
+  std::vector<double> eigenvalues;
+  const bool has_landmark_covariance =
+      model == proto::ClassifierPlan_Model_LANDMARK_RIDGE || (model == proto::ClassifierPlan_Model_DISCRIMINANT && !parts_->has_second_moment());
+  if (parts_->has_second_moment() || has_landmark_covariance) {
+    rotation_.assign(m * m, 0);
+    if (has_landmark_covariance) {
+      const proto::LandmarkSpec& landmarks = plan().features().landmark().landmarks();
+      const size_t count = landmarks.landmarks(), d = dimension();
+      std::vector<int32_t> integers(count * m);
+      parts_->features->ComputeScaled({landmarks.points().data(), count, d}, absl::MakeSpan(integers));
+      for (size_t l = 0; l < count; ++l) {
+        const int32_t* const q = integers.data() + l * m;
+        for (size_t i = 0; i < m; ++i) {
+          const double left = q[i] / unit / count;
+          for (size_t j = i; j < m; ++j) rotation_[i * m + j] += left * (q[j] / unit);
+        }
+      }
+    } else {
+      int k = 0;
+      for (size_t i = 0; i < m; ++i) {
+        for (size_t j = i; j < m; ++j, ++k) {
+          rotation_[i * m + j] =
+              message_.second_moment(k) / unit / total / (i == j ? 1 : static_cast<double>(kRootTwo) / unit);
+        }
+      }
+    }
+    const bool within = model == proto::ClassifierPlan_Model_DISCRIMINANT;
+    double between_noise = 0;
+    for (size_t c = 0; within && c < classes; ++c) between_noise += n[c] / total * noise[c];
+    for (size_t i = 0; i < m; ++i) {
+      for (size_t j = i; j < m; ++j) {
+        double& value = rotation_[i * m + j];
+        value -= center_[i] * center_[j];
+        for (size_t c = 0; within && c < classes; ++c) {
+          value -= n[c] / total * deviation[c * m + i] * deviation[c * m + j];
+        }
+        if (i == j) value += between_noise;
+        rotation_[j * m + i] = value;
+      }
+    }
+    Eigen(rotation_, static_cast<int>(m), eigenvalues);
+    const double ridge =
+        parts_->has_second_moment()
+            ? kNoiseRidge * 2 * std::sqrt(m / 2.0) * std::sqrt(mechanism_.variances()[1]) / unit / total + kLeastEigenvalue
+            : kRidge;
+    for (double& value : eigenvalues) value = std::max(value, 0.0) + ridge;
+    std::vector<double> rotated(classes * m, 0.0);
+    for (size_t c = 0; c < classes; ++c) {
+      for (size_t i = 0; i < m; ++i) {
+        double sum = 0;
+        for (size_t j = 0; j < m; ++j) sum += rotation_[i * m + j] * deviation[c * m + j];
+        rotated[c * m + i] = sum;
+      }
+    }
+    deviation = std::move(rotated);
+  } else {
+    eigenvalues.assign(m, 1.0);
+  }
+
+  // Of the deviations what is not noise. The regression's ridge shrinks already.
+  weights_.assign(classes * m, 0);
+  errors_.assign(classes * m, 0);
+  offsets_.assign(classes, 0);
+  double typical = 0;
+  {
+    std::vector<double> sorted = noise;
+    std::sort(sorted.begin(), sorted.end());
+    typical = std::max(sorted[classes / 2], 1e-300);
+  }
+  std::vector<double> kept(classes * m, 1.0);
+  if (model != proto::ClassifierPlan_Model_LANDMARK_RIDGE && model != proto::ClassifierPlan_Model_KERNEL) {
+    for (size_t j = 0; j < m; ++j) {
+      double between = 0, sum = 0;
+      for (size_t c = 0; c < classes; ++c) {
+        const double precision = 1 / (1 + noise[c] / typical);
+        between += precision * (deviation[c * m + j] * deviation[c * m + j] - noise[c]);
+        sum += precision;
+      }
+      between = std::max(between / sum, 0.0);
+      for (size_t c = 0; c < classes; ++c) kept[c * m + j] = between > 0 ? between / (between + noise[c]) : 0;
+    }
+  }
+  for (size_t c = 0; c < classes; ++c) {
+    const double share = model == proto::ClassifierPlan_Model_LANDMARK_RIDGE ? n[c] / total : 1;
+    double quadratic = 0;
+    for (size_t j = 0; j < m; ++j) {
+      const double mean = kept[c * m + j] * deviation[c * m + j];
+      const double slope = kept[c * m + j] * share / eigenvalues[j];
+      weights_[c * m + j] = share * mean / eigenvalues[j];
+      errors_[c * m + j] = slope * std::sqrt(noise[c]);
+      quadratic += mean * mean / eigenvalues[j];
+    }
+    if (model == proto::ClassifierPlan_Model_LANDMARK_RIDGE) offsets_[c] = n[c] / total;
+    if (model == proto::ClassifierPlan_Model_MOMENTS) offsets_[c] = -quadratic / 2;
+    if (model == proto::ClassifierPlan_Model_DISCRIMINANT) offsets_[c] = -quadratic / 2 + std::log(n[c] / total);
+  }
+  if (model == proto::ClassifierPlan_Model_KERNEL) {
+    // The mean itself, not what differs from the overall one.
+    for (size_t c = 0; c < classes; ++c) {
+      for (size_t j = 0; j < m; ++j) weights_[c * m + j] += center_[j];
+    }
+    std::fill(center_.begin(), center_.end(), 0.0);
+  }
+}
+
+absl::StatusOr<Classifier> Classifier::FromProto(proto::ClassifierRelease message) {
+  const Plan& plan = message.plan();
+  if (message.class_sums_size() != plan.label_size()) {
+    return absl::InvalidArgumentError("there must be sums for each label");
+  }
+  // Before anything of that size is made.
+  const int values = message.class_sums_size() == 0 ? 0 : message.class_sums(0).values_size();
+  const proto::ClassFeatureSpec& spec = plan.features();
+  if ((spec.has_fourier() && 2 * int64_t{spec.fourier().frequencies()} + 1 != values) ||
+      (spec.has_linear() && (spec.linear().reduce_to() > 0 ? spec.linear().reduce_to() : plan.dimension()) + int64_t{1} !=
+                                values)) {
+    return absl::InvalidArgumentError("sums do not fit the features");
+  }
+  DPKDE_ASSIGN_OR_RETURN(ClassifierParts parts, BuildClassifierPlan(plan));
+  const size_t m = parts.features->size();
+  for (const proto::ClassSums& sums : message.class_sums()) {
+    if (static_cast<size_t>(sums.values_size()) != m + 1) {
+      return absl::InvalidArgumentError("sums do not fit the features");
+    }
+  }
+  if (static_cast<size_t>(message.second_moment_size()) != (parts.has_second_moment() ? SecondMomentSize(m) : 0)) {
+    return absl::InvalidArgumentError("the second moment does not fit the features");
+  }
+  DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism,
+                         Mechanism::FromScales(plan.mechanism(), parts.groups, message.scales(), parts.step));
+  const proto::Certificate computed = MakeClassifierCertificate(plan, parts, mechanism);
+  const proto::Certificate& stated = message.certificate();
+  if (stated.epsilon_spent() < computed.epsilon_spent() * (1 - 1e-12) ||
+      stated.delta_spent() < computed.delta_spent() * (1 - 1e-12) ||
+      stated.rho_spent() < computed.rho_spent() * (1 - 1e-12) || stated.neighboring() != computed.neighboring()) {
+    return absl::InvalidArgumentError("the certificate states more privacy than the noise gives");
+  }
+  return Classifier(std::move(message), std::move(parts), std::move(mechanism));
+}
+
+absl::StatusOr<Classifier> Classifier::Deserialize(absl::string_view bytes) {
+  DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kEnvelopeKind, kVersion, bytes));
+  proto::ClassifierRelease message;
+  if (!message.ParseFromArray(envelope.payload.data(), static_cast<int>(envelope.payload.size()))) {
+    return absl::DataLossError("is damaged: its content is not a classifier");
+  }
+  absl::StatusOr<Classifier> classifier = FromProto(std::move(message));
+  if (classifier.ok() || classifier.status().code() == absl::StatusCode::kFailedPrecondition) return classifier;
+  return absl::DataLossError(absl::StrCat("is not a valid classifier: ", std::string(classifier.status().message())));
+}
+
+bool Classifier::IsClassifier(absl::string_view bytes) {
+  return bytes.size() >= 16 && bytes.substr(0, 5) == "DPKDE" && bytes.substr(8, 8) == kEnvelopeKind;
+}
+
+std::string Classifier::Serialize() const {
+  return SealEnvelope(kEnvelopeKind, kVersion, message_.SerializeAsString());
+}
+
+absl::Status Classifier::CheckQueries(MatrixView queries, uint64_t first_row) const {
+  if (queries.columns != dimension()) {
+    return absl::InvalidArgumentError(absl::StrCat("queries must have ", dimension(),
+                                                   " columns, as the classifier has, but have ", queries.columns));
+  }
+  for (size_t r = 0; r < queries.rows; ++r) {
+    for (size_t c = 0; c < queries.columns; ++c) {
+      if (std::isfinite(queries.row(r)[c])) continue;
+      return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
+                                                     " (counting from 0): must be finite, but is ", queries.row(r)[c]));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Prediction>> Classifier::Classify(MatrixView queries, ThreadPool& pool) const {
+  DPKDE_RETURN_IF_ERROR(CheckQueries(queries));
+  const size_t m = size(), classes = labels_.size();
+  std::vector<Prediction> predictions(queries.rows);
+  pool.ParallelFor(queries.rows, 64, [&](size_t begin, size_t end, int) {
+    std::vector<int32_t> integers((end - begin) * m);
+    parts_->features->Compute(queries.Slice(begin, end), absl::MakeSpan(integers));
+    std::vector<double> centered(m), u(m);
+    for (size_t r = begin; r < end; ++r) {
+      for (size_t j = 0; j < m; ++j) {
+        centered[j] = integers[(r - begin) * m + j] / static_cast<double>(kGridUnit) - center_[j];
+      }
+      if (rotation_.empty()) {
+        u = centered;
+      } else {
+        for (size_t i = 0; i < m; ++i) {
+          double sum = 0;
+          for (size_t j = 0; j < m; ++j) sum += rotation_[i * m + j] * centered[j];
+          u[i] = sum;
+        }
+      }
+      Prediction& prediction = predictions[r];
+      prediction.scores.resize(classes);
+      prediction.std_errors.resize(classes);
+      for (size_t c = 0; c < classes; ++c) {
+        double score = offsets_[c], variance = 0;
+        for (size_t j = 0; j < m; ++j) {
+          score += weights_[c * m + j] * u[j];
+          const double error = errors_[c * m + j] * u[j];
+          variance += error * error;
+        }
+        prediction.scores[c] = score;
+        prediction.std_errors[c] = std::sqrt(variance);
+      }
+      prediction.label = std::max_element(prediction.scores.begin(), prediction.scores.end()) - prediction.scores.begin();
+    }
+  });
+  return predictions;
+}
+
+proto::ClassifierRelease Classifier::Outline() const {
+  proto::ClassifierRelease outline;
+  *outline.mutable_plan() = message_.plan();
+  if (outline.plan().features().has_landmark()) {
+    proto::LandmarkSpec& landmarks = *outline.mutable_plan()->mutable_features()->mutable_landmark()->mutable_landmarks();
+    landmarks.clear_points();
+    landmarks.clear_projection();
+  }
+  *outline.mutable_certificate() = message_.certificate();
+  *outline.mutable_scales() = message_.scales();
+  outline.set_composition(message_.composition());
+  return outline;
+}
+
+std::string Classifier::DebugString() const {
+  std::string text;
+  const auto line = [&](absl::string_view name, const auto&... values) {
+    absl::StrAppend(&text, name, std::string(name.size() < 20 ? 20 - name.size() : 0, ' '), " ", values..., "\n");
+  };
+  const proto::Certificate& c = certificate();
+  const proto::ClassFeatureSpec& spec = plan().features();
+  line("classifier", absl::AsciiStrToLower(Plan::Model_Name(plan().model())));
+  line("labels", labels_.size(), " (public): ", absl::StrJoin(labels_, ","));
+  line("dimension", dimension());
+  line("domain", parts_->domain.has_value() ? parts_->domain->DebugString() : "none", spec.unit_rows() ? ", unit rows" : "");
+  line("features", size(),
+       spec.has_linear()    ? (spec.linear().reduce_to() > 0 ? ", by a random projection" : ", the coordinates")
+       : spec.has_fourier() ? absl::StrCat(", Fourier, bandwidth ", spec.fourier().bandwidth())
+                            : absl::StrCat(" of ", spec.landmark().landmarks().landmarks(),
+                                           " landmarks, public points in the clear in this file, bandwidth ",
+                                           spec.landmark().bandwidth()));
+  if (c.rho_spent() > 0) line("rho", c.rho_spent());
+  if (c.epsilon_spent() > 0) line("epsilon", c.epsilon_spent());
+  if (c.delta_spent() > 0) {
+    line("delta", c.delta_spent(), " (", c.sampler_delta(), " of it for the discrete sampler)");
+  } else if (c.epsilon_spent() > 0) {
+    line("delta", "0 (pure)");
+  }
+  if (c.mu() > 0) line("mu", c.mu());
+  line("neighbors", c.neighboring() == proto::ADD_REMOVE
+                        ? "add_remove: one record more or less; the number of records is private"
+                        : "replace: one record changed; the number of records is public");
+  line("composition", message_.composition());
+  line("unit of privacy", c.unit_of_privacy());
+  line("noise", c.sampler());
+  line("sensitivity", "L1 ", c.l1_sensitivity(), ", L2 ", c.l2_sensitivity(), ", in units of 2^-", c.grid_bits());
+  if (plan().has_planning_count()) {
+    line("planning count", plan().planning_count().value(), " at epsilon ", plan().planning_count().epsilon(),
+         ", included above");
+  }
+  std::vector<std::string> counts;
+  for (const proto::ClassSums& sums : message_.class_sums()) {
+    counts.push_back(absl::StrCat(sums.values(static_cast<int>(size())) / static_cast<double>(kGridUnit)));
+  }
+  line("records", absl::StrJoin(counts, ","), " +- ", std::sqrt(mechanism_.variances().back()) / kGridUnit, " (noised)");
+  line("accounted", plan().ledger_dataset().empty() ? "no: nothing adds up the releases of this dataset"
+                                                    : absl::StrCat("in the ledger of ", plan().ledger_dataset()));
+  line("asserted public", absl::StrJoin(plan().asserted_public(), "; "));
+  line("written by", "dpkde ", c.program_version(), ", format ", kVersion);
+  return text;
+}
+
+}  // namespace dpkde

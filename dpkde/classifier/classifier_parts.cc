@@ -1,0 +1,188 @@
+#include "dpkde/classifier/classifier_parts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/base/version.h"
+#include "dpkde/classifier/second_moment.h"
+#include "dpkde/designs/design.h"
+
+namespace dpkde {
+namespace {
+
+using Plan = proto::ClassifierPlan;
+
+constexpr int64_t kMostLabels = 65536;
+constexpr int64_t kMostFeatures = 8192;
+// Second moments cost the square, in time and noise.
+constexpr int64_t kMostDiscriminantFeatures = 2048;
+constexpr int64_t kMostValues = int64_t{1} << 27;
+
+// Of the budget; the rest is shared by second_moment_share.
+constexpr double kCountShare = 0.02;
+
+double Up(double value) { return std::nextafter(value * (1 + 1e-15), std::numeric_limits<double>::infinity()); }
+
+// The weight with which Mechanism::Calibrate gives the group this share.
+double WeightFor(double share, const CoordinateGroup& group, proto::Mechanism mechanism) {
+  const double l1 = group.add_remove.l1, l2 = group.add_remove.l2;
+  if (mechanism == proto::GAUSSIAN) return share * share / (l2 * l2) * 1e12;
+  return std::pow(share, 3) / (mechanism == proto::KNORM ? (group.count + 1.0) * l2 * l2 : l1 * l1) * 1e12;
+}
+
+std::vector<CoordinateGroup> ViewGroups(size_t m, const Plan& plan) {
+  const uint64_t unit = kGridUnit;
+  const auto ball = [&](size_t first, size_t count, double share) {
+    CoordinateGroup group;
+    group.first = first;
+    group.count = count;
+    group.shape = GroupShape::kBall;
+    group.add_remove = {static_cast<uint64_t>(std::ceil(std::sqrt(static_cast<double>(count)) * unit)), unit};
+    group.replace = {2 * group.add_remove.l1, 2 * group.add_remove.l2};
+    group.mean_square_weight = WeightFor(share, group, plan.mechanism());
+    return group;
+  };
+  const double share = plan.second_moment_share();
+  std::vector<CoordinateGroup> groups = {ball(0, m, 1 - share)};
+  if (share > 0) groups.push_back(ball(m, SecondMomentSize(m), share));
+  CoordinateGroup count;
+  count.first = groups.back().first + groups.back().count;
+  count.count = 1;
+  count.add_remove = {unit, unit};
+  count.replace = {2 * unit, 2 * unit};
+  count.least_share = kCountShare;
+  groups.push_back(count);
+  return groups;
+}
+
+}  // namespace
+
+absl::Status CheckLabels(absl::Span<const std::string> labels) {
+  DPKDE_RETURN_IF_ERROR(CheckInRange("number of labels", static_cast<int64_t>(labels.size()), 1, kMostLabels));
+  std::set<std::string> seen;
+  for (const std::string& label : labels) {
+    if (label.empty()) return absl::InvalidArgumentError("a label is empty");
+    if (!seen.insert(label).second) return absl::InvalidArgumentError(absl::StrCat("label '", label, "' comes twice"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PrivacySpec> StepPrivacy(const PrivacySpec& privacy) {
+  if (privacy.rho().has_value()) {
+    return PrivacySpec::Zcdp(privacy.neighboring() == Neighboring::kReplace ? *privacy.rho() / 4 : *privacy.rho(),
+                             Neighboring::kAddRemove);
+  }
+  const bool two = privacy.neighboring() == Neighboring::kReplace;
+  const double epsilon = two ? privacy.epsilon() / 2 : privacy.epsilon();
+  if (!privacy.delta().has_value()) return PrivacySpec::Pure(epsilon, Neighboring::kAddRemove);
+  return PrivacySpec::Approximate(epsilon, two ? *privacy.delta() / Up(1 + std::exp(epsilon)) : *privacy.delta(),
+                                  Neighboring::kAddRemove);
+}
+
+NoiseGuarantee WholeGuarantee(const NoiseGuarantee& step, const PrivacySpec& privacy) {
+  if (privacy.neighboring() == Neighboring::kAddRemove) return step;
+  NoiseGuarantee whole = step;
+  const double twice = Up(1 + std::exp(step.epsilon));
+  whole.epsilon = 2 * step.epsilon;
+  whole.delta = std::min(Up(step.delta * twice), privacy.delta().value_or(0));
+  whole.sampler_delta = Up(step.sampler_delta * twice);
+  whole.rho = 4 * step.rho;
+  whole.mu = 2 * step.mu;
+  whole.total_variation = 2 * step.total_variation;
+  return whole;
+}
+
+absl::StatusOr<ClassifierParts> BuildClassifierPlan(const Plan& plan) {
+  DPKDE_ASSIGN_OR_RETURN(PrivacySpec privacy, PrivacySpec::FromProto(plan.privacy()));
+  DPKDE_ASSIGN_OR_RETURN(PrivacySpec step, StepPrivacy(privacy));
+  DPKDE_RETURN_IF_ERROR(CheckLabels(std::vector<std::string>(plan.label().begin(), plan.label().end())));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", plan.dimension(), 1, 65536));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("capacity", plan.capacity(), 1, int64_t{1} << 40));
+  if (plan.has_planning_count()) {
+    DPKDE_RETURN_IF_ERROR(CheckPositive("epsilon of the planning count", plan.planning_count().epsilon()));
+  }
+  absl::optional<Domain> domain;
+  if (plan.has_domain()) {
+    DPKDE_ASSIGN_OR_RETURN(domain, Domain::FromProto(plan.domain()));
+  }
+  const proto::ClassFeatureSpec& spec = plan.features();
+  const bool landmarks = spec.has_landmark();
+  switch (plan.model()) {
+    case proto::ClassifierPlan_Model_KERNEL:
+      if (spec.has_linear()) return absl::InvalidArgumentError("the kernel model needs fourier or landmark features");
+      break;
+    case proto::ClassifierPlan_Model_MOMENTS:
+      if (!spec.has_linear()) return absl::InvalidArgumentError("the moments model needs linear features");
+      break;
+    case proto::ClassifierPlan_Model_DISCRIMINANT:
+      break;
+    case proto::ClassifierPlan_Model_LANDMARK_RIDGE:
+      if (!landmarks) return absl::InvalidArgumentError("the landmark_ridge model needs landmarks");
+      break;
+    default:
+      return absl::InvalidArgumentError("the model is missing or unknown");
+  }
+  const bool second_moment = plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT && !landmarks;
+  const double share = plan.second_moment_share();
+  if (second_moment ? !(share > 0 && share < 1) : share != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("second moment share must be ",
+                                                   second_moment ? "between 0 and 1" : "0", ", but is ", share));
+  }
+  DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<ClassFeatures> features,
+                         ClassFeatures::Create(spec, plan.dimension(), domain));
+  const int64_t m = static_cast<int64_t>(features->size());
+  DPKDE_RETURN_IF_ERROR(CheckInRange("number of features", m, 1,
+                                     plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT ? kMostDiscriminantFeatures : kMostFeatures));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("labels times features", m * plan.label_size(), 1, kMostValues));
+  std::vector<CoordinateGroup> groups = ViewGroups(m, plan);
+  return ClassifierParts{std::move(features), std::move(domain), privacy, step, std::move(groups)};
+}
+
+proto::Certificate MakeClassifierCertificate(const Plan& plan, const ClassifierParts& parts,
+                                             const Mechanism& mechanism) {
+  const NoiseGuarantee guarantee = WholeGuarantee(mechanism.guarantee(), parts.privacy);
+  const double counted = plan.planning_count().epsilon();
+  proto::Certificate certificate;
+  if (plan.privacy().has_rho()) certificate.set_rho_spent(Up(guarantee.rho + counted * counted / 2));
+  if (guarantee.epsilon > 0) {
+    certificate.set_epsilon_spent(counted > 0 ? Up(guarantee.epsilon + counted) : guarantee.epsilon);
+  }
+  certificate.set_delta_spent(guarantee.delta);
+  certificate.set_sampler_delta(guarantee.sampler_delta);
+  certificate.set_neighboring(plan.privacy().neighboring());
+  certificate.set_unit_of_privacy(
+      "one row of the input with its label; a person who owns k rows is protected at k times epsilon");
+  certificate.set_sampler(mechanism.SamplerName());
+  const uint64_t steps = parts.privacy.neighboring() == Neighboring::kReplace ? 2 : 1;
+  uint64_t l1 = 0;
+  double l2_square = 0;
+  for (const CoordinateGroup& group : parts.groups) {
+    l1 += steps * group.add_remove.l1;
+    l2_square += std::pow(static_cast<double>(steps * group.add_remove.l2), 2);
+  }
+  certificate.set_l1_sensitivity(l1);
+  certificate.set_l2_sensitivity(Up(std::sqrt(l2_square)));
+  certificate.set_grid_bits(kGridBits);
+  certificate.set_mu(guarantee.mu);
+  certificate.set_program_version(kDpkdeVersion);
+  return certificate;
+}
+
+std::string CompositionText(const Plan& plan) {
+  if (plan.privacy().neighboring() == proto::ADD_REMOVE) {
+    return "parallel over the classes of a public label set: a record is in one class and changes no other, so each class "
+           "gets the whole epsilon; the numbers of records of the classes are private";
+  }
+  return "a replaced record may change its class and then changes two of them, one as by a removal and one as by an "
+         "addition: each class is built for added or removed records at half of epsilon, and two such steps make the "
+         "whole; the numbers of records of the classes are private";
+}
+
+}  // namespace dpkde

@@ -1,0 +1,72 @@
+#ifndef DPKDE_CLASSIFIER_CLASSIFIER_PARTS_H_
+#define DPKDE_CLASSIFIER_CLASSIFIER_PARTS_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/optional.h"
+#include "absl/types/span.h"
+#include "dpkde/classifier/class_features.h"
+#include "dpkde/noise/mechanism.h"
+#include "dpkde/privacy/privacy_spec.h"
+#include "dpkde/privacy/sensitivity.h"
+#include "dpkde/proto/classifier.pb.h"
+#include "dpkde/similarity/domain.h"
+
+namespace dpkde {
+
+// A classifier's plan turned into the objects it describes, validated. Shared by what builds one and what loads one.
+//
+// What is released, for C classes and m features: for each class the sum of its records' features and its number of
+// records; for a discriminant besides, once, the sum of phi phi^T over all records.
+//
+// ADD_REMOVE. A record x of class c changes the sum of class c by a vector of norm at most 2^20 (checked in integers),
+// the count of class c by 2^20, and the second moment by a vector of norm at most 2^20 (second_moment.h); nothing of
+// any other class. The noise of different classes and groups is independent, so the ratio of densities of the whole
+// release at neighbouring datasets is that of one view (sum of class c, second moment, count of class c) alone:
+// parallel composition over classes, sequential within a view. So a mechanism calibrated for `groups` with the full
+// budget protects the whole. The label set is public, so which classes there are tells nothing: one without records
+// gets noise like any other.
+//
+// REPLACE. A record may change its class and then changes two views: the old one as by a removal, the new one as by an
+// addition (the second moment by both). It is two ADD_REMOVE steps, so the mechanism is calibrated for ADD_REMOVE at
+// epsilon / 2, by group privacy with delta / (1 + e^(epsilon / 2)), or at rho / 4. The number of all records is public
+// under REPLACE, but those of the classes are not.
+struct ClassifierParts {
+  std::unique_ptr<ClassFeatures> features;
+  absl::optional<Domain> domain;
+  PrivacySpec privacy;
+  // What the mechanism is calibrated to, ADD_REMOVE; see above.
+  PrivacySpec step;
+  // Of a view: sum, second moment (if there is one), count.
+  std::vector<CoordinateGroup> groups;
+
+  bool has_second_moment() const { return groups.size() == 3; }
+  // Values of a view.
+  size_t view_size() const { return groups.back().first + 1; }
+};
+
+// kInvalidArgument, naming the field, for a plan that is incomplete or out of range; kFailedPrecondition as
+// ClassFeatures::Create.
+absl::StatusOr<ClassifierParts> BuildClassifierPlan(const proto::ClassifierPlan& plan);
+
+// kInvalidArgument unless there are 1 to 65536 labels, not empty and different.
+absl::Status CheckLabels(absl::Span<const std::string> labels);
+
+// The budget of a mechanism with ADD_REMOVE sensitivities that keeps `privacy`: the same under ADD_REMOVE, half of it
+// under REPLACE.
+absl::StatusOr<PrivacySpec> StepPrivacy(const PrivacySpec& privacy);
+
+// What the mechanism, calibrated to StepPrivacy, guarantees for the whole: twice the step's under REPLACE, rounded up.
+NoiseGuarantee WholeGuarantee(const NoiseGuarantee& step, const PrivacySpec& privacy);
+
+// The certificate of a classifier by this plan and mechanism, and why it holds for all classes together.
+proto::Certificate MakeClassifierCertificate(const proto::ClassifierPlan& plan, const ClassifierParts& parts,
+                                             const Mechanism& mechanism);
+std::string CompositionText(const proto::ClassifierPlan& plan);
+
+}  // namespace dpkde
+
+#endif  // DPKDE_CLASSIFIER_CLASSIFIER_PARTS_H_

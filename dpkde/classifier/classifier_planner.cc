@@ -1,0 +1,207 @@
+#include "dpkde/classifier/classifier_planner.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/classifier/class_features.h"
+#include "dpkde/classifier/classifier_parts.h"
+#include "dpkde/planner/landmark_fit.h"
+#include "dpkde/privacy/gaussian_calibration.h"
+#include "dpkde/similarity/similarity.h"
+
+namespace dpkde {
+namespace {
+
+using Plan = proto::ClassifierPlan;
+
+// Largest admissible: what any accumulator holds, see Accumulator.
+constexpr uint64_t kCapacity = uint64_t{1} << 40;
+
+constexpr double kPureSecondShare = 0.5;
+constexpr double kGaussianSecondShare = 0.3;  // of mu^2
+constexpr uint32_t kMostProjected = 512;
+
+class Planner {
+ public:
+  Planner(const ClassifierInputs& inputs, ThreadPool& pool) : inputs_(inputs), pool_(pool) {}
+
+  absl::StatusOr<ClassifierChoice> Choose() {
+    Plan& plan = choice_.plan;
+    if (!(inputs_.public_n > 0)) return absl::InvalidArgumentError("public_n must be positive");
+    DPKDE_RETURN_IF_ERROR(CheckLabels(inputs_.labels));
+    DPKDE_ASSIGN_OR_RETURN(const PrivacySpec step, StepPrivacy(inputs_.privacy));
+    gaussian_ = inputs_.mechanism.has_value() ? *inputs_.mechanism == proto::GAUSSIAN : step.allows_gaussian();
+    if (gaussian_ && !step.allows_gaussian()) {
+      return absl::InvalidArgumentError("the gaussian mechanism needs delta or rho: it cannot be pure");
+    }
+    plan.set_mechanism(inputs_.mechanism.value_or(gaussian_ ? proto::GAUSSIAN : proto::KNORM));
+    budget_ = step.epsilon();
+    if (gaussian_ && step.rho().has_value()) budget_ = std::sqrt(2 * *step.rho());
+    if (gaussian_ && !step.rho().has_value()) {
+      DPKDE_ASSIGN_OR_RETURN(budget_, LargestGaussianMu(step.epsilon(), *step.delta()));
+    }
+    n_ = inputs_.public_n / inputs_.labels.size();
+
+    plan.set_dimension(static_cast<uint32_t>(inputs_.dimension));
+    if (inputs_.domain.has_value()) *plan.mutable_domain() = inputs_.domain->ToProto();
+    plan.mutable_features()->set_unit_rows(inputs_.unit_rows);
+    for (const std::string& label : inputs_.labels) plan.add_label(label);
+    *plan.mutable_privacy() = inputs_.privacy.ToProto();
+    plan.set_capacity(kCapacity);
+
+    const bool has_reference = inputs_.reference.rows > 0;
+    const absl::optional<Plan::Model> model = inputs_.model;
+    if (model == proto::ClassifierPlan_Model_LANDMARK_RIDGE && !has_reference) {
+      return absl::InvalidArgumentError("the landmark_ridge model needs reference points");
+    }
+    if (model == proto::ClassifierPlan_Model_MOMENTS && has_reference) {
+      return absl::InvalidArgumentError("the moments model takes no reference points");
+    }
+    if (has_reference) {
+      DPKDE_RETURN_IF_ERROR(SetLandmarks());
+      plan.set_model(model.value_or(gaussian_ ? proto::ClassifierPlan_Model_LANDMARK_RIDGE : proto::ClassifierPlan_Model_DISCRIMINANT));
+      choice_.reason = absl::StrCat(plan.features().landmark().landmarks().rank(), " features of ",
+                                    plan.features().landmark().landmarks().landmarks(),
+                                    " public landmarks, whose covariance is public too");
+    } else {
+      SetWithoutReference();
+    }
+    // Everything else that may not go together.
+    DPKDE_RETURN_IF_ERROR(BuildClassifierPlan(plan).status());
+    return choice_;
+  }
+
+ private:
+  // Standard deviation of a coordinate of a sum of m features, in records, at this share of the budget.
+  double Noise(double m, double share) const {
+    return gaussian_ ? 1 / (budget_ * std::sqrt(share)) : std::sqrt(m + 1) / (budget_ * share);
+  }
+
+  // The largest m for which the noise of a class mean, of norm Noise(m) sqrt(m) / n, is below `radius`.
+  double MostFeatures(double radius) const {
+    return gaussian_ ? std::pow(radius * n_ * budget_, 2) : radius * n_ * budget_;
+  }
+
+  double second_share() const { return gaussian_ ? kGaussianSecondShare : kPureSecondShare; }
+
+  bool AffordsSecondMoment(double m, double factor) const {
+    return Noise(m * (m + 1) / 2, second_share()) * std::sqrt(2 * m) * m <= factor * inputs_.public_n;
+  }
+
+  absl::Status SetLandmarks() {
+    const double bandwidth =
+        inputs_.bandwidth.value_or(inputs_.unit_rows ? (gaussian_ ? 0.5 : 0.65) : (gaussian_ ? 0.225 : 0.32));
+    DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", bandwidth));
+    if (inputs_.reference.columns != inputs_.dimension) {
+      return absl::InvalidArgumentError(absl::StrCat("reference points must have ", inputs_.dimension,
+                                                     " columns, but have ", inputs_.reference.columns));
+    }
+    if (!inputs_.unit_rows && !inputs_.domain.has_value()) {
+      return absl::InvalidArgumentError("a classifier needs a domain, or unit rows");
+    }
+    std::vector<float> scaled(inputs_.reference.rows * inputs_.dimension);
+    for (size_t r = 0; r < inputs_.reference.rows; ++r) {
+      ScaleRecord(inputs_.reference.row(r).data(), inputs_.dimension, inputs_.unit_rows, inputs_.domain,
+                  scaled.data() + r * inputs_.dimension);
+    }
+    proto::SimilaritySpec gaussian;
+    gaussian.set_kind(proto::SimilaritySpec::GAUSSIAN);
+    gaussian.set_bandwidth(bandwidth);
+    DPKDE_ASSIGN_OR_RETURN(const Similarity similarity, Similarity::Create(gaussian));
+    LandmarkFitOptions options;
+    options.public_seed = inputs_.public_seed;
+    // Their own covariance stands for that of the records, so they must lie as the reference does.
+    options.choice = LandmarkChoice::kUniform;
+    DPKDE_ASSIGN_OR_RETURN(
+        const LandmarkFit fit,
+        LandmarkFit::Create(similarity, absl::nullopt, {scaled.data(), inputs_.reference.rows, inputs_.dimension},
+                            options, pool_));
+    const double most = inputs_.features.has_value() ? *inputs_.features
+                                                     : std::max(gaussian_ ? 64.0 : 16.0, MostFeatures(gaussian_ ? 0.3 : 0.1));
+    size_t choice = 0;
+    for (size_t i = 0; i < fit.ranks().size(); ++i) {
+      if (fit.ranks()[i] <= std::min<double>(most, kMostProjected * 1.5)) choice = i;
+    }
+    proto::LandmarkFeatureMap& map = *choice_.plan.mutable_features()->mutable_landmark();
+    map.set_bandwidth(bandwidth);
+    *map.mutable_landmarks() = fit.Complete(fit.outline(choice));
+    return absl::OkStatus();
+  }
+
+  void SetFourier(uint32_t features) {
+    proto::FourierFeatureMap& map = *choice_.plan.mutable_features()->mutable_fourier();
+    map.set_frequencies(std::max<uint32_t>(1, inputs_.features.value_or(features) / 2));
+    map.set_bandwidth(inputs_.bandwidth.value_or(inputs_.unit_rows ? 0.7 : 0.35));
+    map.set_public_seed(inputs_.public_seed);
+  }
+
+  void SetLinear(double features) {
+    proto::LinearFeatureMap& map = *choice_.plan.mutable_features()->mutable_linear();
+    map.set_public_seed(inputs_.public_seed);
+    const double most = inputs_.features.has_value()
+                            ? *inputs_.features
+                            : std::clamp(features, 16.0, static_cast<double>(kMostProjected));
+    if (most < inputs_.dimension) map.set_reduce_to(static_cast<uint32_t>(most));
+  }
+
+  void SetDiscriminant() {
+    choice_.plan.set_model(proto::ClassifierPlan_Model_DISCRIMINANT);
+    choice_.plan.set_second_moment_share(second_share());
+  }
+
+  void SetWithoutReference() {
+    Plan& plan = choice_.plan;
+    const double d = inputs_.dimension;
+    if (inputs_.model == proto::ClassifierPlan_Model_KERNEL) {
+      plan.set_model(proto::ClassifierPlan_Model_KERNEL);
+      SetFourier(gaussian_ ? 2048 : static_cast<uint32_t>(std::clamp(MostFeatures(0.12), 32.0, 1024.0)));
+      choice_.reason = "mean similarity to each class, as asked for";
+      return;
+    }
+    uint32_t fourier = 0;
+    for (uint32_t m = 24; m <= 384; m *= 2) {
+      if (AffordsSecondMoment(m, gaussian_ ? 4 : 0.5)) fourier = m;
+    }
+    const bool forced = inputs_.model == proto::ClassifierPlan_Model_DISCRIMINANT;
+    if (inputs_.model != proto::ClassifierPlan_Model_MOMENTS && fourier >= 96 && fourier >= 4 * std::min(d, 24.0)) {
+      SetDiscriminant();
+      SetFourier(fourier);
+      choice_.reason = "the noise affords a covariance of Fourier features";
+    } else if (forced || (inputs_.model != proto::ClassifierPlan_Model_MOMENTS && AffordsSecondMoment(d, 4))) {
+      SetDiscriminant();
+      double most = 4;
+      for (double m = 4; m <= 512 && AffordsSecondMoment(m, 4); m *= 1.25) most = m;
+      // No fewer than 16, see SetLinear.
+      SetLinear(most);
+      choice_.reason = "the noise affords a covariance of the coordinates";
+    } else {
+      plan.set_model(proto::ClassifierPlan_Model_MOMENTS);
+      SetLinear(MostFeatures(0.125));
+      choice_.reason = inputs_.model.has_value() ? "class means, as asked for"
+                                                 : "the noise affords class means, but no covariance";
+    }
+  }
+
+  const ClassifierInputs& inputs_;
+  ThreadPool& pool_;
+  ClassifierChoice choice_;
+  bool gaussian_ = false;
+  double budget_ = 0;  // epsilon or mu
+  double n_ = 0;       // records a class
+};
+
+}  // namespace
+
+absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool) {
+  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", static_cast<int64_t>(inputs.dimension), 1, 65536));
+  return Planner(inputs, pool).Choose();
+}
+
+std::string ModelName(Plan::Model model) { return absl::AsciiStrToLower(Plan::Model_Name(model)); }
+
+}  // namespace dpkde

@@ -1,0 +1,70 @@
+#ifndef DPKDE_CLASSIFIER_CLASSIFIER_PLANNER_H_
+#define DPKDE_CLASSIFIER_CLASSIFIER_PLANNER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/optional.h"
+#include "dpkde/base/matrix_view.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/privacy/privacy_spec.h"
+#include "dpkde/proto/classifier.pb.h"
+#include "dpkde/similarity/domain.h"
+
+namespace dpkde {
+
+// Everything that planning may look at: public values only. There is deliberately no reader and no accumulator here.
+struct ClassifierInputs {
+  size_t dimension = 0;
+  absl::optional<Domain> domain;
+  bool unit_rows = false;
+  // The public label set.
+  std::vector<std::string> labels;
+  // What the release may spend.
+  PrivacySpec privacy;
+  // As in PlanInputs: never the row count of a private file.
+  double public_n = 0;
+  // nullopt: chosen.
+  absl::optional<proto::ClassifierPlan::Model> model = absl::nullopt;
+  absl::optional<proto::Mechanism> mechanism = absl::nullopt;
+  absl::optional<uint32_t> features = absl::nullopt;
+  // In units of the scaled record, see ClassFeatureSpec.
+  absl::optional<double> bandwidth = absl::nullopt;
+  uint64_t public_seed = 0;
+  // Public unlabelled points of the same kind, n x dimension, unscaled; empty: none are at hand. Landmarks are stored in
+  // the release in the clear.
+  MatrixView reference = {};
+};
+
+struct ClassifierChoice {
+  proto::ClassifierPlan plan;
+  // Why, in words.
+  std::string reason;
+};
+
+// Chooses model, features and mechanism by rules from public values; never by accuracy on private data. With n records a
+// class expected, and noise of standard deviation s for a sum's coordinate (mu or epsilon of the budget's share):
+//
+//   reference points: landmark features, as many as keep the noise of a class mean below .1 (pure epsilon) or .3 of the
+//     unit ball (Gaussian); the regression on the public covariance with Gaussian noise, with pure noise,
+//     where few features are affordable, the discriminant;
+//   else a discriminant, as long as the noise's largest expected eigenvalue is below 4 times that of covariances of m
+//     even directions, s_2 sqrt(2 m) m <= 4 n: of Fourier features with Gaussian noise (m of 24, 48, .. 384) where at
+//     least 96 are affordable, of the coordinates themselves where they are few enough;
+//   else moments, after a random projection to so many dimensions that the noise of a class mean stays below an eighth.
+//
+// The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains; landmarks .5 and
+// .225 with Gaussian noise, .65 and .32 with pure) and shares were chosen once by simulation on development splits of
+// letter and mnist10k.
+//
+// kInvalidArgument, naming the field, for what does not go together. No privacy effect.
+absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool);
+
+// "kernel", "moments", "discriminant", "landmark_ridge".
+std::string ModelName(proto::ClassifierPlan::Model model);
+
+}  // namespace dpkde
+
+#endif  // DPKDE_CLASSIFIER_CLASSIFIER_PLANNER_H_

@@ -1,0 +1,342 @@
+#include "dpkde/classifier/class_accumulator.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/classifier/classifier_planner.h"
+#include "dpkde/classifier/second_moment.h"
+#include "dpkde/designs/design.h"
+#include "dpkde/io/envelope.h"
+#include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/vectors.h"
+
+namespace dpkde {
+
+class ClassAccumulatorTestPeer {
+ public:
+  static std::vector<int64_t> Total(const ClassAccumulator& accumulator) { return accumulator.Total(); }
+};
+
+class ClassifierTestPeer {
+ public:
+  static const proto::ClassifierRelease& Message(const Classifier& classifier) { return classifier.message_; }
+};
+
+namespace {
+
+using Plan = proto::ClassifierPlan;
+using BadRecords = ClassAccumulator::BadRecords;
+
+constexpr auto kAddRemove = Neighboring::kAddRemove;
+constexpr auto kReplace = Neighboring::kReplace;
+
+Plan MakePlan(const PrivacySpec& privacy, proto::ClassifierPlan_Model model = proto::ClassifierPlan_Model_DISCRIMINANT,
+              size_t d = 4, std::vector<std::string> labels = {"a", "b", "c"}) {
+  ThreadPool pool(1);
+  ClassifierInputs inputs{d, *Domain::Box(std::vector<double>(d, -1.0), std::vector<double>(d, 1.0)), false,
+                          std::move(labels), privacy};
+  inputs.public_n = 1000;
+  inputs.model = model;
+  if (model == proto::ClassifierPlan_Model_KERNEL) inputs.features = 20;
+  const auto choice = PlanClassifier(inputs, pool);
+  EXPECT_TRUE(choice.ok()) << choice.status();
+  return choice->plan;
+}
+
+PrivacySpec Pure(double epsilon, Neighboring neighboring = kAddRemove) { return *PrivacySpec::Pure(epsilon, neighboring); }
+
+// Class c around (c - 1) / 2 on every axis.
+struct Blobs {
+  Points points;
+  std::vector<uint32_t> classes;
+};
+Blobs MakeBlobs(size_t rows, size_t d, uint64_t seed) {
+  Blobs blobs{UniformPoints(rows, d, -0.4, 0.4, seed), {}};
+  for (size_t r = 0; r < rows; ++r) {
+    blobs.classes.push_back(r % 3);
+    for (size_t i = 0; i < d; ++i) blobs.points.values[r * d + i] += (static_cast<float>(r % 3) - 1) / 2;
+  }
+  return blobs;
+}
+
+ClassAccumulator MakeAccumulator(const Plan& plan, ThreadPool& pool, BadRecords bad = BadRecords::kFail) {
+  auto accumulator = ClassAccumulator::Create(plan, bad, pool);
+  EXPECT_TRUE(accumulator.ok()) << accumulator.status();
+  return *std::move(accumulator);
+}
+
+Classifier Release(const Plan& plan, const Blobs& blobs, uint64_t seed) {
+  ThreadPool pool(2);
+  ClassAccumulator accumulator = MakeAccumulator(plan, pool);
+  EXPECT_TRUE(accumulator.Add(blobs.points.view(), blobs.classes).ok());
+  SeededBitSource noise(seed);
+  auto classifier = std::move(accumulator).Privatize(noise);
+  EXPECT_TRUE(classifier.ok()) << classifier.status();
+  return *std::move(classifier);
+}
+
+double Accuracy(const Classifier& classifier, const Blobs& queries) {
+  ThreadPool pool(2);
+  const auto predictions = *classifier.Classify(queries.points.view(), pool);
+  double right = 0;
+  for (size_t q = 0; q < predictions.size(); ++q) right += predictions[q].label == queries.classes[q];
+  return right / predictions.size();
+}
+
+const proto::ClassifierPlan_Model kModels[] = {proto::ClassifierPlan_Model_KERNEL, proto::ClassifierPlan_Model_MOMENTS,
+                                               proto::ClassifierPlan_Model_DISCRIMINANT};
+
+TEST(ClassAccumulatorTest, OneRecordChangesOneViewWithinItsSensitivities) {
+  ThreadPool pool(1);
+  for (const auto model : kModels) {
+    const Plan plan = MakePlan(Pure(1), model);
+    const auto parts = BuildClassifierPlan(plan);
+    ASSERT_TRUE(parts.ok());
+    const size_t m = parts->features->size();
+    Blobs blobs = MakeBlobs(200, 4, 3);
+    for (float value : {0.0f, 1.0f, -1.0f, 1e30f}) {
+      blobs.points.values.insert(blobs.points.values.end(), 4, value);
+      blobs.classes.push_back(2);
+    }
+    ClassAccumulator accumulator = MakeAccumulator(plan, pool);
+    std::vector<int64_t> before = ClassAccumulatorTestPeer::Total(accumulator);
+    double largest = 0;
+    for (size_t r = 0; r < blobs.classes.size(); ++r) {
+      ASSERT_TRUE(accumulator.Add(blobs.points.view().Slice(r, r + 1), {&blobs.classes[r], 1}).ok());
+      const std::vector<int64_t> after = ClassAccumulatorTestPeer::Total(accumulator);
+      std::vector<double> l1(parts->groups.size(), 0), l2(parts->groups.size(), 0);
+      for (size_t j = 0; j < after.size(); ++j) {
+        const double change = static_cast<double>(after[j] - before[j]);
+        const bool second = j >= 3 * (m + 1);
+        if (!second && j / (m + 1) != blobs.classes[r]) {
+          ASSERT_EQ(change, 0) << "another class changed";
+          continue;
+        }
+        const size_t group = second ? 1 : j % (m + 1) == m ? parts->groups.size() - 1 : 0;
+        l1[group] += std::abs(change);
+        l2[group] += change * change;
+      }
+      for (size_t g = 0; g < parts->groups.size(); ++g) {
+        EXPECT_LE(l1[g], parts->groups[g].add_remove.l1);
+        EXPECT_LE(std::sqrt(l2[g]), parts->groups[g].add_remove.l2);
+      }
+      largest = std::max(largest, std::sqrt(l2[0]));
+      before = after;
+    }
+    EXPECT_GE(largest, 0.9 * parts->groups[0].add_remove.l2);
+  }
+}
+
+TEST(ClassAccumulatorTest, OrderBatchesThreadsAndShardsDoNotMatter) {
+  const Plan plan = MakePlan(Pure(1));
+  const Blobs blobs = MakeBlobs(1500, 4, 5);
+  ThreadPool one(1), two(2);
+  ClassAccumulator whole = MakeAccumulator(plan, two), left = MakeAccumulator(plan, one), right = MakeAccumulator(plan, one);
+  ASSERT_TRUE(whole.Add(blobs.points.view(), blobs.classes).ok());
+  ASSERT_TRUE(left.Add(blobs.points.view().Slice(701, 1500), absl::MakeConstSpan(blobs.classes).subspan(701)).ok());
+  for (size_t r = 701; r-- > 0;) {
+    ASSERT_TRUE(right.Add(blobs.points.view().Slice(r, r + 1), {&blobs.classes[r], 1}).ok());
+  }
+  ASSERT_TRUE(left.Merge(std::move(right)).ok());
+  EXPECT_EQ(ClassAccumulatorTestPeer::Total(left), ClassAccumulatorTestPeer::Total(whole));
+}
+
+TEST(ClassAccumulatorTest, ClassifiesWellAtALargeEpsilonAndNotAtASmallOne) {
+  const Blobs blobs = MakeBlobs(3000, 4, 11), queries = MakeBlobs(600, 4, 12);
+  for (const auto model : kModels) {
+    EXPECT_GE(Accuracy(Release(MakePlan(Pure(10), model), blobs, 1), queries), 0.9) << model;
+    // Noise of about 10^5 records.
+    double sum = 0;
+    for (int seed = 0; seed < 5; ++seed) sum += Accuracy(Release(MakePlan(Pure(1e-4), model), blobs, seed), queries) / 5;
+    EXPECT_LE(sum, 0.75) << model;
+  }
+}
+
+TEST(ClassAccumulatorTest, EmptyClassAndEmptyDatasetGetNoiseLikeAnyOther) {
+  const Plan plan = MakePlan(Pure(1));
+  const Classifier classifier = Release(plan, Blobs{Points{{}, 4}, {}}, 3);
+  const auto& message = ClassifierTestPeer::Message(classifier);
+  ASSERT_EQ(message.class_sums_size(), 3);
+  for (const auto& sums : message.class_sums()) {
+    for (int64_t value : sums.values()) EXPECT_NE(value, 0);
+  }
+  for (int64_t value : message.second_moment()) EXPECT_NE(value, 0);
+  ThreadPool pool(1);
+  const std::vector<float> query(4, 0.5f);
+  const auto predictions = classifier.Classify({query.data(), 1, 4}, pool);
+  ASSERT_TRUE(predictions.ok());
+  for (double score : (*predictions)[0].scores) EXPECT_TRUE(std::isfinite(score));
+}
+
+TEST(ClassAccumulatorTest, ReplaceIsTwoStepsAtHalfOfEpsilon) {
+  const Blobs blobs = MakeBlobs(300, 4, 2);
+  const Classifier add_remove = Release(MakePlan(Pure(0.5, kAddRemove)), blobs, 1);
+  const Classifier replace = Release(MakePlan(Pure(1, kReplace)), blobs, 1);
+  // The same noise to the bit: scales are those of epsilon 1/2.
+  EXPECT_EQ(ClassifierTestPeer::Message(add_remove).scales().SerializeAsString(),
+            ClassifierTestPeer::Message(replace).scales().SerializeAsString());
+  EXPECT_LE(replace.certificate().epsilon_spent(), 1);
+  EXPECT_GE(replace.certificate().epsilon_spent(), 1 - 1e-6);
+  EXPECT_NE(replace.DebugString().find("may change its class"), std::string::npos);
+  EXPECT_NE(add_remove.DebugString().find("parallel"), std::string::npos);
+
+  const Classifier gaussian = Release(MakePlan(*PrivacySpec::Approximate(1, 1e-6, kReplace)), blobs, 1);
+  EXPECT_LE(gaussian.certificate().delta_spent(), 1e-6);
+  EXPECT_GE(gaussian.certificate().delta_spent(), 0.9e-6);
+  const Classifier rho = Release(MakePlan(*PrivacySpec::Zcdp(0.1, kReplace)), blobs, 1);
+  EXPECT_LE(rho.certificate().rho_spent(), 0.1 * (1 + 1e-12));
+  EXPECT_GE(rho.certificate().rho_spent(), 0.0999);
+}
+
+TEST(ClassAccumulatorTest, RefusesBadRecordsClassesAndSecondReleases) {
+  ThreadPool pool(1);
+  ClassAccumulator accumulator = MakeAccumulator(MakePlan(Pure(1)), pool);
+  std::vector<float> row = {0, std::nanf(""), 0, 0};
+  std::vector<uint32_t> classes = {1};
+  EXPECT_EQ(accumulator.Add({row.data(), 1, 4}, classes).message(),
+            "row 0, column 1 (counting from 0): must be finite, but is nan");
+  row[1] = 0;
+  classes[0] = 3;
+  EXPECT_EQ(accumulator.Add({row.data(), 1, 4}, classes).message(),
+            "class of row 0 (counting from 0): must be below 3, but is 3");
+  EXPECT_FALSE(accumulator.Add({row.data(), 1, 4}, {}).ok());
+  EXPECT_FALSE(accumulator.Add({row.data(), 1, 3}, {classes.data(), 1}).ok());
+  for (int64_t value : ClassAccumulatorTestPeer::Total(accumulator)) EXPECT_EQ(value, 0);
+
+  ClassAccumulator other = MakeAccumulator(MakePlan(Pure(2)), pool);
+  EXPECT_EQ(accumulator.Merge(std::move(other)).code(), absl::StatusCode::kInvalidArgument);
+
+  SeededBitSource noise(1);
+  ASSERT_TRUE(std::move(accumulator).Privatize(noise).ok());
+  EXPECT_EQ(std::move(accumulator).Privatize(noise).status().code(), absl::StatusCode::kFailedPrecondition);
+  classes[0] = 0;
+  EXPECT_EQ(accumulator.Add({row.data(), 1, 4}, classes).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(ClassAccumulatorTest, ReplacedBadRecordCountsAtTheCenter) {
+  ThreadPool pool(1);
+  const Plan plan = MakePlan(Pure(1), proto::ClassifierPlan_Model_MOMENTS);
+  ClassAccumulator accumulator = MakeAccumulator(plan, pool, BadRecords::kReplace);
+  const std::vector<float> row = {0, std::nanf(""), 1, 1};
+  const std::vector<uint32_t> classes = {1};
+  ASSERT_TRUE(accumulator.Add({row.data(), 1, 4}, classes).ok());
+  const std::vector<int64_t> total = ClassAccumulatorTestPeer::Total(accumulator);
+  for (size_t j = 0; j < total.size(); ++j) EXPECT_EQ(total[j], j == 9 ? kGridUnit : 0) << j;
+}
+
+// Event-ratio test, trust.md's kind: pure epsilon = 1, no record against one of class a. Noise is Laplace in one
+// dimension, so the event {sum >= 1 and count >= 1} has the largest ratio, e: probability 1/4 with the record and 1/4
+// e^-1 without. 20,000 a side see an excess of .032 (5 sigma); noise for epsilon = 1.25 has .055.
+double ExcessOfEvent(double epsilon) {
+  constexpr int kTrials = 20000;
+  ThreadPool pool(1);
+  const Plan plan = MakePlan(Pure(epsilon), proto::ClassifierPlan_Model_MOMENTS, 1, {"a", "b"});
+  SeededBitSource noise(17);
+  const std::vector<float> row = {1.0f};  // z = 1 after scaling and moving into the ball
+  const std::vector<uint32_t> classes = {0};
+  double share[2];
+  for (int with : {0, 1}) {
+    int hits = 0;
+    for (int trial = 0; trial < kTrials; ++trial) {
+      ClassAccumulator accumulator = MakeAccumulator(plan, pool);
+      if (with == 1) EXPECT_TRUE(accumulator.Add({row.data(), 1, 1}, classes).ok());
+      const auto classifier = std::move(accumulator).Privatize(noise);
+      const auto& values = ClassifierTestPeer::Message(*classifier).class_sums(0).values();
+      hits += values[0] >= kGridUnit * (1 - 2e-6) && values[1] >= kGridUnit;
+    }
+    share[with] = static_cast<double>(hits) / kTrials;
+  }
+  return share[1] - std::exp(1.0) * share[0];
+}
+
+TEST(ClassAccumulatorTest, EventRatioIsWithinEpsilonAndOfWeakerNoiseIsNot) {
+  EXPECT_LE(ExcessOfEvent(1), 0.032);
+  EXPECT_GE(ExcessOfEvent(1), -0.032) << "the event is not the worst one";
+  EXPECT_GT(ExcessOfEvent(1.25), 0.032) << "the control must fail";
+}
+
+TEST(ClassifierTest, RoundTripAndDamage) {
+  const Blobs blobs = MakeBlobs(300, 4, 2), queries = MakeBlobs(50, 4, 9);
+  for (const auto model : kModels) {
+    const Classifier classifier = Release(MakePlan(Pure(1), model), blobs, 1);
+    const std::string bytes = classifier.Serialize();
+    EXPECT_TRUE(Classifier::IsClassifier(bytes));
+    const auto loaded = Classifier::Deserialize(bytes);
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ(loaded->Serialize(), bytes);
+    ThreadPool pool(1);
+    const auto a = *classifier.Classify(queries.points.view(), pool), b = *loaded->Classify(queries.points.view(), pool);
+    for (size_t q = 0; q < a.size(); ++q) EXPECT_EQ(a[q].scores, b[q].scores);
+    for (size_t size = 0; size < bytes.size(); size += 1 + size / 50) {
+      EXPECT_FALSE(Classifier::Deserialize(bytes.substr(0, size)).ok()) << size;
+    }
+  }
+}
+
+// Well-formed envelopes whose content does not hold together.
+TEST(ClassifierTest, LoadingIsBuilding) {
+  const Classifier classifier = Release(MakePlan(Pure(1)), MakeBlobs(300, 4, 2), 1);
+  const auto refused = [&](const auto& change) {
+    proto::ClassifierRelease message = ClassifierTestPeer::Message(classifier);
+    change(message);
+    const auto status =
+        Classifier::Deserialize(SealEnvelope("classify", Classifier::kVersion, message.SerializeAsString())).status();
+    return status.code() == absl::StatusCode::kDataLoss;
+  };
+  using Message = proto::ClassifierRelease;
+  EXPECT_FALSE(refused([](Message&) {}));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_class_sums()->RemoveLast(); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_class_sums(1)->add_values(0); }));
+  EXPECT_TRUE(refused([](Message& m) { m.add_second_moment(0); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->set_label(1, "a"); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->mutable_privacy()->set_epsilon(0.5); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_certificate()->set_epsilon_spent(0.9); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->set_second_moment_share(1); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_scales()->Clear(); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->clear_model(); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->clear_domain(); }));
+  EXPECT_EQ(Classifier::Deserialize(SealEnvelope("classify", 2, "")).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(ClassifierPlannerTest, SaysWhatIsMissing) {
+  ThreadPool pool(1);
+  const auto message = [&](const auto& change) {
+    ClassifierInputs inputs{2, absl::nullopt, true, {"0", "1"}, Pure(1)};
+    inputs.public_n = 1000;
+    change(inputs);
+    return std::string(PlanClassifier(inputs, pool).status().message());
+  };
+  EXPECT_EQ(message([](ClassifierInputs&) {}), "");
+  EXPECT_EQ(message([](ClassifierInputs& i) { i.unit_rows = false; }), "a classifier needs a domain, or unit rows");
+  EXPECT_EQ(message([](ClassifierInputs& i) { i.labels = {"0", "0"}; }), "label '0' comes twice");
+  EXPECT_EQ(message([](ClassifierInputs& i) { i.labels = {}; }),
+            "number of labels must be at least 1 and at most 65536, but is 0");
+  EXPECT_EQ(message([](ClassifierInputs& i) { i.model = proto::ClassifierPlan_Model_LANDMARK_RIDGE; }),
+            "the landmark_ridge model needs reference points");
+  EXPECT_EQ(message([](ClassifierInputs& i) { i.mechanism = proto::GAUSSIAN; }),
+            "the gaussian mechanism needs delta or rho: it cannot be pure");
+}
+
+TEST(ClassifierPlannerTest, ReferencePointsGiveLandmarks) {
+  ThreadPool pool(2);
+  const Blobs blobs = MakeBlobs(2000, 4, 21), queries = MakeBlobs(300, 4, 22);
+  const Points reference = MakeBlobs(120, 4, 23).points;
+  for (const bool pure : {true, false}) {
+    ClassifierInputs inputs{4, *Domain::Box(std::vector<double>(4, -1.0), std::vector<double>(4, 1.0)), false,
+                            {"a", "b", "c"}, pure ? Pure(2) : *PrivacySpec::Approximate(2, 1e-6, kAddRemove)};
+    inputs.public_n = 2000;
+    inputs.reference = reference.view();
+    const auto choice = PlanClassifier(inputs, pool);
+    ASSERT_TRUE(choice.ok()) << choice.status();
+    EXPECT_TRUE(choice->plan.features().has_landmark());
+    EXPECT_EQ(choice->plan.second_moment_share(), 0);
+    EXPECT_GE(Accuracy(Release(choice->plan, blobs, 4), queries), 0.9) << choice->reason;
+  }
+}
+
+}  // namespace
+}  // namespace dpkde
