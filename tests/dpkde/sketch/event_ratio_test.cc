@@ -48,6 +48,10 @@ std::vector<Instance> Instances() {
       {"landmark", Gaussian(1), Cube(1, -9, 9), WhitenedLandmarks(Gaussian(1), UniformPoints(1, 1, -1, 1, 5))},
       {"landmarks", Gaussian(1), Cube(1, -9, 9), WhitenedLandmarks(Gaussian(1), UniformPoints(2, 1, -1, 1, 5))},
       {"landmark_l1", l1, Cube(1, -1, 1), WhitenedLandmarks(l1, UniformPoints(1, 1, -1, 1, 5), 1, {0})},
+      {"lsq_rff", Gaussian(1), Cube(1, -9, 9), LsqRffDesign(2)},
+      {"tree", l1, Cube(1, -1, 1), TreeDesign(proto::TreeSpec::RINGS, 1, 0.5)},
+      {"tree_sums", l1, Cube(1, -1, 1), TreeDesign(proto::TreeSpec::SUMS, 1)},
+      {"tree_centered", l1, Cube(1, -1, 1), TreeDesign(proto::TreeSpec::CENTERED, 1)},
       {"hadamard", Gaussian(2), Cube(64, -1, 1), HadamardDesign(1)},
       {"slice", MakeSimilarity(Spec::L2, 0), Cube(1, -1, 1), SliceDesign(1, 1)},
       {"l2_squared", MakeSimilarity(Spec::L2_SQUARED, 0), Cube(1, -1, 1), MomentsDesign()},
@@ -188,6 +192,12 @@ double Excess(const Ratios& ratios, double threshold, double factor, double slac
   return (p1 - factor * p0 - slack) / std::sqrt(variance + 1e-12);
 }
 
+bool HasShape(const Instance& instance) {
+  const auto design = CreateDesign(instance.similarity, instance.domain.dimension(), instance.domain, instance.design);
+  return std::any_of((*design)->groups().begin(), (*design)->groups().end(),
+                     [](const CoordinateGroup& group) { return group.shape != GroupShape::kCross; });
+}
+
 struct Case {
   Instance instance;
   proto::Mechanism mechanism;
@@ -198,8 +208,8 @@ std::vector<Case> Cases() {
   std::vector<Case> cases;
   for (const Instance& instance : Instances()) {
     for (proto::Mechanism mechanism : {proto::LAPLACE, proto::KNORM, proto::GAUSSIAN}) {
-      // Of grids nothing but L1 is known, and K-norm noise is Laplace noise.
-      if (instance.design.has_spline_grid() && mechanism == proto::KNORM) continue;
+      // Of some nothing but L1 is known, and K-norm noise is Laplace noise.
+      if (mechanism == proto::KNORM && !HasShape(instance)) continue;
       for (Neighboring neighboring : {Neighboring::kAddRemove, Neighboring::kReplace}) {
         cases.push_back({instance, mechanism, neighboring});
       }

@@ -73,6 +73,10 @@ std::vector<DesignLine> DesignLines() {
       {"orthogonal", [](const Similarity&, size_t) { return MonteCarloDesign(64, true); }},
       {"hadamard", [](const Similarity&, size_t) { return HadamardDesign(64); }},
       {"landmark", FittedLandmarks},
+      {"lsq_rff", [](const Similarity&, size_t) { return LsqRffDesign(64); }},
+      {"tree", [](const Similarity&, size_t) { return TreeDesign(proto::TreeSpec::RINGS, 4, 0.5); }},
+      {"tree_sums", [](const Similarity&, size_t) { return TreeDesign(proto::TreeSpec::SUMS, 4); }},
+      {"tree_centered", [](const Similarity&, size_t) { return TreeDesign(proto::TreeSpec::CENTERED, 6); }},
       {"axis", [](const Similarity&, size_t d) { return AxisDesign(d == 100 ? 7 : 31); }},
       {"slice", [](const Similarity&, size_t d) { return SliceDesign(d == 1 ? 1 : 32, 7); }},
       {"moments", [](const Similarity&, size_t) { return MomentsDesign(); }},
@@ -125,6 +129,7 @@ Realization Realize(const Case& test, uint64_t seed, MatrixView points, MatrixVi
   proto::DesignSpec spec = test.line.make(test.similarity, test.dimension);
   if (spec.has_monte_carlo()) spec.mutable_monte_carlo()->set_public_seed(seed);
   if (spec.has_slice()) spec.mutable_slice()->set_public_seed(seed);
+  if (spec.has_lsq_rff()) spec.mutable_lsq_rff()->set_public_seed(seed);
   Realization made;
   made.design = *CreateDesign(test.similarity, test.dimension, DomainOf(test.dimension), spec);
   made.sums.resize(made.design->num_coordinates());
@@ -148,7 +153,7 @@ TEST_P(TableTest, ErrorsAreAsPredicted) {
   // Predictions are over the public randomness too: draws of the noise are dealt out among so many.
   std::vector<Realization> realizations;
   const proto::DesignSpec spec = test.line.make(test.similarity, d);
-  for (uint64_t seed = 1; seed <= (spec.has_monte_carlo() || spec.has_slice() ? 25 : 1); ++seed) {
+  for (uint64_t seed = 1; seed <= (spec.has_monte_carlo() || spec.has_slice() || spec.has_lsq_rff() ? 25 : 1); ++seed) {
     realizations.push_back(Realize(test, seed, points.view(), queries.view()));
   }
   const Design& design = *realizations[0].design;
@@ -230,9 +235,10 @@ INSTANTIATE_TEST_SUITE_P(All, TableTest, testing::ValuesIn(Cases()), [](const au
 TEST(TableCountTest, NoCombinationIsMissing) {
   std::map<std::string, int> counts;
   for (const Case& test : Cases()) ++counts[test.line.name];
-  const std::map<std::string, int> expected = {{"axis", 12},       {"hadamard", 8}, {"landmark", 60},
-                                               {"lattice", 8},     {"moments", 12}, {"monte_carlo", 44},
-                                               {"orthogonal", 32}, {"slice", 4},    {"spline_grid", 22}};
+  const std::map<std::string, int> expected = {
+      {"axis", 12},       {"hadamard", 8},      {"landmark", 60},   {"lsq_rff", 44}, {"tree", 12},
+      {"tree_sums", 4},   {"tree_centered", 4}, {"lattice", 8},     {"moments", 12}, {"monte_carlo", 44},
+      {"orthogonal", 32}, {"slice", 4},         {"spline_grid", 22}};
   EXPECT_EQ(counts, expected);
   // Every similarity in every dimension has a design.
   std::map<std::string, int> similarities;
