@@ -357,6 +357,11 @@ void FdeEncoder::AddUp(size_t repetition, size_t first, size_t tokens, size_t st
   }
 }
 
+size_t FdeEncoder::RepetitionsTogether(size_t stride) const {
+  const size_t floats = std::max<size_t>(1, stride * BlockStride(projected_));
+  return std::max<size_t>(1, std::min(repetitions_, kProjectedFloats / floats));
+}
+
 void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, absl::Span<const float> upcoming, bool streaming,
                              Scratch& scratch, float* out) const {
   const MatrixView tokens = batch.all();
@@ -364,9 +369,7 @@ void FdeEncoder::EncodeBatch(Role role, TokenSetsView batch, absl::Span<const fl
   const size_t stride = PaddedTokens(tokens.rows);
   const bool has_final = !final_targets_.empty();
   const size_t width = cells_ * projected_;  // of a repetition
-  // Repetitions that are projected together.
-  const size_t together =
-      std::max<size_t>(1, std::min(repetitions_, kProjectedFloats / std::max<size_t>(1, stride * block_stride)));
+  const size_t together = RepetitionsTogether(stride);
   if (scratch.codes.size() < together * stride) scratch.codes.resize(together * stride);
   if (scratch.projected.size() < together * stride * block_stride) {
     scratch.projected.resize(together * stride * block_stride);
@@ -499,27 +502,31 @@ absl::StatusOr<BlockSparseVectors> FdeEncoder::EncodeQueriesSparse(TokenSetsView
   std::vector<Blocks> found(sets.size());
   std::vector<Scratch> scratches(pool.threads());
   const size_t block_stride = BlockStride(projected_);
-  pool.ParallelFor(sets.size(), 32, [&](size_t begin, size_t end, int worker) {
+  pool.ParallelFor(sets.size(), 16, [&](size_t begin, size_t end, int worker) {
     Scratch& scratch = scratches[worker];
     const TokenSetsView batch = sets.Slice(begin, end);
     const size_t stride = PaddedTokens(batch.token_count());
-    scratch.codes.resize(stride);
-    scratch.projected.resize(stride * block_stride);
+    const size_t together = RepetitionsTogether(stride);
+    scratch.codes.resize(together * stride);
+    scratch.projected.resize(together * stride * block_stride);
     scratch.blocks.resize(cells_ * block_stride);
     scratch.counts.resize(cells_);
     scratch.vector.resize(cells_ * projected_);
-    for (size_t r = 0; r < repetitions_; ++r) {
-      ProjectTokens(panels_, folds_, batch.all(), r, r + 1, plane_count_, scratch.kernel, scratch.codes.data(),
+    for (size_t first = 0; first < repetitions_; first += together) {
+      const size_t last = std::min(first + together, repetitions_);
+      ProjectTokens(panels_, folds_, batch.all(), first, last, plane_count_, scratch.kernel, scratch.codes.data(),
                     scratch.projected.data());
       for (size_t set = 0; set < batch.size(); ++set) {
-        AddUp(0, batch.offsets[set] - batch.offsets.front(), batch.set(set).rows, stride, scratch);
-        ScaleQuery(scratch, false, scratch.vector.data());
         Blocks& blocks = found[begin + set];
-        for (size_t c = 0; c < cells_; ++c) {
-          if (scratch.counts[c] == 0) continue;
-          blocks.ids.push_back(static_cast<uint32_t>(r * cells_ + c));
-          const float* values = &scratch.vector[c * projected_];
-          blocks.values.insert(blocks.values.end(), values, values + projected_);
+        for (size_t r = first; r < last; ++r) {
+          AddUp(r - first, batch.offsets[set] - batch.offsets.front(), batch.set(set).rows, stride, scratch);
+          ScaleQuery(scratch, false, scratch.vector.data());
+          for (size_t c = 0; c < cells_; ++c) {
+            if (scratch.counts[c] == 0) continue;
+            blocks.ids.push_back(static_cast<uint32_t>(r * cells_ + c));
+            const float* values = &scratch.vector[c * projected_];
+            blocks.values.insert(blocks.values.end(), values, values + projected_);
+          }
         }
       }
     }

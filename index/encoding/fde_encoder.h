@@ -92,6 +92,8 @@ class FdeEncoder : public Encoder {
   proto::StoredEncoder ToStored() const;
 
   absl::Status Encode(Role role, TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const;
+  // Of a batch of `stride` tokens, the padding included: repetitions whose projections are held at a time.
+  size_t RepetitionsTogether(size_t stride) const;
   // `upcoming`: values that will be read next, to be fetched from memory meanwhile.
   void EncodeBatch(Role role, TokenSetsView batch, absl::Span<const float> upcoming, bool streaming, Scratch& scratch,
                    float* out) const;
