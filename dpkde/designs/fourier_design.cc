@@ -547,7 +547,7 @@ double TypicalMonteCarloApproximationError(double n, double expected_similarity,
   double variance = s * (1 - s) * (1 - s) / 2;
   if (orthogonal) {
     const double saving = (dimension - 1) / dimension * std::pow(s * std::log(s), 2) / 2;
-    variance = std::sqrt(variance * std::max(variance - saving, variance / 20));
+    variance *= std::pow(std::max(1 - saving / variance, 0.05), dimension / (dimension + 16));
   }
   return n * std::sqrt(variance / features);
 }

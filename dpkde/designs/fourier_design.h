@@ -24,10 +24,10 @@ namespace dpkde {
 // ADD_REMOVE, 0 under REPLACE. Coefficients stay outside of what is released, so their size and sign do not matter
 // here.
 //
-// REPLACE is not sqrt(2) times ADD_REMOVE here, though for positive-definite f >= 0 and Gaussian noise of sigma_k^2 ~ 1 /
-// c_k the ideal vectors have sum_k c_k |e^(i omega_k x) - e^(i omega_k x')|^2 = 2 (f(0) - f(x - x')) <= 2 f(0): that is a
-// statement about pairs of records, which no check of one record's integers can hold, and would make the guarantee rest
-// on the error of float32 phases and sines.
+// REPLACE is not sqrt(2) times ADD_REMOVE here, though for positive-definite f >= 0 and Gaussian noise of sigma_k^2 ~ 1
+// / c_k the ideal vectors have sum_k c_k |e^(i omega_k x) - e^(i omega_k x')|^2 = 2 (f(0) - f(x - x')) <= 2 f(0): that
+// is a statement about pairs of records, which no check of one record's integers can hold, and would make the guarantee
+// rest on the error of float32 phases and sines.
 //
 // Cost of a record: m (d multiply-adds + about 30 operations), a query the same. Memory: m (4 d + 16) bytes.
 
@@ -75,7 +75,8 @@ absl::StatusOr<std::vector<float>> MonteCarloTurns(const Similarity& similarity,
 //
 // Typical are records around one center: then f(x + x' - 2y), of a vector whose square is three times as long, is about
 // s^3 (gaussian), and the variance s (1 - s)^2 / 2. Orthogonal directions save up to (d - 1) / d (s log s)^2 / 2 of
-// that (Yu et al. 2016, Theorem 2, for the same records); half of it on a logarithmic scale is counted on.
+// that (Yu et al. 2016, Theorem 2, for the same records). The part d / (d + 16) of it on a logarithmic scale is counted
+// on: in few dimensions similarities scatter more than records around one center would let them.
 std::vector<CoordinateGroup> MonteCarloGroups(size_t features);
 double TypicalMonteCarloApproximationError(double n, double expected_similarity, double features, double dimension,
                                            bool orthogonal);
