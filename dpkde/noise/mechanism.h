@@ -31,7 +31,7 @@ struct NoiseGuarantee {
   // Pure noise: epsilon^2 / 2 (Bun and Steinke 2016, Proposition 1.4). Gaussian: mu^2 / 2, which the discrete one keeps
   // without slack (Canonne, Kamath and Steinke 2020, Section 2).
   double rho = 0;
-  // Part of delta: what the discrete Gaussian may differ from the rounded continuous one, see GaussianSamplerDelta.
+  // Part of delta: what the discrete Gaussian may differ from the rounded continuous one, see GaussianTotalVariation.
   double sampler_delta = 0;
   // Gaussian only: sqrt of the sum of (l2_g / sigma_g)^2; and the distance between the discrete noise and rounded
   // continuous noise.
@@ -60,7 +60,8 @@ struct NoiseGuarantee {
 // sum_B epsilon_B^2), LAPLACE sum_j |v_j| / t_j <= R sqrt(sum_B m_B / t_B^2) by Cauchy and Schwarz, and GAUSSIAN
 // sum_B (||v_B|| / sigma_B)^2 <= max_B (R / sigma_B)^2, however many parts.
 //
-// Residual: free up to Laplace scale 2 R / epsilon, for the ball's epsilon and radius R, and up to the sigma of the
+// Residual (also of records scaled by weights of either sign, for which each side of the sums below holds alone): free
+// up to Laplace scale 2 R / epsilon, for the ball's epsilon and radius R, and up to the sigma of the
 // ball's parts. Proof, ADD_REMOVE, R = M: with t = ||v|| / M a record loses at most epsilon t + (epsilon / 2) (1 - t^2)
 // <= epsilon, since the derivative epsilon (1 - t) is not negative; for Gaussian noise mu^2 (t^2 + (1 - t^2)^2) <=
 // mu^2. REPLACE, R = 2 M: norms t, u of the two give at most (epsilon / 2) (t + u) + (epsilon / 4) max(1 - t^2, 1 -
@@ -76,8 +77,9 @@ struct NoiseGuarantee {
 // KNORM: knorm_blocks.h. A group of sensitivity 0 gets no noise. Immutable; thread-safe, but for the source.
 class Mechanism {
  public:
-  // The least noise within `privacy`. kInvalidArgument for an unknown kind, GAUSSIAN without delta or rho, or parameters
-  // so small that scales exceed 2^56 or that the discrete Gaussian is not close enough (sampler_delta > delta / 1000).
+  // The least noise within `privacy`. kInvalidArgument for an unknown kind, GAUSSIAN without delta or rho, or
+  // parameters so small that scales exceed 2^56 or that the discrete Gaussian is not close enough (sampler_delta >
+  // delta / 1000).
   static absl::StatusOr<Mechanism> Calibrate(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
                                              const PrivacySpec& privacy);
 

@@ -11,14 +11,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/base/symmetric_eigen.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/public_random.h"
 
-// LAPACK and BLAS, as OpenBLAS exports them. Public data only: what feeds an accumulator is landmark_kernel.h.
+// BLAS, as OpenBLAS exports it. Public data only: what feeds an accumulator is landmark_kernel.h.
 extern "C" {
-void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w, double* work,
-             const int* lwork, int* iwork, const int* liwork, int* info);
 void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k, const double* alpha,
             const double* a, const int* lda, const double* b, const int* ldb, const double* beta, double* c,
             const int* ldc);
@@ -64,26 +63,6 @@ void AddProduct(double alpha, const Matrix& a, size_t a_begin, size_t a_end, con
   dgemm_(transpose_b ? "T" : "N", "N", &m, &n, &k, &alpha,
          b.values.data() + (transpose_b ? a_begin : a_begin * b.columns), &lda, a.values.data() + a_begin, &ldb, &one,
          c.values.data(), &ldc);
-}
-
-// Eigenvectors as rows by falling eigenvalue.
-absl::Status Eigen(Matrix& a, std::vector<double>& values) {
-  const int n = static_cast<int>(a.rows);
-  values.resize(n);
-  double work_size = 0;
-  int integer_size = 0, info = 0, query = -1;
-  dsyevd_("V", "U", &n, a.values.data(), &n, values.data(), &work_size, &query, &integer_size, &query, &info);
-  std::vector<double> work(static_cast<size_t>(work_size));
-  std::vector<int> integers(integer_size);
-  const int work_length = static_cast<int>(work.size());
-  dsyevd_("V", "U", &n, a.values.data(), &n, values.data(), work.data(), &work_length, integers.data(), &integer_size,
-          &info);
-  if (info != 0) return absl::InternalError(absl::StrCat("the eigenvectors of the landmarks were not found: ", info));
-  std::reverse(values.begin(), values.end());
-  for (int i = 0; i < n / 2; ++i) {
-    std::swap_ranges(a.values.begin() + i * n, a.values.begin() + (i + 1) * n, a.values.begin() + (n - 1 - i) * n);
-  }
-  return absl::OkStatus();
 }
 
 // Means over points that stand for records and queries, at each rank.
@@ -144,11 +123,13 @@ class Fitter {
   // W from the landmarks' Gram matrix: columns by falling eigenvalue.
   absl::StatusOr<Matrix> Projection(Matrix gram, std::vector<double>& eigenvalues) const {
     for (size_t i = 0; i < gram.rows; ++i) gram.at(i, i) += kRidge;
-    DPKDE_RETURN_IF_ERROR(Eigen(gram, eigenvalues));
-    Matrix projection(gram.rows, gram.rows);
-    for (size_t j = 0; j < gram.rows; ++j) {
+    DPKDE_ASSIGN_OR_RETURN(const SymmetricEigen eigen, EigenOfSymmetric(std::move(gram.values), gram.rows));
+    eigenvalues.assign(eigen.values.rbegin(), eigen.values.rend());
+    const size_t n = gram.rows;
+    Matrix projection(n, n);
+    for (size_t j = 0; j < n; ++j) {
       const double factor = 1 / std::sqrt(std::max(eigenvalues[j], kRidge));
-      for (size_t i = 0; i < gram.rows; ++i) projection.at(i, j) = factor * gram.at(j, i);
+      for (size_t i = 0; i < n; ++i) projection.at(i, j) = factor * eigen.vectors[(n - 1 - j) * n + i];
     }
     return projection;
   }

@@ -14,10 +14,10 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/base/symmetric_eigen.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
 #include "dpkde/index/encoding/stored_encoder.h"
-#include "dpkde/index/encoding/symmetric_eigen.h"
 #include "dpkde/io/floats.h"
 
 namespace dpkde {

@@ -1,4 +1,4 @@
-#include "dpkde/index/encoding/symmetric_eigen.h"
+#include "dpkde/base/symmetric_eigen.h"
 
 #include <utility>
 

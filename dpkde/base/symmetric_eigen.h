@@ -1,5 +1,5 @@
-#ifndef DPKDE_INDEX_ENCODING_SYMMETRIC_EIGEN_H_
-#define DPKDE_INDEX_ENCODING_SYMMETRIC_EIGEN_H_
+#ifndef DPKDE_BASE_SYMMETRIC_EIGEN_H_
+#define DPKDE_BASE_SYMMETRIC_EIGEN_H_
 
 #include <cstddef>
 #include <vector>
@@ -19,4 +19,4 @@ absl::StatusOr<SymmetricEigen> EigenOfSymmetric(std::vector<double> matrix, size
 
 }  // namespace dpkde
 
-#endif  // DPKDE_INDEX_ENCODING_SYMMETRIC_EIGEN_H_
+#endif  // DPKDE_BASE_SYMMETRIC_EIGEN_H_
