@@ -75,8 +75,8 @@ ABSL_FLAG(std::string, domain_center, "",
           "Center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
 ABSL_FLAG(std::string, design, "auto",
           "auto, landmark (needs --reference), spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or "
-          "hadamard. Published mechanisms, for comparison, which auto never takes: lsq_rff, tree, tree_sums, "
-          "tree_centered.");
+          "hadamard. Published mechanisms, for comparison, which auto never takes: lsq_rff, lsq_fgt, race, "
+          "tree, tree_sums, tree_centered.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(
@@ -350,8 +350,8 @@ absl::StatusOr<Settings> ParseFlags() {
   const std::string design = absl::GetFlag(FLAGS_design);
   DPKDE_RETURN_IF_ERROR(CheckChoice("design", design,
                                     {"auto", "landmark", "spline_grid", "lattice", "axis", "slice", "moments",
-                                     "monte_carlo", "orthogonal", "hadamard", "lsq_rff", "tree", "tree_sums",
-                                     "tree_centered"}));
+                                     "monte_carlo", "orthogonal", "hadamard", "lsq_rff", "lsq_fgt", "race", "tree",
+                                     "tree_sums", "tree_centered"}));
   if (design != "auto") settings.design = design;
   const std::string mechanism = absl::GetFlag(FLAGS_mechanism);
   DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "knorm", "gaussian"}));

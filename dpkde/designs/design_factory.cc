@@ -9,8 +9,10 @@
 #include "dpkde/designs/axis_design.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/landmark_design.h"
+#include "dpkde/designs/lsq_fgt_design.h"
 #include "dpkde/designs/lsq_rff_design.h"
 #include "dpkde/designs/moments_design.h"
+#include "dpkde/designs/race_design.h"
 #include "dpkde/designs/reduced_design.h"
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/designs/spline_grid.h"
@@ -41,6 +43,7 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   if (spec.has_moments()) return MakeMomentsDesign(similarity, dimension, domain);
   if (spec.has_landmark()) return MakeLandmarkDesign(similarity, dimension, domain, spec.landmark());
   if (spec.has_lsq_rff()) return MakeLsqRffDesign(similarity, dimension, domain, spec.lsq_rff());
+  if (spec.has_race()) return MakeRaceDesign(similarity, dimension, domain, spec.race());
   if (!domain.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("the ", DesignName(spec), " design needs a domain"));
   }
@@ -51,6 +54,7 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   if (spec.has_lattice()) return MakeLatticeDesign(similarity, *domain, spec.lattice());
   if (spec.has_axis()) return MakeAxisDesign(similarity, *domain, spec.axis());
   if (spec.has_slice()) return MakeSliceDesign(similarity, *domain, spec.slice());
+  if (spec.has_lsq_fgt()) return MakeLsqFgtDesign(similarity, *domain, spec.lsq_fgt());
   if (spec.has_tree()) return MakeTreeDesign(similarity, *domain, spec.tree());
   return MakeSplineGridDesign(similarity, *domain, spec.spline_grid());
 }
@@ -74,6 +78,10 @@ std::string DesignName(const proto::DesignSpec& spec) {
       return "landmark";
     case proto::DesignSpec::kLsqRff:
       return "lsq_rff";
+    case proto::DesignSpec::kLsqFgt:
+      return "lsq_fgt";
+    case proto::DesignSpec::kRace:
+      return "race";
     case proto::DesignSpec::kTree:
       return spec.tree().variant() == proto::TreeSpec::SUMS       ? "tree_sums"
              : spec.tree().variant() == proto::TreeSpec::CENTERED ? "tree_centered"
@@ -105,6 +113,11 @@ std::string DescribeDesign(const proto::DesignSpec& spec) {
       return absl::StrCat("landmark rank=", spec.landmark().rank(), " of ", spec.landmark().landmarks());
     case proto::DesignSpec::kLsqRff:
       return absl::StrCat("lsq_rff features=", spec.lsq_rff().features());
+    case proto::DesignSpec::kLsqFgt:
+      return absl::StrCat("lsq_fgt cells=", absl::StrJoin(spec.lsq_fgt().cells(), "x"),
+                          " terms=", spec.lsq_fgt().terms());
+    case proto::DesignSpec::kRace:
+      return absl::StrCat("race rows=", spec.race().rows(), " buckets=", spec.race().buckets());
     case proto::DesignSpec::kTree:
       return absl::StrCat(DesignName(spec), " levels=", spec.tree().levels(),
                           spec.tree().alpha() > 0 ? absl::StrCat(" alpha=", spec.tree().alpha()) : "");

@@ -17,7 +17,7 @@ using Spec = proto::TreeSpec;
 
 constexpr int64_t kMostValues = int64_t{1} << 22;
 // Steps of the midpoint rule for what is only predicted.
-constexpr int kSteps = 2048;
+constexpr int kSteps = 512;
 
 // What all axes share.
 struct TreeShape {

@@ -20,6 +20,7 @@
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/lsq_rff_design.h"
+#include "dpkde/designs/race_design.h"
 #include "dpkde/designs/reduced_design.h"
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/noise/mechanism.h"
@@ -33,7 +34,11 @@ constexpr double kRidges[] = {1e-6, 1e-4, 1e-3};
 constexpr uint32_t kMostHarmonics = 16384;
 constexpr uint32_t kMostSlicePairs = 16384;
 constexpr uint32_t kMostTreeLevels = 17;
-constexpr double kTreeAlphas[] = {0.02, 0.05, 0.1, 0.2, 0.5, 1};
+constexpr double kTreeAlphas[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5};
+constexpr double kFgtCellsPerBandwidth[] = {0.5, 0.7, 1.0, 1.4, 2.0, 2.8};
+constexpr uint32_t kMostFgtTerms = 8;
+constexpr uint32_t kMostRaceRows = 1024;
+constexpr uint32_t kRaceBuckets = 2048;
 constexpr uint32_t kFewestFeatures = 32;
 constexpr uint32_t kMostFeatures = 4096;
 constexpr uint32_t kMostHadamardFeatures = 16384;
@@ -94,6 +99,8 @@ class Planner {
     Consider("monte_carlo", &Planner::AddMonteCarlo);
     // Published mechanisms, only if asked for.
     if (inputs_.design == "lsq_rff") Consider("lsq_rff", &Planner::AddLsqRff);
+    if (inputs_.design == "lsq_fgt") Consider("lsq_fgt", &Planner::AddLsqFgt);
+    if (inputs_.design == "race") Consider("race", &Planner::AddRace);
     for (const char* tree : {"tree", "tree_sums", "tree_centered"}) {
       if (inputs_.design == tree) Consider(tree, &Planner::AddTrees);
     }
@@ -308,6 +315,42 @@ class Planner {
       rff.set_features(features);
       DPKDE_RETURN_IF_ERROR(Add(spec, LsqRffGroups(features), LsqRffApproximationError(N(), similarity, features),
                                 TypicalLsqRffApproximationError(N(), similarity, features, inputs_.dimension)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddLsqFgt() {
+    if (!inputs_.domain.has_value()) return absl::InvalidArgumentError("needs a domain");
+    absl::Status status;
+    bool added = false;
+    for (double ratio : kFgtCellsPerBandwidth) {
+      proto::DesignSpec spec;
+      for (size_t i = 0; i < inputs_.dimension; ++i) {
+        const double count = std::ceil(inputs_.domain->width(i) / (ratio * inputs_.similarity.bandwidth()));
+        spec.mutable_lsq_fgt()->add_cells(static_cast<uint32_t>(std::min(std::max(count, 1.0), 4294967295.0)));
+      }
+      for (uint32_t terms = 1; terms <= kMostFgtTerms; ++terms) {
+        spec.mutable_lsq_fgt()->set_terms(terms);
+        status = AddDesign(spec);
+        if (!status.ok()) break;
+        added = true;
+      }
+    }
+    return added ? absl::OkStatus() : status;
+  }
+
+  absl::Status AddRace() {
+    proto::DesignSpec spec;
+    proto::RaceSpec& race = *spec.mutable_race();
+    race.set_rows(1);
+    race.set_buckets(kRaceBuckets);
+    race.set_public_seed(inputs_.public_seed);
+    DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
+    for (uint32_t rows = 1; rows <= kMostRaceRows; rows *= 2) {
+      race.set_rows(rows);
+      DPKDE_RETURN_IF_ERROR(Add(spec, RaceGroups(rows, kRaceBuckets),
+                                RaceApproximationError(N(), ExpectedSimilarity().value_or(1), rows, kRaceBuckets),
+                                RaceApproximationError(N(), ranking_similarity_, rows, kRaceBuckets)));
     }
     return absl::OkStatus();
   }

@@ -47,6 +47,7 @@ absl::StatusOr<Release> Release::FromProto(proto::Release message) {
   absl::optional<int64_t> values;
   if (pairs.has_value()) values = 2 * *pairs + 1;
   if (plan.design().has_lsq_rff()) values = int64_t{plan.design().lsq_rff().features()} + 1;
+  if (plan.design().has_race()) values = int64_t{plan.design().race().rows()} * plan.design().race().buckets() + 1;
   if (values.has_value() && message.values_size() != *values) {
     return absl::InvalidArgumentError("values do not fit the design");
   }

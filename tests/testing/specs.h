@@ -107,6 +107,21 @@ inline proto::DesignSpec LsqRffDesign(uint32_t features, uint64_t seed = 1) {
   return spec;
 }
 
+inline proto::DesignSpec LsqFgtDesign(std::vector<uint32_t> cells, uint32_t terms) {
+  proto::DesignSpec spec;
+  *spec.mutable_lsq_fgt()->mutable_cells() = {cells.begin(), cells.end()};
+  spec.mutable_lsq_fgt()->set_terms(terms);
+  return spec;
+}
+
+inline proto::DesignSpec RaceDesign(uint32_t rows, uint32_t buckets, uint64_t seed = 1) {
+  proto::DesignSpec spec;
+  spec.mutable_race()->set_rows(rows);
+  spec.mutable_race()->set_buckets(buckets);
+  spec.mutable_race()->set_public_seed(seed);
+  return spec;
+}
+
 // With alpha: of rings.
 inline proto::DesignSpec TreeDesign(proto::TreeSpec::Variant variant, uint32_t levels, double alpha = 0) {
   proto::DesignSpec spec;

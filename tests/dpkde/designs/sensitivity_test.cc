@@ -80,6 +80,11 @@ std::vector<Case> Cases() {
       {"lsq_rff_2d", Gaussian(1), absl::nullopt, 2, LsqRffDesign(64)},
       // Few features: no random record of so many dimensions meets all at their ends.
       {"lsq_rff_100d", Gaussian(5), Cube(100, -3, 3), 100, LsqRffDesign(3)},
+      {"lsq_fgt_1d", Gaussian(1), Cube(1, -3, 3), 1, LsqFgtDesign({5}, 4)},
+      {"lsq_fgt_2d", Gaussian(1), Cube(2, -3, 3), 2, LsqFgtDesign({4, 6}, 3)},
+      {"lsq_fgt_3d", Gaussian(2), Cube(3, -3, 3), 3, LsqFgtDesign({2, 3, 1}, 2)},
+      {"race_2d", Laplacian(1), Cube(2, -3, 3), 2, RaceDesign(20, 64)},
+      {"race_100d", Laplacian(50), absl::nullopt, 100, RaceDesign(7, 16)},
       {"tree_rings_1d", MakeSimilarity(proto::SimilaritySpec::L1, 0), Cube(1, -3, 3), 1,
        TreeDesign(proto::TreeSpec::RINGS, 6, 0.5)},
       {"tree_rings_lp_3d", MakeSimilarity(proto::SimilaritySpec::LP_POWER, 0, 0.5), Cube(3, -3, 3), 3,

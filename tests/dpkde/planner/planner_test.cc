@@ -271,9 +271,14 @@ TEST(PlannerTest, PublishedMechanismsOnlyIfAskedFor) {
     asked.design = name;
     EXPECT_GT(count(asked, name), 0u);
   }
-  EXPECT_EQ(count(kernel, "lsq_rff"), 0u);
+  for (const char* name : {"lsq_rff", "lsq_fgt", "race"}) {
+    PlanInputs asked = kernel;
+    if (name == std::string("race")) asked.similarity = Laplacian(1);
+    EXPECT_EQ(count(asked, name), 0u);
+    asked.design = name;
+    EXPECT_GT(count(asked, name), 0u);
+  }
   kernel.design = "lsq_rff";
-  EXPECT_GT(count(kernel, "lsq_rff"), 0u);
   kernel.features = 100;
   EXPECT_EQ(Plan(kernel)->candidates[0].design.lsq_rff().features(), 100u);
 }

@@ -1,0 +1,108 @@
+#include "dpkde/designs/lsq_fgt_design.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/noise/mechanism.h"
+#include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/specs.h"
+#include "tests/testing/vectors.h"
+
+namespace dpkde {
+namespace {
+
+std::unique_ptr<Design> Make(const Domain& domain, std::vector<uint32_t> cells, uint32_t terms) {
+  auto design = MakeLsqFgtDesign(Gaussian(1), domain, LsqFgtDesign(std::move(cells), terms).lsq_fgt());
+  EXPECT_TRUE(design.ok()) << design.status();
+  return *std::move(design);
+}
+
+// Within its bound of the exact sums, queries outside the domain too; more terms are nearer.
+TEST(LsqFgtDesignTest, ApproximatesWithinItsSupError) {
+  ThreadPool pool(1);
+  for (const std::vector<uint32_t>& cells : {std::vector<uint32_t>{5}, {4, 6}, {3, 2, 4}}) {
+    const size_t d = cells.size();
+    const Points points = UniformPoints(100, d, -3, 3, 1), queries = UniformPoints(60, d, -5, 5, 2);
+    std::vector<double> exact(60);
+    Gaussian(1).Sum(points.view(), queries.view(), pool, absl::MakeSpan(exact));
+    double previous = 1e300;
+    for (uint32_t terms : {2, 6, 10}) {
+      const auto design = Make(Cube(d, -3, 3), cells, terms);
+      std::vector<int64_t> sums(design->num_coordinates());
+      design->Accumulate(points.view(), absl::MakeSpan(sums));
+      std::vector<Answer> answers(60);
+      design->MakeReleasedFunction(sums, {0, 0})->Evaluate(queries.view(), absl::MakeSpan(answers));
+      double worst = 0;
+      for (size_t q = 0; q < 60; ++q) worst = std::max(worst, std::abs(answers[q].sum - exact[q]));
+      EXPECT_LE(worst, 100 * *design->SupError()) << d << " " << terms;
+      EXPECT_LT(worst, previous / 2) << d << " " << terms;
+      previous = worst;
+    }
+  }
+}
+
+// One cell and one query: the weights and the noise as worked out by hand.
+TEST(LsqFgtDesignTest, NoiseIsThatOfTheTheory) {
+  const auto design = Make(Cube(1, -1, 1), {1}, 3);
+  Points query;
+  query.columns = 1;
+  query.values = {1};
+  // t = 1 / sqrt(2), psi = e^-t^2 (1, sqrt(2) t, (4 t^2 - 2) / sqrt(8)) = e^-1/2 (1, 1, 0). L1 = 1 + sqrt(2) r + 2 r^2 /
+  // sqrt(2), r = 1 / sqrt(2), and 1 % of epsilon is the count's.
+  const double epsilon = 0.5, l1 = 2 + 1 / std::sqrt(2.0);
+  const double theory = std::sqrt(2 * std::exp(-1.0) * 2) * l1 / (0.99 * epsilon);
+  const auto measure = [&](double spent, double* stated) {
+    const Mechanism mechanism = *Mechanism::Calibrate(proto::LAPLACE, design->groups(), PureAddRemove(spent));
+    SeededBitSource source(5);
+    double square = 0;
+    constexpr int kDraws = 4000;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      std::vector<int64_t> values(design->num_coordinates());
+      mechanism.AddNoise(absl::MakeSpan(values), source);
+      Answer answer;
+      design->MakeReleasedFunction(values, mechanism.variances())->Evaluate(query.view(), absl::MakeSpan(&answer, 1));
+      square += answer.sum * answer.sum / kDraws;
+      *stated = std::sqrt(answer.noise_variance);
+    }
+    return std::sqrt(square);
+  };
+  double stated;
+  EXPECT_NEAR(measure(epsilon, &stated) / theory, 1, 0.1);
+  EXPECT_NEAR(stated / theory, 1, 1e-3);
+  EXPECT_LT(measure(1.25 * epsilon, &stated) / theory, 0.9);
+}
+
+// What planning counts on is the mean square of the weights over the domain.
+TEST(LsqFgtDesignTest, PredictsItsNoise) {
+  const auto design = Make(Cube(2, -4, 4), {6, 7}, 4);
+  const Points queries = UniformPoints(2000, 2, -4, 4, 3);
+  std::vector<Answer> answers(2000);
+  design->MakeReleasedFunction(std::vector<int64_t>(design->num_coordinates()), {std::ldexp(1.0, 40), 0})
+      ->Evaluate(queries.view(), absl::MakeSpan(answers));
+  double mean = 0;
+  for (const Answer& answer : answers) mean += answer.noise_variance / 2000;
+  EXPECT_NEAR(mean / design->groups()[0].mean_square_weight, 1, 0.05);
+}
+
+TEST(LsqFgtDesignTest, RefusesWhatItCannotDo) {
+  const auto code = [](const Similarity& similarity, size_t d, std::vector<uint32_t> cells, uint32_t terms) {
+    return MakeLsqFgtDesign(similarity, Cube(d, -3, 3), LsqFgtDesign(std::move(cells), terms).lsq_fgt())
+        .status()
+        .code();
+  };
+  constexpr auto kBad = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(code(Gaussian(1), 1, {4}, 3), absl::StatusCode::kOk);
+  EXPECT_EQ(code(Laplacian(1), 1, {4}, 3), kBad);
+  EXPECT_EQ(code(Gaussian(1), 4, {4, 4, 4, 4}, 3), kBad);
+  EXPECT_EQ(code(Gaussian(1), 2, {4}, 3), kBad);
+  EXPECT_EQ(code(Gaussian(1), 1, {0}, 3), kBad);
+  EXPECT_EQ(code(Gaussian(1), 1, {4}, 0), kBad);
+  EXPECT_EQ(code(Gaussian(1), 1, {4}, 17), kBad);
+  EXPECT_EQ(code(Gaussian(1), 1, {1}, 3), kBad);  // 6 bandwidths wide
+  EXPECT_EQ(code(Gaussian(1), 3, {200, 200, 200}, 3), kBad);
+}
+
+}  // namespace
+}  // namespace dpkde

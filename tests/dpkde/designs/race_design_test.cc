@@ -1,0 +1,100 @@
+#include "dpkde/designs/race_design.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/noise/mechanism.h"
+#include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/specs.h"
+#include "tests/testing/vectors.h"
+
+namespace dpkde {
+namespace {
+
+std::unique_ptr<Design> Make(size_t dimension, uint32_t rows, uint32_t buckets, uint64_t seed) {
+  auto design = MakeRaceDesign(Laplacian(2), dimension, absl::nullopt, RaceDesign(rows, buckets, seed).race());
+  EXPECT_TRUE(design.ok()) << design.status();
+  return *std::move(design);
+}
+
+std::vector<Answer> Noiseless(const Design& design, const Points& points, const Points& queries) {
+  std::vector<int64_t> sums(design.num_coordinates());
+  design.Accumulate(points.view(), absl::MakeSpan(sums));
+  std::vector<Answer> answers(queries.rows());
+  design.MakeReleasedFunction(sums, {0, 0})->Evaluate(queries.view(), absl::MakeSpan(answers));
+  return answers;
+}
+
+// Many rows, few buckets (so that what they share counts): the exact sums within 5 standard errors, and those of
+// another bandwidth not. The error of few rows is at most, and not far below, what is predicted.
+TEST(RaceDesignTest, IsUnbiasedWithTheErrorOfTheTheory) {
+  ThreadPool pool(1);
+  const Points points = UniformPoints(40, 2, -2, 2, 1), queries = UniformPoints(30, 2, -2, 2, 2);
+  std::vector<double> exact(30), wrong(30);
+  Laplacian(2).Sum(points.view(), queries.view(), pool, absl::MakeSpan(exact));
+  Laplacian(2.6).Sum(points.view(), queries.view(), pool, absl::MakeSpan(wrong));
+  const std::vector<Answer> answers = Noiseless(*Make(2, 20000, 8, 1), points, queries);
+  double largest = 0, control = 0, similarity = 0;
+  for (size_t q = 0; q < 30; ++q) {
+    const double error = std::sqrt(*answers[q].total_variance);
+    largest = std::max(largest, std::abs(answers[q].sum - exact[q]) / error);
+    control = std::max(control, std::abs(answers[q].sum - wrong[q]) / error);
+    similarity += exact[q] / 40 / 30;
+  }
+  EXPECT_LE(largest, 5);
+  EXPECT_GT(control, 5);
+
+  double square = 0;
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    const std::vector<Answer> few = Noiseless(*Make(2, 50, 64, seed), points, queries);
+    for (size_t q = 0; q < 30; ++q) square += std::pow(few[q].sum - exact[q], 2) / (40 * 30);
+  }
+  const double predicted = RaceApproximationError(40, similarity, 50, 64);
+  EXPECT_LE(std::sqrt(square), 1.2 * predicted);
+  EXPECT_GE(std::sqrt(square), predicted / 3);
+}
+
+// sqrt(2 rows) / epsilon, with 1 % or more of epsilon for the count.
+TEST(RaceDesignTest, NoiseIsThatOfTheTheory) {
+  const auto design = Make(3, 50, 64, 7);
+  const Points queries = UniformPoints(40, 3, -9, 9, 3);
+  const auto measure = [&](double epsilon, double* stated) {
+    const Mechanism mechanism = *Mechanism::Calibrate(proto::LAPLACE, design->groups(), PureAddRemove(epsilon));
+    SeededBitSource source(5);
+    double square = 0;
+    constexpr int kDraws = 200;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      std::vector<int64_t> values(design->num_coordinates());
+      mechanism.AddNoise(absl::MakeSpan(values), source);
+      std::vector<Answer> answers(queries.rows());
+      design->MakeReleasedFunction(values, mechanism.variances())->Evaluate(queries.view(), absl::MakeSpan(answers));
+      for (const Answer& answer : answers) square += answer.sum * answer.sum / (kDraws * answers.size());
+      *stated = std::sqrt(answers[0].noise_variance);
+    }
+    return std::sqrt(square);
+  };
+  const double theory = std::sqrt(100.0) / 0.5;
+  double stated;
+  EXPECT_NEAR(measure(0.5, &stated) / theory, 1, 0.1);
+  EXPECT_NEAR(stated / theory, 1, 0.1);
+  EXPECT_LT(measure(0.65, &stated) / theory, 0.9);
+}
+
+TEST(RaceDesignTest, RefusesWhatItCannotDo) {
+  const auto code = [](const Similarity& similarity, const proto::RaceSpec& spec) {
+    return MakeRaceDesign(similarity, 2, absl::nullopt, spec).status().code();
+  };
+  constexpr auto kBad = absl::StatusCode::kInvalidArgument;
+  EXPECT_EQ(code(Gaussian(1), RaceDesign(8, 64).race()), kBad);
+  EXPECT_EQ(code(Laplacian(1), RaceDesign(0, 64).race()), kBad);
+  EXPECT_EQ(code(Laplacian(1), RaceDesign(8, 1).race()), kBad);
+  EXPECT_EQ(code(Laplacian(1), RaceDesign(60000, 1 << 20).race()), kBad);
+  proto::RaceSpec spec = Make(2, 8, 64, 1)->spec().race();
+  EXPECT_EQ(code(Laplacian(2), spec), absl::StatusCode::kOk);
+  EXPECT_EQ(code(Laplacian(1), spec), absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace dpkde
