@@ -1,10 +1,10 @@
 // Published mechanisms beside the planner's choice, on real data:
 //
-//   bazel run //tests/benchmarks:accuracy -- FOLDER [NAME] > TABLE.csv
+//   bazel run //tests/benchmarks:accuracy -- FOLDER [NAME [pure | delta]] > TABLE.csv
 //
 // FOLDER holds us_zipcodes.npy, shuttle.npy, letter.npy, glove50k.npy and mnist10k.npy (tests/testdata/README.md has
 // two of them and says where they are from); what is missing is skipped, and so are cases whose name does not begin with
-// NAME. Progress goes to stderr. draw_accuracy makes pictures of the table.
+// NAME, and budgets of the other kind. Progress goes to stderr. draw_accuracy makes pictures of the table.
 //
 // Of a seeded shuffle of each data set the last 2,000 points are the public reference, the 200 before them queries, the
 // others private records under ADD_REMOVE. Domains and bandwidths are literals. Everybody has the same hints: the number
@@ -127,8 +127,9 @@ class Runner {
     if (fit.ok()) landmarks_ = std::make_shared<const LandmarkFit>(*std::move(fit));
   }
 
-  void Run() {
+  void Run(const std::string& kind) {
     for (const bool delta : {false, true}) {
+      if (kind == (delta ? "pure" : "delta")) continue;
       for (const double epsilon : kEpsilons) {
         PlanInputs inputs{test_.similarity, records_.columns, test_.domain,
                           delta ? ApproximateAddRemove(epsilon, 1e-6) : PureAddRemove(epsilon)};
@@ -271,7 +272,7 @@ class Runner {
   std::map<std::string, std::unique_ptr<Noiseless>> noiseless_;
 };
 
-int Main(const std::string& folder, const std::string& name) {
+int Main(const std::string& folder, const std::string& name, const std::string& kind) {
   std::printf(
       "data,records,dimension,similarity,epsilon,delta,mechanism,design,rmse,spread,noise,relative,build_s,query_us,"
       "bytes\n");
@@ -283,7 +284,7 @@ int Main(const std::string& folder, const std::string& name) {
       continue;
     }
     std::fprintf(stderr, "%s\n", test.name.c_str());
-    Runner(test, Load(path, test.column, test.scale)).Run();
+    Runner(test, Load(path, test.column, test.scale)).Run(kind);
   }
   return 0;
 }
@@ -292,6 +293,6 @@ int Main(const std::string& folder, const std::string& name) {
 }  // namespace dpkde
 
 int main(int argc, char** argv) {
-  if (argc < 2) return std::fprintf(stderr, "usage: accuracy FOLDER [NAME]\n"), 1;
-  return dpkde::Main(argv[1], argc > 2 ? argv[2] : "");
+  if (argc < 2) return std::fprintf(stderr, "usage: accuracy FOLDER [NAME [pure | delta]]\n"), 1;
+  return dpkde::Main(argv[1], argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
 }

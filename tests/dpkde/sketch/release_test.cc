@@ -67,6 +67,47 @@ TEST(ReleaseTest, SurvivesItsBytes) {
 
 // Datasets that differ in their number of records only, behind the same noised count: nothing but the noised values
 // differs, not even in length.
+// The published mechanisms too, under both relations and noises; those whose authors divide by the exact number of
+// records say that this differs.
+TEST(ReleaseTest, PublishedMechanismsSurviveTheirBytesAndSayHowTheyDiffer) {
+  ThreadPool pool(1);
+  const Points points = UniformPoints(500, 2, -2, 2, 1), queries = UniformPoints(50, 2, -2, 2, 2);
+  const Similarity l1 = MakeSimilarity(proto::SimilaritySpec::L1, 0);
+  const struct {
+    Similarity similarity;
+    proto::DesignSpec design;
+    bool note;
+  } cases[] = {{Gaussian(1), LsqRffDesign(33), true},
+               {Gaussian(1), LsqFgtDesign({4, 5}, 3), true},
+               {Laplacian(1), RaceDesign(9, 32), false},
+               {l1, TreeDesign(proto::TreeSpec::RINGS, 5, 0.2), false},
+               {l1, TreeDesign(proto::TreeSpec::SUMS, 5), false},
+               {l1, TreeDesign(proto::TreeSpec::CENTERED, 5), false},
+               {Gaussian(1), MonteCarloDesign(33), false}};
+  for (const auto& test : cases) {
+    for (const Neighboring relation : {Neighboring::kAddRemove, Neighboring::kReplace}) {
+      for (const bool pure : {true, false}) {
+        proto::ReleasePlan plan = TestPlan(test.design);
+        *plan.mutable_similarity() = test.similarity.spec();
+        plan.set_mechanism(pure ? proto::LAPLACE : proto::GAUSSIAN);
+        *plan.mutable_privacy() =
+            (pure ? *PrivacySpec::Pure(1, relation) : *PrivacySpec::Approximate(1, 1e-6, relation)).ToProto();
+        const Release release = MakeRelease(plan, points.view(), 1);
+        const auto copy = Release::Deserialize(release.Serialize());
+        ASSERT_TRUE(copy.ok()) << copy.status();
+        const auto before = release.Estimate(queries.view(), pool), after = copy->Estimate(queries.view(), pool);
+        ASSERT_TRUE(before.ok()) << before.status();
+        for (size_t q = 0; q < queries.rows(); ++q) {
+          EXPECT_TRUE(Same((*before)[q], (*after)[q]));
+          EXPECT_GT((*before)[q].std_error, 0);
+        }
+        EXPECT_EQ(!copy->certificate().note().empty(), test.note);
+        EXPECT_EQ(absl::StrContains(copy->DebugString(), "exact number of records"), test.note);
+      }
+    }
+  }
+}
+
 TEST(ReleaseTest, ThePlanTellsTheNoisedCountAndNothingElse) {
   for (const proto::DesignSpec& design : {MonteCarloDesign(20), SplineGridDesign({5, 4})}) {
     proto::ReleasePlan plan = TestPlan(design);
