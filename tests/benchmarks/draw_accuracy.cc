@@ -24,7 +24,7 @@ namespace dpkde {
 namespace {
 
 constexpr int kColumns = 2;
-constexpr int kPanelWidth = 560, kPanelHeight = 400, kLegend = 60;
+constexpr int kPanelWidth = 560, kPanelHeight = 400, kLegend = 86;
 constexpr int kLeft = 100, kRight = 530, kTop = 50, kBottom = 330;  // of the plot in its panel
 
 // In the order of colors and marks.
@@ -86,8 +86,7 @@ int Draw(const std::string& table, const std::string& picture, bool time) {
     if (time) x.Widen();
     const auto x_of = [&](double value) { return x.At(value, left + kLeft + 12, left + kRight - 12); };
     const auto y_of = [&](double value) { return y.At(value, top + kBottom, top + kTop); };
-    canvas.Text(left + kLeft, top + 8, panels[p].name);
-    canvas.Text(left + 8, top + 28, "relative error", {110, 110, 110});
+    canvas.Text(left + kLeft, top + 20, panels[p].name + ": relative error");
     for (double error = y.least; error <= y.most * 1.01; error *= 10) {
       canvas.Line(left + kLeft, y_of(error), left + kRight, y_of(error), 1, kGrid);
       canvas.Text(left + kLeft - 7 * kAdvance, static_cast<int>(y_of(error)) - 7, absl::StrFormat("%6.0e", error));
@@ -121,9 +120,9 @@ int Draw(const std::string& table, const std::string& picture, bool time) {
       }
     }
   }
-  // The legend, in two lines above.
+  // The legend, in three lines above.
   for (size_t m = 0; m < std::size(kMechanisms); ++m) {
-    const int x = 20 + static_cast<int>(m) % 5 * 220, y = 16 + static_cast<int>(m) / 5 * 26;
+    const int x = 20 + static_cast<int>(m) % 4 * 280, y = 16 + static_cast<int>(m) / 4 * 26;
     canvas.Line(x, y, x + 40, y, 2, kColors[m]);
     canvas.Mark(x + 20, y, m, kColors[m]);
     canvas.Text(x + 48, y - 7, kMechanisms[m]);
