@@ -66,7 +66,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"features malformed", {{"features", "-1"}}, 1, {"malformed value '-1' of flag --features"}},
         {"unknown flag", {{"epsilom", "1"}}, 1, {"unknown flag --epsilom"}},
         {"flag of another tool", {{"release", "r"}}, 1, {"flag --release is not taken by 'density'"}},
-        {"unknown design", {{"design", "tree"}}, 1, {"--design must be one of", "'tree'"}},
+        {"unknown design", {{"design", "forest"}}, 1, {"--design must be one of", "'forest'"}},
         {"unknown mechanism", {{"mechanism", "exponential"}}, 1, {"--mechanism must be one of", "'exponential'"}},
         {"features zero", {{"design", "monte_carlo"}, {"features", "0"}}, 1, {"--features must be at least 1"}},
         {"features without design", {{"features", "64"}}, 1, {"--features needs --design=monte_carlo"}},
