@@ -1,22 +1,16 @@
 #include "dpkde/tools/build_density.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <utility>
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/matrix_view.h"
@@ -27,22 +21,23 @@
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/landmark_design.h"
-#include "dpkde/index/corpus/index_directory.h"
-#include "dpkde/index/corpus/stored_tokens.h"
 #include "dpkde/io/file.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/planner/landmark_fit.h"
 #include "dpkde/planner/planner.h"
-#include "dpkde/privacy/accountant.h"
 #include "dpkde/privacy/budget_ledger.h"
-#include "dpkde/privacy/decimal.h"
-#include "dpkde/privacy/gaussian_calibration.h"
 #include "dpkde/sketch/accumulator.h"
+#include "dpkde/tools/domain_options.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
+#include "dpkde/tools/json_text.h"
+#include "dpkde/tools/ledger_entries.h"
 #include "dpkde/tools/output_path.h"
+#include "dpkde/tools/privacy_options.h"
+#include "dpkde/tools/record_batches.h"
+#include "dpkde/tools/reference_points.h"
 #include "dpkde/tools/shared_flags.h"
 
 ABSL_FLAG(
@@ -51,43 +46,18 @@ ABSL_FLAG(
     "exponential exp(-r_2 / h); matern (--nu); rational_quadratic (1 + r_2^2 / (2 a h^2))^-a (--alpha); cauchy "
     "1 / (1 + r_2^2 / h^2); inverse_l2 1 / (1 + r_2 / h); inverse_l1; product_cauchy. Distances: l1, lp_power (--p), "
     "l2, l2_squared. Products: cosine, inner_product.");
-ABSL_FLAG(absl::optional<double>, bandwidth, absl::nullopt, "h above, in the unit of the coordinates; > 0. Public.");
 ABSL_FLAG(absl::optional<double>, nu, absl::nullopt, "Smoothness of matern: 0.5, 1.5 or 2.5.");
 ABSL_FLAG(absl::optional<double>, alpha, absl::nullopt, "Exponent of rational_quadratic; > 0.");
 ABSL_FLAG(absl::optional<double>, p, absl::nullopt, "Power of lp_power, in (0, 2].");
-ABSL_FLAG(absl::optional<double>, epsilon, absl::nullopt, "Privacy parameter, > 0. Required; there is no default.");
-ABSL_FLAG(absl::optional<double>, delta, absl::nullopt,
-          "In (0, 1): allows Gaussian noise. Left out: pure epsilon-differential privacy.");
-ABSL_FLAG(
-    absl::optional<double>, rho, absl::nullopt,
-    "Zero-concentrated differential privacy, > 0; instead of --epsilon and --delta. Allows Gaussian noise, and pure "
-    "noise of epsilon = sqrt(2 rho).");
-ABSL_FLAG(
-    std::string, domain_min, "",
-    "Lower bounds of the box in which records live: a,b,... or one for all coordinates. Chosen without looking at the "
-    "data; records outside are clamped.");
-ABSL_FLAG(std::string, domain_max, "", "Upper bounds of the box.");
-ABSL_FLAG(
-    absl::optional<double>, domain_radius, absl::nullopt,
-    "Radius of the ball in which records live, instead of a box; > 0. Chosen without looking at the data; records "
-    "outside are moved to the sphere. Designs that need a box use the ball's bounding box.");
-ABSL_FLAG(std::string, domain_center, "",
-          "Center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
 ABSL_FLAG(std::string, design, "auto",
           "auto, landmark (needs --reference), spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or "
           "hadamard. Published mechanisms, for comparison, which auto never takes: lsq_rff, lsq_fgt, race, "
           "tree, tree_sums, tree_centered.");
-ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(
     absl::optional<uint32_t>, reduce_to, absl::nullopt,
     "Maps records and queries to so many dimensions first, by a random map; functions of Euclidean distance with a "
     "domain only.");
-ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
-ABSL_FLAG(
-    absl::optional<double>, expected_n, absl::nullopt,
-    "Public guess of the number of records, for planning. Left out under add_remove: 1 % of epsilon pays for a noised "
-    "count. Not taken under replace, where the number is public.");
 ABSL_FLAG(absl::optional<double>, expected_similarity, absl::nullopt,
           "Public guess of the mean similarity of records and queries, in (0, 1], for planning. Left out: 1, the worst "
           "case.");
@@ -100,46 +70,19 @@ ABSL_FLAG(
     "below 0 or above it is a bad record; replaced, it counts as the bound, and one that is no number as 0.");
 ABSL_FLAG(bool, signed_weights, false,
           "Allows weights down to minus --weight_bound. Under replace noise doubles; answers have no bias bound.");
-ABSL_FLAG(
-    std::string, reference, "",
-    "File of public points of the same kind as the records (or index directory, whose vectors they are), from which "
-    "landmarks are taken: far smaller errors in "
-    "many dimensions. Landmarks are stored in the release and get no protection.");
 ABSL_FLAG(std::string, landmark_choice, "kmeans",
           "How a --reference of more than 2,048 points becomes so many landmarks: kmeans, leverage or uniform.");
-ABSL_FLAG(std::string, bad_records, "fail",
-          "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
-          "centre (the origin without a domain). Text then needs --csv_header=present or absent.");
 ABSL_FLAG(bool, dry_run, false,
           "Print the predicted error of every candidate and the choice; reads no record, writes nothing.");
-ABSL_FLAG(absl::optional<uint32_t>, dim, absl::nullopt,
-          "Number of columns. Needed by --dry_run without --input, and by --bad_records=replace where neither a header "
-          "nor the domain tells it; otherwise checked.");
 
 namespace dpkde {
 namespace {
 
-// The part of epsilon that a count for planning costs.
-constexpr double kPlanningShare = 0.01;
-
-// Floats a batch, whatever the dimension.
-constexpr size_t kBatchFloats = size_t{1} << 20;
-
-// What the library says about the value of a flag.
-absl::Status FlagError(const absl::Status& status, absl::string_view before = "") {
-  return status.ok() ? status : UsageError(absl::StrCat(before, std::string(status.message())));
-}
-
-// Damage of a user's data is a matter of data.
-absl::Status DataError(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
-}
-
 struct Settings {
   absl::optional<Similarity> similarity;
   absl::optional<PrivacySpec> privacy;
-  std::vector<double> domain_min, domain_max, domain_center;  // empty: none
-  absl::optional<size_t> dimension;                           // nullopt: the flags do not tell, so the input does
+  DomainOptions domain;
+  absl::optional<size_t> dimension;  // nullopt: the flags do not tell, so the input does
   absl::optional<proto::WeightSpec> weights;
   absl::optional<std::string> design;
   absl::optional<proto::Mechanism> mechanism;
@@ -149,52 +92,9 @@ struct Settings {
   Accumulator::BadRecords bad_records = Accumulator::BadRecords::kFail;
 };
 
-absl::Status ParseBounds(const std::string& flag, const std::string& text, std::vector<double>& bounds) {
-  if (text.empty()) return absl::OkStatus();
-  for (absl::string_view part : absl::StrSplit(text, ',')) {
-    double value;
-    if (!absl::SimpleAtod(part, &value) || !std::isfinite(value)) {
-      return UsageError(absl::StrCat("--", flag, " must be finite numbers with commas between, but is '", text, "'"));
-    }
-    bounds.push_back(value);
-  }
-  return absl::OkStatus();
-}
-
-// One value for each coordinate.
-absl::StatusOr<std::vector<double>> Spread(const char* flag, const std::vector<double>& values, size_t dimension) {
-  if (values.size() == 1) return std::vector<double>(dimension, values[0]);
-  if (values.size() == dimension) return values;
-  return UsageError(absl::StrCat("--", flag, " must have one value for all columns or one for each of the ", dimension,
-                                 " columns, but has ", values.size(), " values"));
-}
-
-absl::StatusOr<absl::optional<Domain>> MakeDomain(const Settings& settings, size_t dimension) {
-  if (const auto radius = absl::GetFlag(FLAGS_domain_radius); radius.has_value()) {
-    DPKDE_ASSIGN_OR_RETURN(
-        std::vector<double> center,
-        Spread("domain_center", settings.domain_center.empty() ? std::vector<double>{0} : settings.domain_center,
-               dimension));
-    absl::StatusOr<Domain> ball = Domain::Ball(std::move(center), *radius);
-    if (!ball.ok()) return FlagError(ball.status(), "--domain_radius: ");
-    return absl::optional<Domain>(*std::move(ball));
-  }
-  if (settings.domain_min.empty()) return absl::optional<Domain>();
-  DPKDE_ASSIGN_OR_RETURN(std::vector<double> lower, Spread("domain_min", settings.domain_min, dimension));
-  DPKDE_ASSIGN_OR_RETURN(std::vector<double> upper, Spread("domain_max", settings.domain_max, dimension));
-  absl::StatusOr<Domain> domain = Domain::Box(std::move(lower), std::move(upper));
-  if (!domain.ok()) return FlagError(domain.status(), "--domain_min, --domain_max: ");
-  return absl::optional<Domain>(*std::move(domain));
-}
-
-// Under ADD_REMOVE without a public guess, a noised count comes first.
-bool NeedsCount(const PrivacySpec& privacy) {
-  return privacy.neighboring() == Neighboring::kAddRemove && !absl::GetFlag(FLAGS_expected_n).has_value();
-}
-
 // What planning may look at, but for the number of records.
 absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimension, const PrivacySpec& privacy) {
-  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, MakeDomain(settings, dimension));
+  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, settings.domain.Make(dimension));
   PlanInputs inputs{*settings.similarity, dimension, std::move(domain),
                     NeedsCount(privacy) ? privacy.WithShare(1 - kPlanningShare) : privacy};
   inputs.expected_similarity = absl::GetFlag(FLAGS_expected_similarity);
@@ -230,38 +130,13 @@ absl::Status CheckBudget(const Settings& settings, size_t dimension) {
 absl::Status CheckPlan(const Settings& settings, size_t dimension, const absl::Status& privacy) {
   if (!absl::GetFlag(FLAGS_reference).empty() && settings.landmarks == nullptr) {
     // What designs there are is known when the reference has been read.
-    DPKDE_RETURN_IF_ERROR(MakeDomain(settings, dimension).status());
+    DPKDE_RETURN_IF_ERROR(settings.domain.Make(dimension).status());
     return privacy;
   }
   if (privacy.ok() && CheckBudget(settings, dimension).ok()) return absl::OkStatus();
   DPKDE_RETURN_IF_ERROR(CheckDesign(settings, dimension));
   DPKDE_RETURN_IF_ERROR(privacy);
   return CheckBudget(settings, dimension);
-}
-
-absl::Status ParsePrivacy(Settings& settings) {
-  const absl::optional<double> epsilon = absl::GetFlag(FLAGS_epsilon);
-  const absl::optional<double> delta = absl::GetFlag(FLAGS_delta);
-  const absl::optional<double> rho = absl::GetFlag(FLAGS_rho);
-  if (!epsilon.has_value() && !rho.has_value()) {
-    return PrivacyError(
-        "--epsilon is missing (or --rho): it is the promise made to the people in the data, so there is no default");
-  }
-  if (rho.has_value() && (epsilon.has_value() || delta.has_value())) {
-    return PrivacyError("--rho stands alone: it is not taken with --epsilon or --delta");
-  }
-  DPKDE_ASSIGN_OR_RETURN(
-      const Neighboring relation,
-      ParseNeighboring("add_remove hides how many records there are, replace makes their number public"));
-  const absl::StatusOr<PrivacySpec> privacy = rho.has_value()     ? PrivacySpec::Zcdp(*rho, relation)
-                                              : delta.has_value() ? PrivacySpec::Approximate(*epsilon, *delta, relation)
-                                                                  : PrivacySpec::Pure(*epsilon, relation);
-  if (!privacy.ok()) return PrivacyError(absl::StrCat("--", std::string(privacy.status().message())));
-  settings.privacy = *privacy;
-  if (settings.mechanism == proto::GAUSSIAN && !privacy->allows_gaussian()) {
-    return PrivacyError("--delta is missing (or --rho): gaussian noise cannot be purely epsilon-private");
-  }
-  return absl::OkStatus();
 }
 
 absl::Status ParseWeights(Settings& settings) {
@@ -331,34 +206,15 @@ absl::StatusOr<Settings> ParseFlags() {
   if (!similarity.ok()) return FlagError(similarity.status());
   settings.similarity = *similarity;
 
-  DPKDE_RETURN_IF_ERROR(ParseBounds("domain_min", absl::GetFlag(FLAGS_domain_min), settings.domain_min));
-  DPKDE_RETURN_IF_ERROR(ParseBounds("domain_max", absl::GetFlag(FLAGS_domain_max), settings.domain_max));
-  if (settings.domain_min.empty() != settings.domain_max.empty()) {
-    return UsageError("--domain_min and --domain_max must be given together");
-  }
-  DPKDE_RETURN_IF_ERROR(ParseBounds("domain_center", absl::GetFlag(FLAGS_domain_center), settings.domain_center));
-  const absl::optional<double> radius = absl::GetFlag(FLAGS_domain_radius);
-  if (!settings.domain_center.empty() && !radius.has_value())
-    return UsageError("--domain_center needs --domain_radius");
-  if (radius.has_value()) {
-    DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--domain_radius", *radius)));
-    if (!settings.domain_min.empty()) {
-      return UsageError("--domain_radius is not taken with --domain_min: a domain is a box or a ball");
-    }
-  }
+  DPKDE_ASSIGN_OR_RETURN(settings.domain, DomainOptions::Parse());
 
   const std::string design = absl::GetFlag(FLAGS_design);
-  DPKDE_RETURN_IF_ERROR(CheckChoice("design", design,
-                                    {"auto", "landmark", "spline_grid", "lattice", "axis", "slice", "moments",
-                                     "monte_carlo", "orthogonal", "hadamard", "lsq_rff", "lsq_fgt", "race", "tree",
-                                     "tree_sums", "tree_centered"}));
+  DPKDE_RETURN_IF_ERROR(
+      CheckChoice("design", design,
+                  {"auto", "landmark", "spline_grid", "lattice", "axis", "slice", "moments", "monte_carlo",
+                   "orthogonal", "hadamard", "lsq_rff", "lsq_fgt", "race", "tree", "tree_sums", "tree_centered"}));
   if (design != "auto") settings.design = design;
-  const std::string mechanism = absl::GetFlag(FLAGS_mechanism);
-  DPKDE_RETURN_IF_ERROR(CheckChoice("mechanism", mechanism, {"auto", "laplace", "knorm", "gaussian"}));
-  if (mechanism != "auto")
-    settings.mechanism = mechanism == "laplace" ? proto::LAPLACE
-                         : mechanism == "knorm" ? proto::KNORM
-                                                : proto::GAUSSIAN;
+  DPKDE_ASSIGN_OR_RETURN(settings.mechanism, ParseMechanism());
   if (absl::GetFlag(FLAGS_features).has_value()) {
     DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--features", *absl::GetFlag(FLAGS_features), 1, 1 << 20)));
     if (design != "monte_carlo" && design != "orthogonal" && design != "hadamard" && design != "lsq_rff") {
@@ -393,12 +249,7 @@ absl::StatusOr<Settings> ParseFlags() {
   const std::string bad_records = absl::GetFlag(FLAGS_bad_records);
   DPKDE_RETURN_IF_ERROR(CheckChoice("bad_records", bad_records, {"fail", "replace"}));
   if (bad_records == "replace") settings.bad_records = Accumulator::BadRecords::kReplace;
-  if (const auto n = absl::GetFlag(FLAGS_expected_n); n.has_value()) {
-    DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--expected_n", *n)));
-    if (absl::GetFlag(FLAGS_neighboring) == "replace" && !dry_run) {
-      return UsageError("--expected_n is not taken under replace, where the number of records is public");
-    }
-  }
+  DPKDE_RETURN_IF_ERROR(CheckExpectedN(dry_run));
   if (const auto s = absl::GetFlag(FLAGS_expected_similarity); s.has_value() && !(*s > 0 && *s <= 1)) {
     return UsageError(absl::StrCat("--expected_similarity must be greater than 0 and at most 1, but is ", *s));
   }
@@ -411,12 +262,10 @@ absl::StatusOr<Settings> ParseFlags() {
   if (input.empty() && !(dry_run && dim.has_value())) {
     return UsageError(dry_run ? "--input (or --dim) is missing" : "--input is missing");
   }
-  const size_t bounds =
-      std::max({settings.domain_min.size(), settings.domain_max.size(), settings.domain_center.size()});
   if (dim.has_value()) {
     settings.dimension = *dim;
-  } else if (bounds > 1) {
-    settings.dimension = bounds;
+  } else if (settings.domain.dimension() > 0) {
+    settings.dimension = settings.domain.dimension();
   }
   if (settings.bad_records == Accumulator::BadRecords::kReplace) {
     settings.reader_options.malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
@@ -441,8 +290,9 @@ absl::StatusOr<Settings> ParseFlags() {
     }
   }
   // What a single column does not admit, no number of columns does.
-  const absl::Status privacy = ParsePrivacy(settings);
-  DPKDE_RETURN_IF_ERROR(CheckPlan(settings, settings.dimension.value_or(1), privacy));
+  const absl::StatusOr<PrivacySpec> privacy = ParsePrivacy(settings.mechanism);
+  if (privacy.ok()) settings.privacy = *privacy;
+  DPKDE_RETURN_IF_ERROR(CheckPlan(settings, settings.dimension.value_or(1), privacy.status()));
   return settings;
 }
 
@@ -469,43 +319,6 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenInput(const Settings& settings
   return reader;
 }
 
-absl::Status CheckReferenceDimension(const std::string& path, size_t found, size_t dimension) {
-  if (found == dimension) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": must have ", dimension, " columns, as the records have, but has ", found));
-}
-
-// The rows of a file, or the vectors (all tokens of all documents) of an index directory.
-absl::StatusOr<std::vector<float>> ReadReference(const std::string& path, const VectorReaderOptions& input_options,
-                                                 size_t dimension) {
-  std::vector<float> points;
-  if (std::filesystem::is_directory(path)) {
-    DPKDE_ASSIGN_OR_RETURN(const IndexDirectory index, IndexDirectory::Open(path));
-    DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, index.dimension(), dimension));
-    for (uint64_t row = 0; row < index.rows(); ++row) {
-      if (index.removed(row)) continue;
-      const StoredTokens tokens = index.tokens(row);
-      const size_t before = points.size();
-      points.resize(before + tokens.count * dimension);
-      LoadTokens(tokens, points.data() + before);
-    }
-    return points;
-  }
-  VectorReaderOptions options;
-  options.text_header = input_options.text_header;
-  const auto reader = VectorReader::Open(path, options);
-  if (!reader.ok()) return DataError(reader.status());
-  DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, (*reader)->dimension(), dimension));
-  while (true) {
-    const size_t before = points.size(), batch_rows = kBatchFloats / dimension + 1;
-    points.resize(before + batch_rows * dimension);
-    const absl::StatusOr<size_t> rows = (*reader)->ReadRows(batch_rows, points.data() + before);
-    if (!rows.ok()) return DataError(rows.status());
-    points.resize(before + *rows * dimension);
-    if (*rows == 0) return points;
-  }
-}
-
 // Fits landmarks to --reference. Only whether it is the very file of the records is looked at: a refusal that depended
 // on what the two hold would tell who is in the data.
 absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitReference(const Settings& settings, size_t dimension,
@@ -518,7 +331,7 @@ absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitReference(const Settings& 
   fit_options.choice = choice == "leverage"  ? LandmarkChoice::kLeverage
                        : choice == "uniform" ? LandmarkChoice::kUniform
                                              : LandmarkChoice::kKMeans;
-  DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain, MakeDomain(settings, dimension));
+  DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain, settings.domain.Make(dimension));
   absl::StatusOr<LandmarkFit> fit = LandmarkFit::Create(
       *settings.similarity, domain, {points.data(), points.size() / dimension, dimension}, fit_options, pool);
   if (!fit.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", std::string(fit.status().message())));
@@ -585,78 +398,6 @@ class Weights {
   uint64_t done_ = 0;
 };
 
-// Counts of private rows are for the curator's terminal, not for the log of a batch job.
-bool IsTerminal() { return isatty(STDERR_FILENO) == 1; }
-
-// Says on stderr how far a pass over the input is: a bar on a terminal, else a line every ten seconds.
-class Progress {
- public:
-  explicit Progress(absl::optional<uint64_t> total) : total_(total) {}
-  ~Progress() {
-    if (shown_ && terminal_) std::fputs("\r\033[K", stderr);
-  }
-  void Update(uint64_t rows) {
-    const absl::Time now = absl::Now();
-    if (quiet_ || now - last_ < (terminal_ ? absl::Milliseconds(200) : absl::Seconds(10))) return;
-    last_ = now;
-    shown_ = true;
-    const std::string seconds = absl::StrFormat("%.0f s", absl::ToDoubleSeconds(now - start_));
-    const double share = total_.has_value() ? static_cast<double>(rows) / std::max<uint64_t>(*total_, 1) : 0;
-    const std::string percent = total_.has_value() ? absl::StrFormat("%3.0f %%, ", 100 * share) : "";
-    if (!terminal_) {
-      absl::FPrintF(stderr, "reading: %s%s\n", percent, seconds);
-      return;
-    }
-    constexpr int kWidth = 30;
-    const int done = static_cast<int>(share * kWidth);
-    const std::string bar =
-        total_.has_value() ? absl::StrCat("[", std::string(done, '#'), std::string(kWidth - done, '.'), "] ") : "";
-    absl::FPrintF(stderr, "\r%s%s%d rows, %s", bar, percent, rows, seconds);
-  }
-
- private:
-  const absl::optional<uint64_t> total_;
-  const bool quiet_ = absl::GetFlag(FLAGS_quiet);
-  const bool terminal_ = IsTerminal();
-  const absl::Time start_ = absl::Now();
-  absl::Time last_ = start_;
-  bool shown_ = false;
-};
-
-// Calls visit(rows) for the batches of the file from its beginning.
-template <typename Visit>
-absl::Status ForEachBatch(VectorReader& reader, const Visit& visit) {
-  DPKDE_RETURN_IF_ERROR(reader.Rewind());
-  const size_t batch_rows = std::max<size_t>(1, kBatchFloats / reader.dimension());
-  std::vector<float> batch(batch_rows * reader.dimension());
-  Progress progress(reader.row_count());
-  uint64_t done = 0;
-  while (true) {
-    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(batch_rows, batch.data()));
-    if (rows == 0) return absl::OkStatus();
-    DPKDE_RETURN_IF_ERROR(visit(MatrixView{batch.data(), rows, reader.dimension()}));
-    done += rows;
-    progress.Update(done);
-  }
-}
-
-// The reader makes every value of a malformed row NaN, so one column tells.
-uint64_t CountBadRows(MatrixView rows) {
-  uint64_t count = 0;
-  for (size_t r = 0; r < rows.rows; ++r) count += std::isnan(rows.row(r)[0]);
-  return count;
-}
-
-absl::StatusOr<uint64_t> CountRows(VectorReader& reader) {
-  if (reader.row_count().has_value()) return *reader.row_count();
-  uint64_t count = 0;
-  DPKDE_RETURN_IF_ERROR(ForEachBatch(reader, [&](MatrixView rows) {
-    count += rows.rows;
-    return absl::OkStatus();
-  }));
-  return count;
-}
-
 // The table of --dry_run for one n.
 absl::Status PrintPlan(PlanInputs inputs, double n) {
   inputs.public_n = n;
@@ -720,156 +461,6 @@ std::vector<std::string> AssertedPublic(const PlanInputs& inputs) {
   return asserted;
 }
 
-long PeakMemoryKilobytes() {
-  struct rusage usage;
-  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
-}
-
-std::string JsonString(absl::string_view text) {
-  std::string json = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      json += {'\\', c};
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      absl::StrAppendFormat(&json, "\\u%04x", c);
-    } else {
-      json += c;
-    }
-  }
-  return json + "\"";
-}
-
-// What a mechanism's noise costs.
-absl::StatusOr<PrivacyCost> CostOf(const NoiseGuarantee& guarantee) {
-  if (guarantee.mu == 0) {
-    DPKDE_ASSIGN_OR_RETURN(const Decimal epsilon, Decimal::UpperBound(guarantee.epsilon));
-    return PrivacyCost::Pure(epsilon);
-  }
-  // rho was rounded up, and so is twice of it.
-  DPKDE_ASSIGN_OR_RETURN(const Decimal mu_squared, Decimal::UpperBound(2 * guarantee.rho));
-  DPKDE_ASSIGN_OR_RETURN(const Decimal total_variation, Decimal::UpperBound(guarantee.total_variation));
-  return PrivacyCost::DiscreteGaussian(mu_squared, total_variation);
-}
-
-// The entries of this release in the ledger of its dataset; nothing without --ledger.
-//
-// Usually one entry, of the epsilon and delta (or rho) that the user named, for everything that this run draws. In a
-// budget that adds up mu^2 or rho, a release with --delta costs what its noise costs there, which is far less than its
-// epsilon and delta say, but known only when the release has been planned: then a count for planning is an entry of its
-// own, paid before.
-class LedgerEntries {
- public:
-  // Reads the ledger and asks whether the budget would suffice now, before the data are read; spends nothing. Where
-  // Gaussian noise is what makes a release cheap in this budget, `inputs.mechanism` is set to it unless the user chose
-  // another.
-  static absl::StatusOr<LedgerEntries> Open(const PrivacySpec& privacy, PlanInputs& inputs) {
-    LedgerEntries entries;
-    entries.path_ = absl::GetFlag(FLAGS_ledger);
-    if (entries.path_.empty()) return entries;
-    DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(entries.path_));
-    const CompositionRule rule = ledger.budget().rule();
-    entries.by_noise_ = (rule == CompositionRule::kGaussian && privacy.allows_gaussian()) ||
-                        (rule == CompositionRule::kZcdp && privacy.delta().has_value());
-    entries.neighboring_ = privacy.neighboring();
-    entries.description_ = absl::StrCat("density, ", inputs.similarity.name());
-    DPKDE_ASSIGN_OR_RETURN(entries.cost_, PrivacyCost::FromSpec(privacy));
-    PrivacyCost expected = *entries.cost_;
-    if (entries.by_noise_) {
-      if (!inputs.mechanism.has_value()) {
-        inputs.mechanism = proto::GAUSSIAN;
-        entries.chose_gaussian_ = true;
-      }
-      NoiseGuarantee likely;
-      if (*inputs.mechanism == proto::GAUSSIAN) {
-        likely.rho = inputs.privacy.rho().value_or(0);
-        if (privacy.delta().has_value()) {
-          DPKDE_ASSIGN_OR_RETURN(likely.mu, LargestGaussianMu(inputs.privacy.epsilon(), *privacy.delta()));
-          likely.rho = likely.mu * likely.mu / 2;
-        }
-        likely.mu = std::sqrt(2 * likely.rho);
-      } else {
-        likely.epsilon = inputs.privacy.epsilon();
-      }
-      DPKDE_ASSIGN_OR_RETURN(const PrivacyCost release, CostOf(likely));
-      std::vector<PrivacyCost> costs = {release};
-      if (NeedsCount(privacy)) {
-        NoiseGuarantee count;
-        count.epsilon = privacy.WithShare(kPlanningShare).epsilon();
-        DPKDE_ASSIGN_OR_RETURN(const PrivacyCost counted, CostOf(count));
-        costs.push_back(counted);
-      }
-      const absl::StatusOr<PrivacyCost> sum = ComposeSequential(rule, costs);
-      if (!sum.ok()) return entries.Refusal(sum.status());
-      expected = *sum;
-    }
-    const absl::Status status = ledger.Price(entries.Request(expected, "")).status();
-    if (!status.ok()) return entries.Refusal(status);
-    return entries;
-  }
-
-  // Whether the budget's rule decided for Gaussian noise.
-  bool chose_gaussian() const { return chose_gaussian_; }
-
-  // Both to be called before the first word of noise is drawn: from then on the cost counts as spent.
-  absl::Status ReserveCount(double epsilon) {
-    if (!by_noise_) return ReserveWhole();
-    NoiseGuarantee count;
-    count.epsilon = epsilon;
-    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, CostOf(count));
-    return Reserve(Request(cost, ", count for planning"));
-  }
-  absl::Status ReserveRelease(const Mechanism& mechanism) {
-    if (!by_noise_) return ReserveWhole();
-    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, CostOf(mechanism.guarantee()));
-    return Reserve(Request(cost, ""));
-  }
-
-  absl::Status MarkReleased(const std::string& bytes) const {
-    for (uint64_t id : ids_) DPKDE_RETURN_IF_ERROR(BudgetLedger::MarkReleased(path_, id, Sha256(bytes)));
-    return absl::OkStatus();
-  }
-
- private:
-  ReleaseRequest Request(const PrivacyCost& cost, absl::string_view what) const {
-    return ReleaseRequest{absl::GetFlag(FLAGS_dataset), cost, neighboring_, absl::StrCat(description_, what)};
-  }
-
-  // One entry pays for the count and for the release.
-  absl::Status ReserveWhole() {
-    if (path_.empty() || !ids_.empty()) return absl::OkStatus();
-    return Reserve(Request(*cost_, ""));
-  }
-
-  absl::Status Reserve(const ReleaseRequest& request) {
-    const absl::StatusOr<uint64_t> id = BudgetLedger::Reserve(path_, request);
-    if (!id.ok()) return Refusal(id.status());
-    ids_.push_back(*id);
-    return absl::OkStatus();
-  }
-
-  absl::Status Refusal(const absl::Status& status) const {
-    const bool refused = absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status);
-    const bool named = absl::StartsWith(status.message(), path_);
-    const absl::Status full(status.code(),
-                            absl::StrCat(named ? "" : absl::StrCat(path_, ": "), std::string(status.message())));
-    return refused ? WithExitCode(full, ExitCode::kPrivacy) : full;
-  }
-
-  std::string path_;
-  bool by_noise_ = false;
-  bool chose_gaussian_ = false;
-  Neighboring neighboring_ = Neighboring::kAddRemove;
-  std::string description_;
-  absl::optional<PrivacyCost> cost_;
-  std::vector<uint64_t> ids_;
-};
-
-// "epsilon = 1, delta = 0" or "rho = 0.1".
-std::string Spent(const proto::Certificate& certificate) {
-  if (certificate.rho_spent() > 0) return absl::StrFormat("rho = %.10g", certificate.rho_spent());
-  return absl::StrFormat("epsilon = %.10g, delta = %.4g", certificate.epsilon_spent(), certificate.delta_spent());
-}
-
 absl::Status Run(const std::vector<std::string>&) {
   const absl::Time start = absl::Now();
   DPKDE_ASSIGN_OR_RETURN(Settings settings, ParseFlags());
@@ -895,7 +486,9 @@ absl::Status Run(const std::vector<std::string>&) {
     return DryRun(inputs, public_rows);
   }
 
-  DPKDE_ASSIGN_OR_RETURN(LedgerEntries entries, LedgerEntries::Open(*settings.privacy, inputs));
+  DPKDE_ASSIGN_OR_RETURN(LedgerEntries entries,
+                         LedgerEntries::Open(*settings.privacy, inputs.privacy,
+                                             absl::StrCat("density, ", inputs.similarity.name()), inputs.mechanism));
   DPKDE_ASSIGN_OR_RETURN(Weights weights, Weights::Open(settings, *reader));
 
   // Both before the data are read: what cannot be written must not cost a pass over them, nor privacy.
@@ -945,7 +538,7 @@ absl::Status Run(const std::vector<std::string>&) {
   if (const absl::Status ended = weights.CheckEnd(); !ended.ok()) return DataError(ended);
   const double read_seconds = absl::ToDoubleSeconds(absl::Now() - read_start);
 
-  DPKDE_RETURN_IF_ERROR(entries.ReserveRelease(accumulator.mechanism()));
+  DPKDE_RETURN_IF_ERROR(entries.ReserveRelease(accumulator.mechanism().guarantee()));
   DPKDE_ASSIGN_OR_RETURN(const Release release, std::move(accumulator).Privatize(noise));
   const std::string bytes = release.Serialize();
   // Before it is written; that the file then holds these bytes is what Commit reads back.

@@ -1,4 +1,5 @@
 #include "dpkde/tools/build_add.h"
+#include "dpkde/tools/build_classifier.h"
 #include "dpkde/tools/build_compact.h"
 #include "dpkde/tools/build_density.h"
 #include "dpkde/tools/build_encode.h"
@@ -10,8 +11,8 @@
 int main(int argc, char** argv) {
   return dpkde::RunTool(
       "dpkde_build", "makes differentially private releases of private data and search indexes of public data, offline",
-      {dpkde::BuildDensitySubcommand(), dpkde::BuildLedgerSubcommand(), dpkde::BuildIndexSubcommand(),
-       dpkde::BuildAddSubcommand(), dpkde::BuildRemoveSubcommand(), dpkde::BuildCompactSubcommand(),
-       dpkde::BuildEncodeSubcommand()},
+      {dpkde::BuildDensitySubcommand(), dpkde::BuildClassifierSubcommand(), dpkde::BuildLedgerSubcommand(),
+       dpkde::BuildIndexSubcommand(), dpkde::BuildAddSubcommand(), dpkde::BuildRemoveSubcommand(),
+       dpkde::BuildCompactSubcommand(), dpkde::BuildEncodeSubcommand()},
       argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "dpkde/tools/query_classify.h"
 #include "dpkde/tools/query_density.h"
 #include "dpkde/tools/query_describe.h"
 #include "dpkde/tools/query_plot.h"
@@ -6,8 +7,9 @@
 #include "dpkde/tools/subcommand.h"
 
 int main(int argc, char** argv) {
-  return dpkde::RunTool("dpkde_query", "answers from released files and public indexes; costs no privacy",
-                        {dpkde::QueryDensitySubcommand(), dpkde::QueryPlotSubcommand(), dpkde::QuerySearchSubcommand(),
-                         dpkde::QueryTuneSubcommand(), dpkde::QueryDescribeSubcommand()},
-                        argc, argv);
+  return dpkde::RunTool(
+      "dpkde_query", "answers from released files and public indexes; costs no privacy",
+      {dpkde::QueryDensitySubcommand(), dpkde::QueryClassifySubcommand(), dpkde::QueryPlotSubcommand(),
+       dpkde::QuerySearchSubcommand(), dpkde::QueryTuneSubcommand(), dpkde::QueryDescribeSubcommand()},
+      argc, argv);
 }

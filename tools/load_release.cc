@@ -13,18 +13,27 @@ namespace {
 // protobuf's own limit is 2 GiB.
 constexpr uint64_t kLargestRelease = uint64_t{1} << 31;
 
-}  // namespace
-
-absl::StatusOr<Release> LoadRelease(const std::string& path) {
+template <typename Loaded>
+absl::StatusOr<Loaded> Load(const std::string& path) {
   const absl::StatusOr<std::string> bytes = ReadFile(path, kLargestRelease);
   if (!bytes.ok()) {
     // Too large to be one of ours.
     const bool foreign = bytes.status().code() == absl::StatusCode::kInvalidArgument;
     return foreign ? WithExitCode(bytes.status(), ExitCode::kDamaged) : bytes.status();
   }
-  absl::StatusOr<Release> release = Release::Deserialize(*bytes);
-  if (release.ok()) return release;
-  return absl::Status(release.status().code(), absl::StrCat(path, ": ", std::string(release.status().message())));
+  absl::StatusOr<Loaded> loaded = Loaded::Deserialize(*bytes);
+  if (loaded.ok()) return loaded;
+  return absl::Status(loaded.status().code(), absl::StrCat(path, ": ", std::string(loaded.status().message())));
+}
+
+}  // namespace
+
+absl::StatusOr<Release> LoadRelease(const std::string& path) { return Load<Release>(path); }
+absl::StatusOr<Classifier> LoadClassifier(const std::string& path) { return Load<Classifier>(path); }
+
+bool IsClassifierFile(const std::string& path) {
+  const absl::StatusOr<std::string> bytes = ReadFile(path, kLargestRelease);
+  return bytes.ok() && Classifier::IsClassifier(*bytes);
 }
 
 }  // namespace dpkde

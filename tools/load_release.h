@@ -4,12 +4,17 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "dpkde/classifier/classifier.h"
 #include "dpkde/sketch/release.h"
 
 namespace dpkde {
 
 // The release in the file at `path`; errors begin with the path.
 absl::StatusOr<Release> LoadRelease(const std::string& path);
+absl::StatusOr<Classifier> LoadClassifier(const std::string& path);
+
+// Whether the file can be read and begins like a classifier, damaged or not.
+bool IsClassifierFile(const std::string& path);
 
 }  // namespace dpkde
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/classifier/classifier.h"
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/io/file.h"
 #include "dpkde/privacy/budget_ledger.h"
@@ -91,6 +92,10 @@ absl::Status Run(const std::vector<std::string>& operands) {
     DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(operands[0]));
     return Print(format, ledger.Report(), ledger.DebugString());
   }
+  if (IsClassifierFile(operands[0])) {
+    DPKDE_ASSIGN_OR_RETURN(const Classifier classifier, LoadClassifier(operands[0]));
+    return Print(format, classifier.Outline(), classifier.DebugString());
+  }
   DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(operands[0]));
   proto::Release message;  // without the values
   *message.mutable_plan() = release.plan();
@@ -102,7 +107,8 @@ absl::Status Run(const std::vector<std::string>& operands) {
 
 Subcommand QueryDescribeSubcommand() {
   return {"describe",
-          "Prints the certificate of a release (what was guaranteed, how, and on whose word), the entries of a ledger, "
+          "Prints the certificate of a release or classifier (what was guaranteed, how, and on whose word), the "
+          "entries of a ledger, "
           "or the "
           "manifest of an index directory.",
           "FILE|DIR [--output_format=text|json]",

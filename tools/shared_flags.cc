@@ -1,6 +1,7 @@
 #include "dpkde/tools/shared_flags.h"
 
 #include "absl/flags/flag.h"
+#include "absl/types/optional.h"
 
 ABSL_FLAG(std::string, output, "", "File to write. Appears complete or not at all.");
 ABSL_FLAG(std::string, output_format, "",
@@ -14,21 +15,22 @@ ABSL_FLAG(std::string, csv_header, "detect",
 ABSL_FLAG(bool, overwrite, false, "Replace an existing output.");
 ABSL_FLAG(bool, quiet, false, "No progress and no summary on stderr.");
 ABSL_FLAG(int, threads, 0, "Threads, at most 1024; 0 means one for each CPU. Does not change results.");
-ABSL_FLAG(std::string, release, "", "A release written by dpkde_build density.");
+ABSL_FLAG(std::string, release, "", "A release written by dpkde_build density; classify: by dpkde_build classifier.");
 ABSL_FLAG(
     std::string, neighboring, "",
     "add_remove: hides whether a record is there, and how many there are; replace: hides what a record is, the number "
     "of records is public. Required; there is no default.");
 ABSL_FLAG(std::string, ledger, "", "The file with the privacy budget of the dataset, declared by dpkde_build ledger.");
 ABSL_FLAG(std::string, dataset, "", "The name of the dataset in the ledger: printable ASCII without blanks.");
-ABSL_FLAG(
-    std::string, input, "",
-    "density: file of private records, one vector a row: .npy .fvecs .bvecs .ivecs .fbin .u8bin .i8bin .ibin .csv "
-    ".tsv. index, add: file of public vectors, each a document.");
+ABSL_FLAG(std::string, input, "",
+          "density, classifier: file of private records, one vector a row: .npy .fvecs .bvecs .ivecs .fbin .u8bin "
+          ".i8bin .ibin .csv "
+          ".tsv. index, add: file of public vectors, each a document.");
 ABSL_FLAG(std::string, summary_out, "",
           "File for a summary in JSON; of private data it holds no number of records unless that is public.");
 ABSL_FLAG(std::string, queries, "",
-          "density: file of query vectors, one a row, with the columns of the release; - reads standard input, as .csv "
+          "density, classify: file of query vectors, one a row, with the columns of the release; - reads standard "
+          "input, as .csv "
           "unless --input_format says otherwise. search, tune: file of the tokens of all queries.");
 ABSL_FLAG(std::string, config, "",
           "File with an IndexConfig in protobuf text format (proto/index.proto): tokens, encoder, vector_index. index: "
@@ -43,3 +45,19 @@ ABSL_FLAG(std::string, ids, "",
 ABSL_FLAG(std::string, query_lens, "",
           "File of the numbers of tokens of the queries, one a row. Left out: each has one.");
 ABSL_FLAG(int, k, 10, "Results of a query, at least 1. Fewer where the index has fewer.");
+ABSL_FLAG(
+    absl::optional<double>, bandwidth, absl::nullopt,
+    "density: h of the similarity, in the unit of the coordinates; > 0. Public. classifier: of its gaussian kernel, in "
+    "units of the scaled record; left out: planned.");
+ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
+ABSL_FLAG(uint64_t, public_seed, 0, "Seed of the public random features. Has nothing to do with noise.");
+ABSL_FLAG(std::string, bad_records, "fail",
+          "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
+          "centre (the origin without a domain). Text then needs --csv_header=present or absent.");
+ABSL_FLAG(absl::optional<uint32_t>, dim, absl::nullopt,
+          "Number of columns. Needed by --dry_run without --input, and by --bad_records=replace where neither a header "
+          "nor the domain tells it; otherwise checked.");
+ABSL_FLAG(
+    std::string, labels, "",
+    "File with the label of each row: .txt or .csv, one a line, or .npy of integers. classifier: as private as the "
+    "records; classify: public, to print the accuracy on standard error.");

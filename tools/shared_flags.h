@@ -1,9 +1,11 @@
 #ifndef DPKDE_TOOLS_SHARED_FLAGS_H_
 #define DPKDE_TOOLS_SHARED_FLAGS_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/flags/declare.h"
+#include "absl/types/optional.h"
 
 // Flags that more than one subcommand takes. The others stand in the file of their subcommand.
 ABSL_DECLARE_FLAG(std::string, output);
@@ -27,5 +29,11 @@ ABSL_DECLARE_FLAG(std::string, lens);
 ABSL_DECLARE_FLAG(std::string, ids);
 ABSL_DECLARE_FLAG(std::string, query_lens);
 ABSL_DECLARE_FLAG(int, k);
+ABSL_DECLARE_FLAG(absl::optional<double>, bandwidth);
+ABSL_DECLARE_FLAG(std::string, mechanism);
+ABSL_DECLARE_FLAG(uint64_t, public_seed);
+ABSL_DECLARE_FLAG(std::string, bad_records);
+ABSL_DECLARE_FLAG(absl::optional<uint32_t>, dim);
+ABSL_DECLARE_FLAG(std::string, labels);
 
 #endif  // DPKDE_TOOLS_SHARED_FLAGS_H_

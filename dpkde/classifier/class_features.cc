@@ -84,8 +84,7 @@ template <typename Map>
 absl::Status CompleteFingerprint(const std::vector<float>& values, Map& map) {
   const Sha256Digest digest = Sha256({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
   const std::string fingerprint(digest.begin(), digest.end());
-  if (!map.fingerprint().empty() &&
-      (map.fingerprint() != fingerprint || map.scheme_version() != kPublicRandomScheme)) {
+  if (!map.fingerprint().empty() && (map.fingerprint() != fingerprint || map.scheme_version() != kPublicRandomScheme)) {
     return absl::FailedPreconditionError(
         "random features differ from those the file was made with: its fingerprint does not match on this machine");
   }

@@ -24,11 +24,13 @@ using Plan = proto::ClassifierPlan;
 
 constexpr char kEnvelopeKind[] = "classify";
 
-// Of the largest eigenvalue that the noise of a second moment is expected to have, 2 sqrt(m) standard deviations (Wigner).
-// Chosen once on development splits of letter and mnist10k, as kRidge.
+// Of the largest eigenvalue that the noise of a second moment is expected to have, 2 sqrt(m) standard deviations
+// (Wigner). Chosen once on development splits of letter and mnist10k, as kRidge.
 constexpr double kNoiseRidge = 0.4;
 // Of a public covariance, whose trace is at most 1.
 constexpr double kRidge = 0.003;
+// A count is told from none by so many standard errors.
+constexpr double kClearlySome = 6;
 // Added to every eigenvalue of a covariance of features in the unit ball.
 constexpr double kLeastEigenvalue = 1e-6;
 
@@ -93,7 +95,8 @@ void Classifier::Fit() {
   // The covariance: none (the identity), within classes from the second moment, or of the public landmarks.
   std::vector<double> eigenvalues;
   const bool has_landmark_covariance =
-      model == proto::ClassifierPlan_Model_LANDMARK_RIDGE || (model == proto::ClassifierPlan_Model_DISCRIMINANT && !parts_->has_second_moment());
+      model == proto::ClassifierPlan_Model_LANDMARK_RIDGE ||
+      (model == proto::ClassifierPlan_Model_DISCRIMINANT && !parts_->has_second_moment());
   if (parts_->has_second_moment() || has_landmark_covariance) {
     rotation_.assign(m * m, 0);
     if (has_landmark_covariance) {
@@ -132,10 +135,10 @@ void Classifier::Fit() {
       }
     }
     Eigen(rotation_, static_cast<int>(m), eigenvalues);
-    const double ridge =
-        parts_->has_second_moment()
-            ? kNoiseRidge * 2 * std::sqrt(m / 2.0) * std::sqrt(mechanism_.variances()[1]) / unit / total + kLeastEigenvalue
-            : kRidge;
+    const double ridge = parts_->has_second_moment() ? kNoiseRidge * 2 * std::sqrt(m / 2.0) *
+                                                               std::sqrt(mechanism_.variances()[1]) / unit / total +
+                                                           kLeastEigenvalue
+                                                     : kRidge;
     for (double& value : eigenvalues) value = std::max(value, 0.0) + ridge;
     std::vector<double> rotated(classes * m, 0.0);
     for (size_t c = 0; c < classes; ++c) {
@@ -187,6 +190,15 @@ void Classifier::Fit() {
     if (model == proto::ClassifierPlan_Model_MOMENTS) offsets_[c] = -quadratic / 2;
     if (model == proto::ClassifierPlan_Model_DISCRIMINANT) offsets_[c] = -quadratic / 2 + std::log(n[c] / total);
   }
+  // The mean of a class without records is noise, or, shrunk, the overall mean: either would win where no prior is
+  // weighed in.
+  candidates_.assign(classes, true);
+  if (model == proto::ClassifierPlan_Model_KERNEL || model == proto::ClassifierPlan_Model_MOMENTS) {
+    for (size_t c = 0; c < classes; ++c) {
+      candidates_[c] = message_.class_sums(c).values(m) / unit > kClearlySome * std::sqrt(count_variance);
+    }
+    if (std::count(candidates_.begin(), candidates_.end(), true) == 0) candidates_.assign(classes, true);
+  }
   if (model == proto::ClassifierPlan_Model_KERNEL) {
     // The mean itself, not what differs from the overall one.
     for (size_t c = 0; c < classes; ++c) {
@@ -205,8 +217,8 @@ absl::StatusOr<Classifier> Classifier::FromProto(proto::ClassifierRelease messag
   const int values = message.class_sums_size() == 0 ? 0 : message.class_sums(0).values_size();
   const proto::ClassFeatureSpec& spec = plan.features();
   if ((spec.has_fourier() && 2 * int64_t{spec.fourier().frequencies()} + 1 != values) ||
-      (spec.has_linear() && (spec.linear().reduce_to() > 0 ? spec.linear().reduce_to() : plan.dimension()) + int64_t{1} !=
-                                values)) {
+      (spec.has_linear() &&
+       (spec.linear().reduce_to() > 0 ? spec.linear().reduce_to() : plan.dimension()) + int64_t{1} != values)) {
     return absl::InvalidArgumentError("sums do not fit the features");
   }
   DPKDE_ASSIGN_OR_RETURN(ClassifierParts parts, BuildClassifierPlan(plan));
@@ -252,8 +264,8 @@ std::string Classifier::Serialize() const {
 
 absl::Status Classifier::CheckQueries(MatrixView queries, uint64_t first_row) const {
   if (queries.columns != dimension()) {
-    return absl::InvalidArgumentError(absl::StrCat("queries must have ", dimension(),
-                                                   " columns, as the classifier has, but have ", queries.columns));
+    return absl::InvalidArgumentError(
+        absl::StrCat("queries must have ", dimension(), " columns, as the classifier has, but have ", queries.columns));
   }
   for (size_t r = 0; r < queries.rows; ++r) {
     for (size_t c = 0; c < queries.columns; ++c) {
@@ -299,7 +311,12 @@ absl::StatusOr<std::vector<Prediction>> Classifier::Classify(MatrixView queries,
         prediction.scores[c] = score;
         prediction.std_errors[c] = std::sqrt(variance);
       }
-      prediction.label = std::max_element(prediction.scores.begin(), prediction.scores.end()) - prediction.scores.begin();
+      prediction.label = classes;
+      for (size_t c = 0; c < classes; ++c) {
+        if (!candidates_[c]) continue;
+        if (prediction.label == classes || prediction.scores[c] > prediction.scores[prediction.label])
+          prediction.label = c;
+      }
     }
   });
   return predictions;
@@ -309,7 +326,8 @@ proto::ClassifierRelease Classifier::Outline() const {
   proto::ClassifierRelease outline;
   *outline.mutable_plan() = message_.plan();
   if (outline.plan().features().has_landmark()) {
-    proto::LandmarkSpec& landmarks = *outline.mutable_plan()->mutable_features()->mutable_landmark()->mutable_landmarks();
+    proto::LandmarkSpec& landmarks =
+        *outline.mutable_plan()->mutable_features()->mutable_landmark()->mutable_landmarks();
     landmarks.clear_points();
     landmarks.clear_projection();
   }
@@ -329,7 +347,8 @@ std::string Classifier::DebugString() const {
   line("classifier", absl::AsciiStrToLower(Plan::Model_Name(plan().model())));
   line("labels", labels_.size(), " (public): ", absl::StrJoin(labels_, ","));
   line("dimension", dimension());
-  line("domain", parts_->domain.has_value() ? parts_->domain->DebugString() : "none", spec.unit_rows() ? ", unit rows" : "");
+  line("domain", parts_->domain.has_value() ? parts_->domain->DebugString() : "none",
+       spec.unit_rows() ? ", unit rows" : "");
   line("features", size(),
        spec.has_linear()    ? (spec.linear().reduce_to() > 0 ? ", by a random projection" : ", the coordinates")
        : spec.has_fourier() ? absl::StrCat(", Fourier, bandwidth ", spec.fourier().bandwidth())
@@ -359,7 +378,8 @@ std::string Classifier::DebugString() const {
   for (const proto::ClassSums& sums : message_.class_sums()) {
     counts.push_back(absl::StrCat(sums.values(static_cast<int>(size())) / static_cast<double>(kGridUnit)));
   }
-  line("records", absl::StrJoin(counts, ","), " +- ", std::sqrt(mechanism_.variances().back()) / kGridUnit, " (noised)");
+  line("records", absl::StrJoin(counts, ","), " +- ", std::sqrt(mechanism_.variances().back()) / kGridUnit,
+       " (noised)");
   line("accounted", plan().ledger_dataset().empty() ? "no: nothing adds up the releases of this dataset"
                                                     : absl::StrCat("in the ledger of ", plan().ledger_dataset()));
   line("asserted public", absl::StrJoin(plan().asserted_public(), "; "));

@@ -18,7 +18,8 @@ namespace dpkde {
 
 // The answer to one query.
 struct Prediction {
-  // Index of the class with the largest score; of equal ones the first.
+  // Index of the class with the largest score; of equal ones the first. KERNEL and MOMENTS, whose scores know no prior,
+  // leave out classes whose noised count is within 6 standard errors of none, unless all are.
   size_t label = 0;
   // One a class. KERNEL: mean similarity of the query and the class's records. MOMENTS: minus half the squared distance
   // from the class's mean, up to a constant. DISCRIMINANT: log probability, up to a constant. LANDMARK_RIDGE: of the
@@ -97,6 +98,7 @@ class Classifier {
   std::vector<double> center_;    // m
   std::vector<double> weights_;   // C x m
   std::vector<double> offsets_;   // C
+  std::vector<bool> candidates_;  // C: whether the class may be predicted
   std::vector<double> errors_;    // C x m: d score / d u_j, times the standard deviation of that mean's noise
 };
 

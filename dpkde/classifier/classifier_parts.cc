@@ -132,14 +132,15 @@ absl::StatusOr<ClassifierParts> BuildClassifierPlan(const Plan& plan) {
   const bool second_moment = plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT && !landmarks;
   const double share = plan.second_moment_share();
   if (second_moment ? !(share > 0 && share < 1) : share != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("second moment share must be ",
-                                                   second_moment ? "between 0 and 1" : "0", ", but is ", share));
+    return absl::InvalidArgumentError(
+        absl::StrCat("second moment share must be ", second_moment ? "between 0 and 1" : "0", ", but is ", share));
   }
   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<ClassFeatures> features,
                          ClassFeatures::Create(spec, plan.dimension(), domain));
   const int64_t m = static_cast<int64_t>(features->size());
-  DPKDE_RETURN_IF_ERROR(CheckInRange("number of features", m, 1,
-                                     plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT ? kMostDiscriminantFeatures : kMostFeatures));
+  DPKDE_RETURN_IF_ERROR(CheckInRange(
+      "number of features", m, 1,
+      plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT ? kMostDiscriminantFeatures : kMostFeatures));
   DPKDE_RETURN_IF_ERROR(CheckInRange("labels times features", m * plan.label_size(), 1, kMostValues));
   std::vector<CoordinateGroup> groups = ViewGroups(m, plan);
   return ClassifierParts{std::move(features), std::move(domain), privacy, step, std::move(groups)};
@@ -177,7 +178,8 @@ proto::Certificate MakeClassifierCertificate(const Plan& plan, const ClassifierP
 
 std::string CompositionText(const Plan& plan) {
   if (plan.privacy().neighboring() == proto::ADD_REMOVE) {
-    return "parallel over the classes of a public label set: a record is in one class and changes no other, so each class "
+    return "parallel over the classes of a public label set: a record is in one class and changes no other, so each "
+           "class "
            "gets the whole epsilon; the numbers of records of the classes are private";
   }
   return "a replaced record may change its class and then changes two of them, one as by a removal and one as by an "

@@ -64,7 +64,8 @@ class Planner {
     }
     if (has_reference) {
       DPKDE_RETURN_IF_ERROR(SetLandmarks());
-      plan.set_model(model.value_or(gaussian_ ? proto::ClassifierPlan_Model_LANDMARK_RIDGE : proto::ClassifierPlan_Model_DISCRIMINANT));
+      plan.set_model(model.value_or(gaussian_ ? proto::ClassifierPlan_Model_LANDMARK_RIDGE
+                                              : proto::ClassifierPlan_Model_DISCRIMINANT));
       choice_.reason = absl::StrCat(plan.features().landmark().landmarks().rank(), " features of ",
                                     plan.features().landmark().landmarks().landmarks(),
                                     " public landmarks, whose covariance is public too");
@@ -122,7 +123,8 @@ class Planner {
         LandmarkFit::Create(similarity, absl::nullopt, {scaled.data(), inputs_.reference.rows, inputs_.dimension},
                             options, pool_));
     const double most = inputs_.features.has_value() ? *inputs_.features
-                                                     : std::max(gaussian_ ? 64.0 : 16.0, MostFeatures(gaussian_ ? 0.3 : 0.1));
+                                                     : (gaussian_ ? std::max(64.0, MostFeatures(0.3))
+                                                                  : std::max(16.0, 3 * std::sqrt(budget_ * n_)));
     size_t choice = 0;
     for (size_t i = 0; i < fit.ranks().size(); ++i) {
       if (fit.ranks()[i] <= std::min<double>(most, kMostProjected * 1.5)) choice = i;
@@ -143,9 +145,8 @@ class Planner {
   void SetLinear(double features) {
     proto::LinearFeatureMap& map = *choice_.plan.mutable_features()->mutable_linear();
     map.set_public_seed(inputs_.public_seed);
-    const double most = inputs_.features.has_value()
-                            ? *inputs_.features
-                            : std::clamp(features, 16.0, static_cast<double>(kMostProjected));
+    const double most = inputs_.features.has_value() ? *inputs_.features
+                                                     : std::clamp(features, 16.0, static_cast<double>(kMostProjected));
     if (most < inputs_.dimension) map.set_reduce_to(static_cast<uint32_t>(most));
   }
 
@@ -182,8 +183,8 @@ class Planner {
     } else {
       plan.set_model(proto::ClassifierPlan_Model_MOMENTS);
       SetLinear(MostFeatures(0.125));
-      choice_.reason = inputs_.model.has_value() ? "class means, as asked for"
-                                                 : "the noise affords class means, but no covariance";
+      choice_.reason =
+          inputs_.model.has_value() ? "class means, as asked for" : "the noise affords class means, but no covariance";
     }
   }
 

@@ -33,8 +33,8 @@ struct ClassifierInputs {
   // In units of the scaled record, see ClassFeatureSpec.
   absl::optional<double> bandwidth = absl::nullopt;
   uint64_t public_seed = 0;
-  // Public unlabelled points of the same kind, n x dimension, unscaled; empty: none are at hand. Landmarks are stored in
-  // the release in the clear.
+  // Public unlabelled points of the same kind, n x dimension, unscaled; empty: none are at hand. Landmarks are stored
+  // in the release in the clear.
   MatrixView reference = {};
 };
 
@@ -44,12 +44,12 @@ struct ClassifierChoice {
   std::string reason;
 };
 
-// Chooses model, features and mechanism by rules from public values; never by accuracy on private data. With n records a
-// class expected, and noise of standard deviation s for a sum's coordinate (mu or epsilon of the budget's share):
+// Chooses model, features and mechanism by rules from public values; never by accuracy on private data. With n records
+// a class expected, and noise of standard deviation s for a sum's coordinate (mu or epsilon of the budget's share):
 //
-//   reference points: landmark features, as many as keep the noise of a class mean below .1 (pure epsilon) or .3 of the
-//     unit ball (Gaussian); the regression on the public covariance with Gaussian noise, with pure noise,
-//     where few features are affordable, the discriminant;
+//   reference points: landmark features, with Gaussian noise as many as keep that of a class mean below .3 of the unit
+//     ball (64 at least), and the regression on the public covariance; with pure noise 3 sqrt(epsilon n) (16 at least),
+//     and, since those are few, the discriminant;
 //   else a discriminant, as long as the noise's largest expected eigenvalue is below 4 times that of covariances of m
 //     even directions, s_2 sqrt(2 m) m <= 4 n: of Fourier features with Gaussian noise (m of 24, 48, .. 384) where at
 //     least 96 are affordable, of the coordinates themselves where they are few enough;

@@ -1,6 +1,6 @@
 // Accuracy of private classifiers on real data, 80 % of the rows private, 20 % queries, without public data and with a
-// tenth of the private rows as an unlabelled public reference instead; beside the same classifier without noise to speak
-// of (pure epsilon = 1000).
+// tenth of the private rows as an unlabelled public reference instead; beside the same classifier without noise to
+// speak of (pure epsilon = 1000).
 //
 //   classifier_benchmark FOLDER [SPLITS]
 //
@@ -146,11 +146,15 @@ void Run(const Dataset& data, bool with_reference, absl::optional<proto::Classif
         plain.set_mechanism(proto::KNORM);
         exact += Accuracy(plain, split, pool);
         const proto::ClassFeatureSpec& features = choice.plan.features();
-        const size_t size = features.has_landmark()  ? features.landmark().landmarks().rank()
-                            : features.has_fourier() ? 2 * features.fourier().frequencies()
+        const size_t size = features.has_landmark()             ? features.landmark().landmarks().rank()
+                            : features.has_fourier()            ? 2 * features.fourier().frequencies()
                             : features.linear().reduce_to() > 0 ? features.linear().reduce_to()
                                                                 : data.all.dimension;
-        chosen = ModelName(choice.plan.model()) + (features.has_fourier() ? " fourier " : features.has_linear() ? " linear " : " landmarks ") + std::to_string(size);
+        chosen = ModelName(choice.plan.model()) +
+                 (features.has_fourier()  ? " fourier "
+                  : features.has_linear() ? " linear "
+                                          : " landmarks ") +
+                 std::to_string(size);
       }
       const double mean = sum / splits;
       std::printf("%-9s %-9s %-6s %4g  %.3f +- %.3f  (no noise %.3f)  %s\n", data.name.c_str(),

@@ -46,7 +46,9 @@ Plan MakePlan(const PrivacySpec& privacy, proto::ClassifierPlan_Model model = pr
   return choice->plan;
 }
 
-PrivacySpec Pure(double epsilon, Neighboring neighboring = kAddRemove) { return *PrivacySpec::Pure(epsilon, neighboring); }
+PrivacySpec Pure(double epsilon, Neighboring neighboring = kAddRemove) {
+  return *PrivacySpec::Pure(epsilon, neighboring);
+}
 
 // Class c around (c - 1) / 2 on every axis.
 struct Blobs {
@@ -134,7 +136,8 @@ TEST(ClassAccumulatorTest, OrderBatchesThreadsAndShardsDoNotMatter) {
   const Plan plan = MakePlan(Pure(1));
   const Blobs blobs = MakeBlobs(1500, 4, 5);
   ThreadPool one(1), two(2);
-  ClassAccumulator whole = MakeAccumulator(plan, two), left = MakeAccumulator(plan, one), right = MakeAccumulator(plan, one);
+  ClassAccumulator whole = MakeAccumulator(plan, two), left = MakeAccumulator(plan, one),
+                   right = MakeAccumulator(plan, one);
   ASSERT_TRUE(whole.Add(blobs.points.view(), blobs.classes).ok());
   ASSERT_TRUE(left.Add(blobs.points.view().Slice(701, 1500), absl::MakeConstSpan(blobs.classes).subspan(701)).ok());
   for (size_t r = 701; r-- > 0;) {
@@ -150,7 +153,8 @@ TEST(ClassAccumulatorTest, ClassifiesWellAtALargeEpsilonAndNotAtASmallOne) {
     EXPECT_GE(Accuracy(Release(MakePlan(Pure(10), model), blobs, 1), queries), 0.9) << model;
     // Noise of about 10^5 records.
     double sum = 0;
-    for (int seed = 0; seed < 5; ++seed) sum += Accuracy(Release(MakePlan(Pure(1e-4), model), blobs, seed), queries) / 5;
+    for (int seed = 0; seed < 5; ++seed)
+      sum += Accuracy(Release(MakePlan(Pure(1e-4), model), blobs, seed), queries) / 5;
     EXPECT_LE(sum, 0.75) << model;
   }
 }
@@ -268,7 +272,8 @@ TEST(ClassifierTest, RoundTripAndDamage) {
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     EXPECT_EQ(loaded->Serialize(), bytes);
     ThreadPool pool(1);
-    const auto a = *classifier.Classify(queries.points.view(), pool), b = *loaded->Classify(queries.points.view(), pool);
+    const auto a = *classifier.Classify(queries.points.view(), pool),
+               b = *loaded->Classify(queries.points.view(), pool);
     for (size_t q = 0; q < a.size(); ++q) EXPECT_EQ(a[q].scores, b[q].scores);
     for (size_t size = 0; size < bytes.size(); size += 1 + size / 50) {
       EXPECT_FALSE(Classifier::Deserialize(bytes.substr(0, size)).ok()) << size;
@@ -326,8 +331,11 @@ TEST(ClassifierPlannerTest, ReferencePointsGiveLandmarks) {
   const Blobs blobs = MakeBlobs(2000, 4, 21), queries = MakeBlobs(300, 4, 22);
   const Points reference = MakeBlobs(120, 4, 23).points;
   for (const bool pure : {true, false}) {
-    ClassifierInputs inputs{4, *Domain::Box(std::vector<double>(4, -1.0), std::vector<double>(4, 1.0)), false,
-                            {"a", "b", "c"}, pure ? Pure(2) : *PrivacySpec::Approximate(2, 1e-6, kAddRemove)};
+    ClassifierInputs inputs{4,
+                            *Domain::Box(std::vector<double>(4, -1.0), std::vector<double>(4, 1.0)),
+                            false,
+                            {"a", "b", "c"},
+                            pure ? Pure(2) : *PrivacySpec::Approximate(2, 1e-6, kAddRemove)};
     inputs.public_n = 2000;
     inputs.reference = reference.view();
     const auto choice = PlanClassifier(inputs, pool);

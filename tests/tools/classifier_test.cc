@@ -1,0 +1,180 @@
+// "dpkde_build classifier", "dpkde_query classify" and "describe" of what they make.
+#include <cstdio>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/tools/command.h"
+#include "tests/tools/refusal.h"
+#include "tests/tools/vector_files.h"
+
+namespace dpkde {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+using Flags = std::map<std::string, std::string>;
+
+class ClassifierToolTest : public ::testing::Test {
+ protected:
+  // Two columns in [0, 4]^2; the label is whether the first is above 2.
+  void SetUp() override {
+    const std::vector<float> rows = TwoColumns(2000);
+    std::string labels;
+    for (size_t r = 0; r < 2000; ++r) labels += rows[2 * r] > 2 ? "1\n" : "0\n";
+    rows_ = inputs_.Write("rows.npy", Npy(rows, 2));
+    labels_ = inputs_.Write("labels.txt", labels);
+    flags_ = {{"input", rows_},    {"labels", labels_}, {"label_set", "0-2"}, {"domain_min", "0"},
+              {"domain_max", "4"}, {"epsilon", "5"},    {"output", Output()}, {"neighboring", "add_remove"}};
+  }
+
+  std::string Output() const { return outputs_.Path("classifier"); }
+
+  CommandResult Build() const {
+    std::vector<std::string> arguments = {"classifier"};
+    for (const auto& [name, value] : flags_) arguments.push_back(absl::StrCat("--", name, "=", value));
+    return RunCommand("dpkde_build", arguments);
+  }
+
+  void Refuse(int exit_code, const std::vector<std::string>& phrases) const {
+    ExpectRefusal(Build(), "dpkde_build", exit_code, phrases);
+    EXPECT_THAT(outputs_.List(), IsEmpty());
+  }
+
+  Folder inputs_, outputs_;
+  std::string rows_, labels_;
+  Flags flags_;
+};
+
+TEST_F(ClassifierToolTest, BuildsAndClassifies) {
+  for (const char* model : {"auto", "kernel", "moments", "discriminant"}) {
+    flags_["model"] = model;
+    flags_["overwrite"] = "true";
+    const CommandResult built = Build();
+    ASSERT_EQ(built.exit_code, 0) << built.err;
+    EXPECT_THAT(built.out, IsEmpty());
+    EXPECT_THAT(built.err, Not(HasSubstr("2000")));  // no number of private rows
+    const CommandResult answered =
+        RunCommand("dpkde_query", {"classify", "--release=" + Output(), "--queries=" + rows_, "--labels=" + labels_});
+    ASSERT_EQ(answered.exit_code, 0) << answered.err;
+    EXPECT_THAT(answered.out, ::testing::StartsWith("{\"query\":0,\"label\":0,\"scores\":["));
+    double accuracy = 0;
+    ASSERT_EQ(std::sscanf(answered.err.c_str(), "accuracy %lf", &accuracy), 1) << answered.err;
+    EXPECT_GE(accuracy, 0.9) << model;
+  }
+  const CommandResult described = RunCommand("dpkde_query", {"describe", Output()});
+  EXPECT_EQ(described.exit_code, 0) << described.err;
+  EXPECT_THAT(described.out, HasSubstr("3 (public): 0,1,2"));
+  EXPECT_THAT(described.out, HasSubstr("parallel over the classes of a public label set"));
+  EXPECT_THAT(described.out, HasSubstr("label set; domain"));
+  const CommandResult json = RunCommand("dpkde_query", {"describe", Output(), "--output_format=json"});
+  EXPECT_THAT(json.out, HasSubstr("\"epsilon_spent\""));
+}
+
+TEST_F(ClassifierToolTest, NamesAreStringsAndReferencePointsLandmarks) {
+  std::string labels;
+  for (size_t r = 0; r < 2000; ++r) labels += TwoColumns(2000)[2 * r] > 2 ? "right\n" : "le\"ft\n";
+  flags_["labels"] = inputs_.Write("names.txt", labels);
+  flags_["label_set"] = "le\"ft,right";
+  flags_["reference"] = inputs_.Write("reference.npy", Npy(TwoColumns(64), 2));
+  flags_["neighboring"] = "replace";
+  flags_["summary_out"] = outputs_.Path("summary");
+  const CommandResult built = Build();
+  ASSERT_EQ(built.exit_code, 0) << built.err;
+  EXPECT_THAT(FileBytes(outputs_.Path("summary")), HasSubstr("\"rows\":2000"));
+  const CommandResult answered = RunCommand("dpkde_query", {"classify", "--release=" + Output(), "--queries=" + rows_});
+  EXPECT_THAT(answered.out, ::testing::StartsWith("{\"query\":0,\"label\":\"le\\\"ft\""));
+  const CommandResult described = RunCommand("dpkde_query", {"describe", Output()});
+  EXPECT_THAT(described.out, HasSubstr("landmarks, public points in the clear"));
+  EXPECT_THAT(described.out, HasSubstr("may change its class"));
+}
+
+TEST_F(ClassifierToolTest, RefusesWithoutALabelSetAndSaysWhy) {
+  flags_.erase("label_set");
+  Refuse(4, {"--label_set is missing", "would reveal", "rare class"});
+}
+
+TEST_F(ClassifierToolTest, RefusesPrivacyThatIsMissing) {
+  flags_.erase("epsilon");
+  Refuse(4, {"--epsilon is missing"});
+  flags_["epsilon"] = "0";
+  Refuse(4, {"--epsilon must be finite and positive"});
+  flags_["epsilon"] = "1";
+  flags_.erase("neighboring");
+  Refuse(4, {"--neighboring is missing"});
+  flags_["neighboring"] = "add_remove";
+  flags_["mechanism"] = "gaussian";
+  Refuse(4, {"--delta is missing"});
+}
+
+TEST_F(ClassifierToolTest, RefusesUsage) {
+  const auto with = [&](const std::string& name, const std::string& value, const std::string& phrase) {
+    const Flags before = flags_;
+    flags_[name] = value;
+    Refuse(1, {phrase});
+    flags_ = before;
+  };
+  with("label_set", "0,1,1", "label '1' comes twice");
+  with("label_set", "9-0", "reversed");
+  with("label_set", "0,,1", "a label is empty");
+  with("model", "forest", "--model must be one of");
+  with("model", "landmark_ridge", "needs --reference");
+  with("reference", rows_, "are the same file");
+  with("class_features", "0", "--class_features");
+  with("bandwidth", "nan", "--bandwidth must be finite and positive");
+  with("domain_max", "-1", "--domain_min, --domain_max");
+  with("labels", "", "--labels is missing");
+  with("output", labels_, "--output");
+  flags_.erase("domain_min");
+  flags_.erase("domain_max");
+  Refuse(1, {"--unit_rows is missing"});
+}
+
+TEST_F(ClassifierToolTest, RefusesLabelsThatAreUnknownOrDoNotAddUp) {
+  flags_["label_set"] = "1,2";
+  Refuse(2, {labels_, "row 0 (counting from 0): the label '0' is not in --label_set"});
+  flags_["label_set"] = "0,1";
+  flags_["labels"] = inputs_.Write("short.txt", "0\n1\n");
+  Refuse(2, {"has 2 labels, but"});
+  flags_["labels"] = inputs_.Path("missing.txt");
+  Refuse(5, {"missing.txt"});
+}
+
+TEST_F(ClassifierToolTest, RefusesDamagedFilesAndWrongQueries) {
+  ASSERT_EQ(Build().exit_code, 0);
+  const std::string bytes = FileBytes(Output());
+  const std::string damaged = inputs_.Write("damaged", bytes.substr(0, bytes.size() - 1));
+  ExpectRefusal(RunCommand("dpkde_query", {"classify", "--release=" + damaged, "--queries=" + rows_}), "dpkde_query", 3,
+                {damaged});
+  ExpectRefusal(RunCommand("dpkde_query", {"density", "--release=" + Output(), "--queries=" + rows_}), "dpkde_query", 3,
+                {Output()});
+  const std::string three = inputs_.Write("three.csv", "1,2,3\n");
+  ExpectRefusal(RunCommand("dpkde_query", {"classify", "--release=" + Output(), "--queries=" + three}), "dpkde_query",
+                2, {three, "queries must have 2 columns"});
+}
+
+TEST_F(ClassifierToolTest, PaysFromTheLedgerOnce) {
+  const std::string ledger = outputs_.Path("ledger");
+  ASSERT_EQ(RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=points", "--budget_epsilon=5",
+                                       "--neighboring=add_remove"})
+                .exit_code,
+            0);
+  flags_["ledger"] = ledger;
+  flags_["dataset"] = "points";
+  const CommandResult built = Build();
+  ASSERT_EQ(built.exit_code, 0) << built.err;
+  const CommandResult described = RunCommand("dpkde_query", {"describe", ledger});
+  EXPECT_THAT(described.out, HasSubstr("classifier of 3 labels"));
+  flags_["overwrite"] = "true";
+  const std::string before = FileBytes(Output());
+  ExpectRefusal(Build(), "dpkde_build", 4, {ledger});
+  EXPECT_EQ(FileBytes(Output()), before);
+}
+
+}  // namespace
+}  // namespace dpkde

@@ -1,0 +1,363 @@
+#include "dpkde/tools/build_classifier.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/types/optional.h"
+#include "dpkde/base/matrix_view.h"
+#include "dpkde/base/sha256.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/classifier/class_accumulator.h"
+#include "dpkde/classifier/classifier.h"
+#include "dpkde/classifier/classifier_parts.h"
+#include "dpkde/classifier/classifier_planner.h"
+#include "dpkde/io/file.h"
+#include "dpkde/io/list_reader.h"
+#include "dpkde/io/vector_reader.h"
+#include "dpkde/noise/bit_source.h"
+#include "dpkde/sketch/accumulator.h"
+#include "dpkde/tools/domain_options.h"
+#include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/input_options.h"
+#include "dpkde/tools/json_text.h"
+#include "dpkde/tools/ledger_entries.h"
+#include "dpkde/tools/output_path.h"
+#include "dpkde/tools/privacy_options.h"
+#include "dpkde/tools/record_batches.h"
+#include "dpkde/tools/reference_points.h"
+#include "dpkde/tools/shared_flags.h"
+
+ABSL_FLAG(
+    std::string, label_set, "",
+    "All labels that there may be: a,b,c or a range of integers, 0-9, or both. Public, and required: a set that is "
+    "taken from the records would reveal rare classes. A class without records gets noise like any other.");
+ABSL_FLAG(std::string, model, "auto",
+          "auto, kernel (mean similarity to each class), moments (nearest class mean), discriminant (with a private "
+          "covariance), landmark_ridge (with the covariance of --reference). auto chooses from public values only.");
+ABSL_FLAG(bool, unit_rows, false, "Scale each record to length 1, as for cosine similarity; then no domain is needed.");
+ABSL_FLAG(absl::optional<uint32_t>, class_features, absl::nullopt,
+          "Number of features of a record, 1 to 8192; left out: planned.");
+
+namespace dpkde {
+namespace {
+
+using Plan = proto::ClassifierPlan;
+using BadRecords = ClassAccumulator::BadRecords;
+
+constexpr int64_t kLongestRange = 65536;
+
+struct Settings {
+  std::vector<std::string> labels;
+  absl::optional<Plan::Model> model;
+  absl::optional<proto::Mechanism> mechanism;
+  absl::optional<PrivacySpec> privacy;
+  DomainOptions domain;
+  VectorReaderOptions reader_options;
+  BadRecords bad_records = BadRecords::kFail;
+};
+
+// "0-9,11,other".
+absl::StatusOr<std::vector<std::string>> ParseLabelSet(const std::string& text) {
+  std::vector<std::string> labels;
+  for (absl::string_view part : absl::StrSplit(text, ',')) {
+    // A minus at the front is a sign.
+    const size_t dash = part.find('-', 1);
+    int64_t first, last;
+    if (dash != absl::string_view::npos && absl::SimpleAtoi(part.substr(0, dash), &first) &&
+        absl::SimpleAtoi(part.substr(dash + 1), &last)) {
+      if (last < first || last - first >= kLongestRange) {
+        return UsageError(absl::StrCat("--label_set: the range ", part, " is reversed or too long"));
+      }
+      for (int64_t label = first; label <= last; ++label) labels.push_back(absl::StrCat(label));
+    } else {
+      labels.emplace_back(part);
+    }
+  }
+  const absl::Status status = CheckLabels(labels);
+  if (!status.ok()) return FlagError(status, "--label_set: ");
+  return labels;
+}
+
+absl::StatusOr<absl::optional<Plan::Model>> ParseModel() {
+  const std::string name = absl::GetFlag(FLAGS_model);
+  DPKDE_RETURN_IF_ERROR(CheckChoice("model", name, {"auto", "kernel", "moments", "discriminant", "landmark_ridge"}));
+  for (int model = proto::ClassifierPlan_Model_KERNEL; model <= proto::ClassifierPlan_Model_LANDMARK_RIDGE; ++model) {
+    const auto value = static_cast<Plan::Model>(model);
+    if (ModelName(value) == name) return absl::optional<Plan::Model>(value);
+  }
+  return absl::optional<Plan::Model>();
+}
+
+absl::Status CheckPaths() {
+  const std::string input = absl::GetFlag(FLAGS_input), labels = absl::GetFlag(FLAGS_labels);
+  const std::string reference = absl::GetFlag(FLAGS_reference), output = absl::GetFlag(FLAGS_output);
+  const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
+  if (input.empty()) return UsageError("--input is missing");
+  if (labels.empty()) return UsageError("--labels is missing");
+  if (!reference.empty() && (IsSameFile(reference, input) || IsSameFile(reference, labels))) {
+    return UsageError(
+        "--reference and --input are the same file: landmarks are stored in the release in the clear, so private "
+        "records "
+        "cannot be among them");
+  }
+  for (const std::string& read : {input, labels, reference}) {
+    if (read.empty()) continue;
+    DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, read));
+    if (!summary_out.empty()) DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, read));
+  }
+  if (!summary_out.empty() && IsSameFile(output, summary_out)) {
+    return UsageError("--output and --summary_out are the same file");
+  }
+  if (absl::GetFlag(FLAGS_ledger).empty() != absl::GetFlag(FLAGS_dataset).empty()) {
+    return UsageError("--ledger and --dataset must be given together");
+  }
+  if (!absl::GetFlag(FLAGS_dataset).empty()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(BudgetLedger::CheckDataset(absl::GetFlag(FLAGS_dataset))));
+  }
+  return absl::OkStatus();
+}
+
+// Everything that can be checked before a data file is opened: first what is a matter of usage, then of privacy.
+absl::StatusOr<Settings> ParseFlags() {
+  Settings settings;
+  DPKDE_ASSIGN_OR_RETURN(settings.model, ParseModel());
+  DPKDE_ASSIGN_OR_RETURN(settings.domain, DomainOptions::Parse());
+  // Whether there is one, and, where the flags tell the dimension, whether it is right.
+  DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain,
+                         settings.domain.Make(std::max<size_t>(1, settings.domain.dimension())));
+  if (!domain.has_value() && !absl::GetFlag(FLAGS_unit_rows)) {
+    return UsageError(
+        "--domain_min and --domain_max, --domain_radius, or --unit_rows is missing: records must be bounded, and "
+        "bounds "
+        "that are taken from them would reveal them");
+  }
+  DPKDE_ASSIGN_OR_RETURN(settings.mechanism, ParseMechanism());
+  if (const auto bandwidth = absl::GetFlag(FLAGS_bandwidth); bandwidth.has_value()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--bandwidth", *bandwidth)));
+  }
+  if (const auto features = absl::GetFlag(FLAGS_class_features); features.has_value()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--class_features", *features, 1, 8192)));
+  }
+  if (settings.model.has_value() && *settings.model == proto::ClassifierPlan_Model_LANDMARK_RIDGE &&
+      absl::GetFlag(FLAGS_reference).empty()) {
+    return UsageError("--model=landmark_ridge needs --reference");
+  }
+  if (settings.model.has_value() && *settings.model == proto::ClassifierPlan_Model_MOMENTS &&
+      !absl::GetFlag(FLAGS_reference).empty()) {
+    return UsageError("--model=moments takes no --reference");
+  }
+  const std::string bad_records = absl::GetFlag(FLAGS_bad_records);
+  DPKDE_RETURN_IF_ERROR(CheckChoice("bad_records", bad_records, {"fail", "replace"}));
+  DPKDE_ASSIGN_OR_RETURN(settings.reader_options, ParseInputOptions());
+  if (bad_records == "replace") {
+    settings.bad_records = BadRecords::kReplace;
+    settings.reader_options.malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
+    if (IsTextInput(absl::GetFlag(FLAGS_input), settings.reader_options)) {
+      // A single malformed record must change no more than its own contribution: neither header nor columns.
+      return UsageError(
+          "--bad_records=replace is not taken with text: a malformed first record would decide the columns");
+    }
+  }
+  DPKDE_RETURN_IF_ERROR(CheckExpectedN(/*dry_run=*/false));
+  DPKDE_RETURN_IF_ERROR(CheckPaths());
+  const std::string label_set = absl::GetFlag(FLAGS_label_set);
+  if (!label_set.empty()) {
+    DPKDE_ASSIGN_OR_RETURN(settings.labels, ParseLabelSet(label_set));
+  }
+  DPKDE_ASSIGN_OR_RETURN(settings.privacy, ParsePrivacy(settings.mechanism));
+  if (label_set.empty()) {
+    return PrivacyError(
+        "--label_set is missing: taken from the labels of the records, it would reveal that somebody is in a rare "
+        "class; "
+        "there is no default");
+  }
+  return settings;
+}
+
+// The class of each row, by the file of labels.
+absl::StatusOr<std::vector<uint32_t>> ReadClasses(const std::string& path, const std::vector<std::string>& labels) {
+  std::map<std::string, uint32_t> class_of;
+  for (size_t c = 0; c < labels.size(); ++c) class_of[labels[c]] = static_cast<uint32_t>(c);
+  const absl::StatusOr<std::vector<std::string>> rows = ReadIds(path);
+  if (!rows.ok()) return DataError(rows.status());
+  std::vector<uint32_t> classes;
+  classes.reserve(rows->size());
+  for (size_t r = 0; r < rows->size(); ++r) {
+    const auto found = class_of.find((*rows)[r]);
+    if (found == class_of.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": row ", r, " (counting from 0): the label '", (*rows)[r], "' is not in --label_set"));
+    }
+    classes.push_back(found->second);
+  }
+  return classes;
+}
+
+absl::StatusOr<ClassifierInputs> MakeInputs(const Settings& settings, size_t dimension) {
+  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, settings.domain.Make(dimension));
+  const PrivacySpec& privacy = *settings.privacy;
+  ClassifierInputs inputs{dimension, std::move(domain), absl::GetFlag(FLAGS_unit_rows), settings.labels,
+                          NeedsCount(privacy) ? privacy.WithShare(1 - kPlanningShare) : privacy};
+  inputs.model = settings.model;
+  inputs.mechanism = settings.mechanism;
+  inputs.features = absl::GetFlag(FLAGS_class_features);
+  inputs.bandwidth = absl::GetFlag(FLAGS_bandwidth);
+  inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
+  return inputs;
+}
+
+// What no number of records and no reference mends, before anything is paid.
+absl::Status CheckPlan(ClassifierInputs inputs, ThreadPool& pool) {
+  inputs.public_n = 1000;
+  inputs.reference = {};
+  if (!absl::GetFlag(FLAGS_reference).empty()) inputs.model = absl::nullopt;
+  const absl::StatusOr<ClassifierChoice> choice = PlanClassifier(inputs, pool);
+  if (!choice.ok()) return FlagError(choice.status());
+  const absl::Status created = ClassAccumulator::Create(choice->plan, BadRecords::kFail, pool).status();
+  return created.ok() ? created : PrivacyError(absl::StrCat("--epsilon, --delta: ", std::string(created.message())));
+}
+
+std::vector<std::string> AssertedPublic(const ClassifierInputs& inputs) {
+  std::vector<std::string> asserted = {"label set"};
+  if (inputs.domain.has_value()) asserted.push_back("domain");
+  if (absl::GetFlag(FLAGS_expected_n).has_value()) asserted.push_back("expected number of records");
+  if (inputs.model.has_value()) asserted.push_back("model");
+  if (inputs.features.has_value()) asserted.push_back("number of features");
+  if (inputs.bandwidth.has_value()) asserted.push_back("bandwidth");
+  if (inputs.reference.rows > 0) asserted.push_back("reference points");
+  return asserted;
+}
+
+absl::Status Run(const std::vector<std::string>&) {
+  const absl::Time start = absl::Now();
+  DPKDE_ASSIGN_OR_RETURN(const Settings settings, ParseFlags());
+  const bool add_remove = settings.privacy->neighboring() == Neighboring::kAddRemove;
+  const std::string input = absl::GetFlag(FLAGS_input);
+  const absl::StatusOr<std::unique_ptr<VectorReader>> opened = VectorReader::Open(input, settings.reader_options);
+  if (!opened.ok()) return DataError(opened.status());
+  VectorReader& reader = **opened;
+  const size_t dimension = reader.dimension();
+  ThreadPool pool(absl::GetFlag(FLAGS_threads));
+  DPKDE_ASSIGN_OR_RETURN(ClassifierInputs inputs, MakeInputs(settings, dimension));
+  DPKDE_RETURN_IF_ERROR(CheckPlan(inputs, pool));
+  std::vector<float> reference;
+  if (!absl::GetFlag(FLAGS_reference).empty()) {
+    DPKDE_ASSIGN_OR_RETURN(reference,
+                           ReadReference(absl::GetFlag(FLAGS_reference), settings.reader_options, dimension));
+    inputs.reference = {reference.data(), reference.size() / dimension, dimension};
+    if (inputs.reference.rows == 0) {
+      return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_reference), ": has no rows"));
+    }
+  }
+  DPKDE_ASSIGN_OR_RETURN(
+      LedgerEntries entries,
+      LedgerEntries::Open(*settings.privacy, inputs.privacy,
+                          absl::StrCat("classifier of ", settings.labels.size(), " labels"), inputs.mechanism));
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<uint32_t> classes,
+                         ReadClasses(absl::GetFlag(FLAGS_labels), settings.labels));
+  if (reader.row_count().has_value() && *reader.row_count() != classes.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_labels), ": has ", classes.size(),
+                                                   " labels, but ", input, " has ", *reader.row_count(), " rows"));
+  }
+
+  // Before the data are read: what cannot be written must not cost a pass over them, nor privacy.
+  const bool overwrite = absl::GetFlag(FLAGS_overwrite);
+  const std::string output = absl::GetFlag(FLAGS_output), summary_out = absl::GetFlag(FLAGS_summary_out);
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer, AtomicFileWriter::Create(output, overwrite));
+  std::unique_ptr<AtomicFileWriter> summary_writer;
+  if (!summary_out.empty()) {
+    DPKDE_ASSIGN_OR_RETURN(summary_writer, AtomicFileWriter::Create(summary_out, overwrite));
+  }
+
+  SystemBitSource noise;
+  absl::optional<proto::PlanningCount> planning_count;
+  if (NeedsCount(*settings.privacy)) {
+    const double epsilon = settings.privacy->WithShare(kPlanningShare).epsilon();
+    DPKDE_RETURN_IF_ERROR(entries.ReserveCount(epsilon));
+    DPKDE_ASSIGN_OR_RETURN(planning_count, ReleasePlanningCount(classes.size(), epsilon, noise));
+    inputs.public_n = std::max<double>(planning_count->value(), 1);
+  } else {
+    inputs.public_n = add_remove ? *absl::GetFlag(FLAGS_expected_n) : std::max<double>(classes.size(), 1);
+  }
+  DPKDE_ASSIGN_OR_RETURN(ClassifierChoice choice, PlanClassifier(inputs, pool));
+  if (planning_count.has_value()) *choice.plan.mutable_planning_count() = *planning_count;
+  for (const std::string& what : AssertedPublic(inputs)) choice.plan.add_asserted_public(what);
+  choice.plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
+
+  DPKDE_ASSIGN_OR_RETURN(ClassAccumulator accumulator,
+                         ClassAccumulator::Create(choice.plan, settings.bad_records, pool));
+  size_t done = 0;
+  const absl::Status added = ForEachBatch(reader, [&](MatrixView rows) {
+    if (rows.rows > classes.size() - done) {
+      return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_labels), ": ends before row ", classes.size(),
+                                                     " (counting from 0), though ", input, " has such a row"));
+    }
+    DPKDE_RETURN_IF_ERROR(accumulator.Add(rows, absl::MakeConstSpan(classes).subspan(done, rows.rows)));
+    done += rows.rows;
+    return absl::OkStatus();
+  });
+  if (!added.ok()) return DataError(added);
+  if (done != classes.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_labels), ": row ", done,
+                                                   " (counting from 0) has no record: ", input, " ends before it"));
+  }
+
+  DPKDE_RETURN_IF_ERROR(entries.ReserveRelease(accumulator.guarantee()));
+  DPKDE_ASSIGN_OR_RETURN(const Classifier classifier, std::move(accumulator).Privatize(noise));
+  const std::string bytes = classifier.Serialize();
+  DPKDE_RETURN_IF_ERROR(Classifier::Deserialize(bytes).status());
+  DPKDE_RETURN_IF_ERROR(writer->Append(bytes));
+  DPKDE_RETURN_IF_ERROR(writer->Commit());
+  DPKDE_RETURN_IF_ERROR(entries.MarkReleased(bytes));
+
+  const proto::Certificate& certificate = classifier.certificate();
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  const std::string model = ModelName(classifier.plan().model());
+  if (!absl::GetFlag(FLAGS_quiet)) {
+    absl::FPrintF(stderr, "%s: %s of %d labels: %s; %s, %s\n", output, model, settings.labels.size(), choice.reason,
+                  Spent(certificate), NeighboringName(settings.privacy->neighboring()));
+    if (!add_remove || IsTerminal()) absl::FPrintF(stderr, "%d rows read\n", done);
+    absl::FPrintF(stderr, "%.2f s in all, peak memory %d MB\n", seconds, PeakMemoryKilobytes() / 1024);
+  }
+  if (summary_writer == nullptr) return absl::OkStatus();
+  DPKDE_RETURN_IF_ERROR(summary_writer->Append(absl::StrFormat(
+      "{\"output\":%s,\"bytes\":%d,\"sha256\":\"%s\",\"model\":\"%s\",\"labels\":%d,%s,%s\"seconds\":%.3f,"
+      "\"peak_memory_bytes\":%d}\n",
+      JsonString(output), bytes.size(), HexString(Sha256(bytes)), model, settings.labels.size(),
+      certificate.rho_spent() > 0 ? absl::StrFormat("\"rho_spent\":%.17g", certificate.rho_spent())
+                                  : absl::StrFormat("\"epsilon_spent\":%.17g,\"delta_spent\":%.17g",
+                                                    certificate.epsilon_spent(), certificate.delta_spent()),
+      add_remove ? "" : absl::StrFormat("\"rows\":%d,", done), seconds, int64_t{PeakMemoryKilobytes()} * 1024)));
+  return summary_writer->Commit();
+}
+
+}  // namespace
+
+Subcommand BuildClassifierSubcommand() {
+  return {
+      "classifier",
+      "Releases a differentially private classifier of labelled records, over a public set of labels.",
+      "--input=F --labels=F --label_set=0-9|a,b,c [--model=M] (--domain_min=a,b --domain_max=c,d | --domain_radius=R | "
+      "--unit_rows) --epsilon=E [--delta=D] | --rho=R --neighboring=add_remove|replace ... --output=F",
+      {"input",       "input_format",   "csv_header", "labels",        "label_set",     "model",
+       "unit_rows",   "class_features", "bandwidth",  "epsilon",       "delta",         "rho",
+       "neighboring", "domain_min",     "domain_max", "domain_radius", "domain_center", "mechanism",
+       "public_seed", "expected_n",     "reference",  "bad_records",   "threads",       "quiet",
+       "overwrite",   "summary_out",    "ledger",     "dataset",       "output"},
+      {},
+      Run};
+}
+
+}  // namespace dpkde

@@ -1,0 +1,123 @@
+#include "dpkde/tools/ledger_entries.h"
+
+#include <cmath>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/sha256.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/privacy/decimal.h"
+#include "dpkde/privacy/gaussian_calibration.h"
+#include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/privacy_options.h"
+#include "dpkde/tools/shared_flags.h"
+
+namespace dpkde {
+namespace {
+
+// What a mechanism's noise costs.
+absl::StatusOr<PrivacyCost> CostOf(const NoiseGuarantee& guarantee) {
+  if (guarantee.mu == 0) {
+    DPKDE_ASSIGN_OR_RETURN(const Decimal epsilon, Decimal::UpperBound(guarantee.epsilon));
+    return PrivacyCost::Pure(epsilon);
+  }
+  // rho was rounded up, and so is twice of it.
+  DPKDE_ASSIGN_OR_RETURN(const Decimal mu_squared, Decimal::UpperBound(2 * guarantee.rho));
+  DPKDE_ASSIGN_OR_RETURN(const Decimal total_variation, Decimal::UpperBound(guarantee.total_variation));
+  return PrivacyCost::DiscreteGaussian(mu_squared, total_variation);
+}
+
+}  // namespace
+
+absl::StatusOr<LedgerEntries> LedgerEntries::Open(const PrivacySpec& privacy, const PrivacySpec& release,
+                                                  absl::string_view description,
+                                                  absl::optional<proto::Mechanism>& mechanism) {
+  LedgerEntries entries;
+  entries.path_ = absl::GetFlag(FLAGS_ledger);
+  if (entries.path_.empty()) return entries;
+  DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(entries.path_));
+  const CompositionRule rule = ledger.budget().rule();
+  entries.by_noise_ = (rule == CompositionRule::kGaussian && privacy.allows_gaussian()) ||
+                      (rule == CompositionRule::kZcdp && privacy.delta().has_value());
+  entries.neighboring_ = privacy.neighboring();
+  entries.description_ = std::string(description);
+  DPKDE_ASSIGN_OR_RETURN(entries.cost_, PrivacyCost::FromSpec(privacy));
+  PrivacyCost expected = *entries.cost_;
+  if (entries.by_noise_) {
+    if (!mechanism.has_value()) {
+      mechanism = proto::GAUSSIAN;
+      entries.chose_gaussian_ = true;
+    }
+    NoiseGuarantee likely;
+    if (*mechanism == proto::GAUSSIAN) {
+      likely.rho = release.rho().value_or(0);
+      if (privacy.delta().has_value()) {
+        DPKDE_ASSIGN_OR_RETURN(likely.mu, LargestGaussianMu(release.epsilon(), *privacy.delta()));
+        likely.rho = likely.mu * likely.mu / 2;
+      }
+      likely.mu = std::sqrt(2 * likely.rho);
+    } else {
+      likely.epsilon = release.epsilon();
+    }
+    DPKDE_ASSIGN_OR_RETURN(const PrivacyCost noise, CostOf(likely));
+    std::vector<PrivacyCost> costs = {noise};
+    if (NeedsCount(privacy)) {
+      NoiseGuarantee count;
+      count.epsilon = privacy.WithShare(kPlanningShare).epsilon();
+      DPKDE_ASSIGN_OR_RETURN(const PrivacyCost counted, CostOf(count));
+      costs.push_back(counted);
+    }
+    const absl::StatusOr<PrivacyCost> sum = ComposeSequential(rule, costs);
+    if (!sum.ok()) return entries.Refusal(sum.status());
+    expected = *sum;
+  }
+  const absl::Status status = ledger.Price(entries.Request(expected, "")).status();
+  if (!status.ok()) return entries.Refusal(status);
+  return entries;
+}
+
+absl::Status LedgerEntries::ReserveCount(double epsilon) {
+  if (!by_noise_) return ReserveWhole();
+  NoiseGuarantee count;
+  count.epsilon = epsilon;
+  DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, CostOf(count));
+  return Reserve(Request(cost, ", count for planning"));
+}
+
+absl::Status LedgerEntries::ReserveRelease(const NoiseGuarantee& guarantee) {
+  if (!by_noise_) return ReserveWhole();
+  DPKDE_ASSIGN_OR_RETURN(const PrivacyCost cost, CostOf(guarantee));
+  return Reserve(Request(cost, ""));
+}
+
+absl::Status LedgerEntries::MarkReleased(const std::string& bytes) const {
+  for (uint64_t id : ids_) DPKDE_RETURN_IF_ERROR(BudgetLedger::MarkReleased(path_, id, Sha256(bytes)));
+  return absl::OkStatus();
+}
+
+ReleaseRequest LedgerEntries::Request(const PrivacyCost& cost, absl::string_view what) const {
+  return ReleaseRequest{absl::GetFlag(FLAGS_dataset), cost, neighboring_, absl::StrCat(description_, what)};
+}
+
+absl::Status LedgerEntries::ReserveWhole() {
+  if (path_.empty() || !ids_.empty()) return absl::OkStatus();
+  return Reserve(Request(*cost_, ""));
+}
+
+absl::Status LedgerEntries::Reserve(const ReleaseRequest& request) {
+  const absl::StatusOr<uint64_t> id = BudgetLedger::Reserve(path_, request);
+  if (!id.ok()) return Refusal(id.status());
+  ids_.push_back(*id);
+  return absl::OkStatus();
+}
+
+absl::Status LedgerEntries::Refusal(const absl::Status& status) const {
+  const bool refused = absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status);
+  const bool named = absl::StartsWith(status.message(), path_);
+  const absl::Status full(status.code(),
+                          absl::StrCat(named ? "" : absl::StrCat(path_, ": "), std::string(status.message())));
+  return refused ? WithExitCode(full, ExitCode::kPrivacy) : full;
+}
+
+}  // namespace dpkde

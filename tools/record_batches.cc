@@ -1,0 +1,103 @@
+#include "dpkde/tools/record_batches.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/types/optional.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/shared_flags.h"
+
+namespace dpkde {
+namespace {
+
+// Says on stderr how far a pass over the input is: a bar on a terminal, else a line every ten seconds.
+class Progress {
+ public:
+  explicit Progress(absl::optional<uint64_t> total) : total_(total) {}
+  ~Progress() {
+    if (shown_ && terminal_) std::fputs("\r\033[K", stderr);
+  }
+  void Update(uint64_t rows) {
+    const absl::Time now = absl::Now();
+    if (quiet_ || now - last_ < (terminal_ ? absl::Milliseconds(200) : absl::Seconds(10))) return;
+    last_ = now;
+    shown_ = true;
+    const std::string seconds = absl::StrFormat("%.0f s", absl::ToDoubleSeconds(now - start_));
+    const double share = total_.has_value() ? static_cast<double>(rows) / std::max<uint64_t>(*total_, 1) : 0;
+    const std::string percent = total_.has_value() ? absl::StrFormat("%3.0f %%, ", 100 * share) : "";
+    if (!terminal_) {
+      absl::FPrintF(stderr, "reading: %s%s\n", percent, seconds);
+      return;
+    }
+    constexpr int kWidth = 30;
+    const int done = static_cast<int>(share * kWidth);
+    const std::string bar =
+        total_.has_value() ? absl::StrCat("[", std::string(done, '#'), std::string(kWidth - done, '.'), "] ") : "";
+    absl::FPrintF(stderr, "\r%s%s%d rows, %s", bar, percent, rows, seconds);
+  }
+
+ private:
+  const absl::optional<uint64_t> total_;
+  const bool quiet_ = absl::GetFlag(FLAGS_quiet);
+  const bool terminal_ = IsTerminal();
+  const absl::Time start_ = absl::Now();
+  absl::Time last_ = start_;
+  bool shown_ = false;
+};
+
+}  // namespace
+
+absl::Status DataError(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
+}
+
+bool IsTerminal() { return isatty(STDERR_FILENO) == 1; }
+
+absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit) {
+  DPKDE_RETURN_IF_ERROR(reader.Rewind());
+  const size_t batch_rows = std::max<size_t>(1, kBatchFloats / reader.dimension());
+  std::vector<float> batch(batch_rows * reader.dimension());
+  Progress progress(reader.row_count());
+  uint64_t done = 0;
+  while (true) {
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(batch_rows, batch.data()));
+    if (rows == 0) return absl::OkStatus();
+    DPKDE_RETURN_IF_ERROR(visit(MatrixView{batch.data(), rows, reader.dimension()}));
+    done += rows;
+    progress.Update(done);
+  }
+}
+
+uint64_t CountBadRows(MatrixView rows) {
+  uint64_t count = 0;
+  for (size_t r = 0; r < rows.rows; ++r) count += std::isnan(rows.row(r)[0]);
+  return count;
+}
+
+absl::StatusOr<uint64_t> CountRows(VectorReader& reader) {
+  if (reader.row_count().has_value()) return *reader.row_count();
+  uint64_t count = 0;
+  DPKDE_RETURN_IF_ERROR(ForEachBatch(reader, [&](MatrixView rows) {
+    count += rows.rows;
+    return absl::OkStatus();
+  }));
+  return count;
+}
+
+long PeakMemoryKilobytes() {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? usage.ru_maxrss : 0;
+}
+
+}  // namespace dpkde

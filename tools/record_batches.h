@@ -1,0 +1,37 @@
+#ifndef DPKDE_TOOLS_RECORD_BATCHES_H_
+#define DPKDE_TOOLS_RECORD_BATCHES_H_
+
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dpkde/base/matrix_view.h"
+#include "dpkde/io/vector_reader.h"
+
+namespace dpkde {
+
+// Floats a batch, whatever the dimension.
+inline constexpr size_t kBatchFloats = size_t{1} << 20;
+
+// Damage of a user's data is a matter of data.
+absl::Status DataError(const absl::Status& status);
+
+// Counts of private rows are for the curator's terminal, not for the log of a batch job.
+bool IsTerminal();
+
+// Calls visit(rows) for the batches of the file from its beginning, and says on stderr how far it is: a bar on a
+// terminal, else a line every ten seconds.
+absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit);
+
+// The reader makes every value of a malformed row NaN, so one column tells.
+uint64_t CountBadRows(MatrixView rows);
+
+absl::StatusOr<uint64_t> CountRows(VectorReader& reader);
+
+// Of this process so far.
+long PeakMemoryKilobytes();
+
+}  // namespace dpkde
+
+#endif  // DPKDE_TOOLS_RECORD_BATCHES_H_

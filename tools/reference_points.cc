@@ -1,0 +1,60 @@
+#include "dpkde/tools/reference_points.h"
+
+#include <cstdint>
+#include <filesystem>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/index/corpus/index_directory.h"
+#include "dpkde/index/corpus/stored_tokens.h"
+#include "dpkde/tools/record_batches.h"
+
+ABSL_FLAG(
+    std::string, reference, "",
+    "File of public points of the same kind as the records (or index directory, whose vectors they are), from which "
+    "landmarks are taken: far smaller errors in "
+    "many dimensions. Landmarks are stored in the release and get no protection.");
+
+namespace dpkde {
+namespace {
+
+absl::Status CheckReferenceDimension(const std::string& path, size_t found, size_t dimension) {
+  if (found == dimension) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": must have ", dimension, " columns, as the records have, but has ", found));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<float>> ReadReference(const std::string& path, const VectorReaderOptions& input_options,
+                                                 size_t dimension) {
+  std::vector<float> points;
+  if (std::filesystem::is_directory(path)) {
+    DPKDE_ASSIGN_OR_RETURN(const IndexDirectory index, IndexDirectory::Open(path));
+    DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, index.dimension(), dimension));
+    for (uint64_t row = 0; row < index.rows(); ++row) {
+      if (index.removed(row)) continue;
+      const StoredTokens tokens = index.tokens(row);
+      const size_t before = points.size();
+      points.resize(before + tokens.count * dimension);
+      LoadTokens(tokens, points.data() + before);
+    }
+    return points;
+  }
+  VectorReaderOptions options;
+  options.text_header = input_options.text_header;
+  const auto reader = VectorReader::Open(path, options);
+  if (!reader.ok()) return DataError(reader.status());
+  DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, (*reader)->dimension(), dimension));
+  while (true) {
+    const size_t before = points.size(), batch_rows = kBatchFloats / dimension + 1;
+    points.resize(before + batch_rows * dimension);
+    const absl::StatusOr<size_t> rows = (*reader)->ReadRows(batch_rows, points.data() + before);
+    if (!rows.ok()) return DataError(rows.status());
+    points.resize(before + *rows * dimension);
+    if (*rows == 0) return points;
+  }
+}
+
+}  // namespace dpkde
