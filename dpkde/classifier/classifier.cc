@@ -194,10 +194,11 @@ void Classifier::Fit() {
   // weighed in.
   candidates_.assign(classes, true);
   if (model == proto::ClassifierPlan_Model_KERNEL || model == proto::ClassifierPlan_Model_MOMENTS) {
-    for (size_t c = 0; c < classes; ++c) {
-      candidates_[c] = message_.class_sums(c).values(m) / unit > kClearlySome * std::sqrt(count_variance);
+    // Only where noise of that size could not have made an ordinary class look empty.
+    const double least = kClearlySome * std::sqrt(count_variance);
+    for (size_t c = 0; total / classes >= 2 * least && c < classes; ++c) {
+      candidates_[c] = message_.class_sums(c).values(m) / unit > least;
     }
-    if (std::count(candidates_.begin(), candidates_.end(), true) == 0) candidates_.assign(classes, true);
   }
   if (model == proto::ClassifierPlan_Model_KERNEL) {
     // The mean itself, not what differs from the overall one.

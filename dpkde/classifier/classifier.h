@@ -19,7 +19,7 @@ namespace dpkde {
 // The answer to one query.
 struct Prediction {
   // Index of the class with the largest score; of equal ones the first. KERNEL and MOMENTS, whose scores know no prior,
-  // leave out classes whose noised count is within 6 standard errors of none, unless all are.
+  // leave out classes whose noised count is within 6 standard errors of none, if the average class is twice as large.
   size_t label = 0;
   // One a class. KERNEL: mean similarity of the query and the class's records. MOMENTS: minus half the squared distance
   // from the class's mean, up to a constant. DISCRIMINANT: log probability, up to a constant. LANDMARK_RIDGE: of the

@@ -159,6 +159,20 @@ TEST(ClassAccumulatorTest, ClassifiesWellAtALargeEpsilonAndNotAtASmallOne) {
   }
 }
 
+// Empty classes are not predicted; but where the noise of counts is as large as the classes (1,000 records, a standard
+// error of 236), none is left out.
+TEST(ClassAccumulatorTest, LeavesOutEmptyClassesOnly) {
+  const Blobs blobs = MakeBlobs(3000, 4, 11), queries = MakeBlobs(600, 4, 12);
+  const std::vector<std::string> labels = {"a", "b", "c", "none", "nobody"};
+  for (const auto model : {proto::ClassifierPlan_Model_KERNEL, proto::ClassifierPlan_Model_MOMENTS}) {
+    EXPECT_GE(Accuracy(Release(MakePlan(Pure(5), model, 4, labels), blobs, 1), queries), 0.9) << model;
+  }
+  for (int seed = 0; seed < 5; ++seed) {
+    const Plan plan = MakePlan(Pure(0.3), proto::ClassifierPlan_Model_MOMENTS);
+    EXPECT_GE(Accuracy(Release(plan, blobs, seed), queries), 0.9) << seed;
+  }
+}
+
 TEST(ClassAccumulatorTest, EmptyClassAndEmptyDatasetGetNoiseLikeAnyOther) {
   const Plan plan = MakePlan(Pure(1));
   const Classifier classifier = Release(plan, Blobs{Points{{}, 4}, {}}, 3);
@@ -246,7 +260,9 @@ double ExcessOfEvent(double epsilon) {
     int hits = 0;
     for (int trial = 0; trial < kTrials; ++trial) {
       ClassAccumulator accumulator = MakeAccumulator(plan, pool);
-      if (with == 1) EXPECT_TRUE(accumulator.Add({row.data(), 1, 1}, classes).ok());
+      if (with == 1) {
+        EXPECT_TRUE(accumulator.Add({row.data(), 1, 1}, classes).ok());
+      }
       const auto classifier = std::move(accumulator).Privatize(noise);
       const auto& values = ClassifierTestPeer::Message(*classifier).class_sums(0).values();
       hits += values[0] >= kGridUnit * (1 - 2e-6) && values[1] >= kGridUnit;
