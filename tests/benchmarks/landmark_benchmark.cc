@@ -3,11 +3,12 @@
 //   landmark_benchmark <folder> [draws]
 //
 // The folder holds glove50k.npy (50,000 x 100 word vectors in order of frequency), mnist10k.npy (10,000 x 784 digits,
-// bytes) and mnist10k_labels.npy; without it the program says so and ends. For each case: the planner's choice given
-// the reference and the number of records as a public guess, what it predicted, and over `draws` (200) releases of
-// fresh noise the root mean square of the noise and of the whole error, the share of exact sums in the 95 % intervals
-// and within sum +- (2 std_error + bias_bound); beside it the best LSQ-RFF (Wagner, Naamad, Mishra 2023) over m =
-// 2^5..2^12: m features sqrt(2) cos(<omega, x> + b), Laplace noise of scale sqrt(2) m / epsilon.
+// bytes), mnist10k_labels.npy and, for l1 without a reference, shuttle.npy (58,000 x 9); without it the program says so
+// and ends. For each case: the planner's choice given the reference and the number of records as a public guess, what
+// it predicted, and over `draws` (200) releases of fresh noise the root mean square of the noise and of the whole
+// error, the share of exact sums in the 95 % intervals and within sum +- (2 std_error + bias_bound); beside it the best
+// LSQ-RFF (Wagner, Naamad, Mishra 2023) over m = 2^5..2^12: m features sqrt(2) cos(<omega, x> + b), Laplace noise of
+// scale sqrt(2) m / epsilon.
 
 #include <algorithm>
 #include <boost/random/normal_distribution.hpp>
@@ -54,6 +55,11 @@ Points Rows(const Points& points, size_t begin, size_t end, float scale = 1) {
   rows.values.assign(points.values.begin() + begin * points.columns, points.values.begin() + end * points.columns);
   for (float& value : rows.values) value *= scale;
   return rows;
+}
+
+Points Clamped(Points points, float low, float high) {
+  for (float& value : points.values) value = std::min(std::max(value, low), high);
+  return points;
 }
 
 // A little-endian .npy of int32, version 1.
@@ -128,13 +134,16 @@ void Run(const Case& test, int draws) {
   double mean_answer = 0;
   for (double value : exact) mean_answer += value / exact.size();
   absl::Time start = absl::Now();
-  absl::StatusOr<LandmarkFit> fit =
-      LandmarkFit::Create(test.similarity, test.domain, test.reference.view(), LandmarkFitOptions(), pool);
-  if (!fit.ok()) {
-    absl::PrintF("%s: %s\n", test.name, std::string(fit.status().message()));
-    return;
+  std::shared_ptr<const LandmarkFit> landmarks;
+  if (test.reference.rows() > 0) {
+    absl::StatusOr<LandmarkFit> fit =
+        LandmarkFit::Create(test.similarity, test.domain, test.reference.view(), LandmarkFitOptions(), pool);
+    if (!fit.ok()) {
+      absl::PrintF("%s: %s\n", test.name, std::string(fit.status().message()));
+      return;
+    }
+    landmarks = std::make_shared<const LandmarkFit>(*std::move(fit));
   }
-  const auto landmarks = std::make_shared<const LandmarkFit>(*std::move(fit));
   absl::PrintF("%s: %d records, %d reference points, mean answer %.1f; fit %.1f s\n", test.name, test.records.rows(),
                test.reference.rows(), mean_answer, absl::ToDoubleSeconds(absl::Now() - start));
   for (const bool pure : {true, false}) {
@@ -174,7 +183,7 @@ void Run(const Case& test, int draws) {
         const double error = answers[q].sum - exact[q];
         noise += std::pow(answers[q].sum - raw[q].sum, 2) / count;
         total += error * error / count;
-        covered += (std::abs(error) <= 1.96 * std::sqrt(*answers[q].total_variance) +
+        covered += (std::abs(error) <= 1.96 * std::sqrt(answers[q].total_variance.value_or(answers[q].noise_variance)) +
                                            (answers[q].is_unlike_plan ? *answers[q].bias_bound : 0)) /
                    count;
         if (!answers[q].bias_bound.has_value()) continue;
@@ -191,6 +200,11 @@ void Run(const Case& test, int draws) {
     std::fflush(stdout);
   }
   if (test.compare) PrintLsqRff(test, exact);
+  if (test.reference.rows() == 0) {
+    double widths = 0;
+    for (size_t i = 0; i < test.records.columns; ++i) widths += test.domain->width(i);
+    absl::PrintF("    Gaussian noise alone is at most sigma times the sum of widths, %.4g\n", 4.2247 * widths);
+  }
 }
 
 int Main(const std::string& folder, int draws, const std::string& only) {
@@ -210,6 +224,14 @@ int Main(const std::string& folder, int draws, const std::string& only) {
   add_glove("glove l1", MakeSimilarity(Spec::L1, 0), false);
   add_glove("glove l2", MakeSimilarity(Spec::L2, 0), false);
   add_glove("glove laplacian h = 60", Laplacian(60), false);
+  // Domains from the look of other word vectors, and a guess.
+  cases.push_back({"glove l1 without reference", MakeSimilarity(Spec::L1, 0), Cube(100, -3, 3),
+                   Clamped(Rows(glove, 0, 40000), -3, 3), Points{{}, 100}, Rows(glove, 45000, 46000), false});
+  if (std::ifstream(folder + "/shuttle.npy")) {
+    const Points shuttle = Clamped(Shuffled(LoadPoints(folder + "/shuttle.npy"), 1), -150, 150);
+    cases.push_back({"shuttle l1 without reference", MakeSimilarity(Spec::L1, 0), Cube(9, -150, 150),
+                     Rows(shuttle, 0, 57000), Points{{}, 9}, Rows(shuttle, 57000, 58000), false});
+  }
   {
     // Digits and their labels in one order.
     Points digits = LoadPoints(folder + "/mnist10k.npy");
