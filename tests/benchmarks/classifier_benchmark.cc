@@ -2,7 +2,7 @@
 // tenth of the private rows as an unlabelled public reference instead; beside the same classifier without noise to
 // speak of (pure epsilon = 1000).
 //
-//   classifier_benchmark FOLDER [SPLITS]
+//   classifier_benchmark FOLDER [SPLITS [DATASET]]
 //
 // FOLDER holds letter.npy, shuttle.npy, mnist10k.npy, and *_labels.npy; without it nothing is done. Splits, and public
 // randomness, are fixed by their number; noise is the system's, so figures vary from run to run.
@@ -181,6 +181,7 @@ int Main(int argc, char** argv) {
                           OrDie(Domain::Box(std::vector<double>(9, -150.0), std::vector<double>(9, 150.0)))));
   datasets.push_back(Load(folder, "mnist10k", 0, 10, true, absl::nullopt));
   for (const Dataset& data : datasets) {
+    if (argc > 3 && data.name != argv[3]) continue;
     Run(data, false, absl::nullopt, splits, pool);
     Run(data, true, absl::nullopt, splits, pool);
   }
