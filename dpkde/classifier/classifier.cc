@@ -25,7 +25,7 @@ using Plan = proto::ClassifierPlan;
 constexpr char kEnvelopeKind[] = "classify";
 
 // Of the largest eigenvalue that the noise of a second moment is expected to have, 2 sqrt(m) standard deviations
-// (Wigner). Chosen once on development splits of letter and mnist10k, as kRidge.
+// (Wigner). Chosen on random splits of letter and mnist10k, as kRidge.
 constexpr double kNoiseRidge = 0.4;
 // Of a public covariance, whose trace is at most 1.
 constexpr double kRidge = 0.003;
