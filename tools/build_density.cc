@@ -52,12 +52,12 @@ ABSL_FLAG(absl::optional<double>, p, absl::nullopt, "Power of lp_power, in (0, 2
 ABSL_FLAG(std::string, design, "auto",
           "auto, landmark (needs --reference), spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or "
           "hadamard. Published mechanisms, for comparison, which auto never takes: lsq_rff, lsq_fgt, race, "
-          "tree, tree_sums, tree_centered.");
+          "exponential_sum, tree, tree_sums, tree_centered.");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
 ABSL_FLAG(
     absl::optional<uint32_t>, reduce_to, absl::nullopt,
     "Maps records and queries to so many dimensions first, by a random map; functions of Euclidean distance with a "
-    "domain only.");
+    "domain only. With l2 and a tree: the number of projections, each with a tree of its own.");
 ABSL_FLAG(absl::optional<double>, expected_similarity, absl::nullopt,
           "Public guess of the mean similarity of records and queries, in (0, 1], for planning. Left out: 1, the worst "
           "case.");
@@ -209,10 +209,10 @@ absl::StatusOr<Settings> ParseFlags() {
   DPKDE_ASSIGN_OR_RETURN(settings.domain, DomainOptions::Parse());
 
   const std::string design = absl::GetFlag(FLAGS_design);
-  DPKDE_RETURN_IF_ERROR(
-      CheckChoice("design", design,
-                  {"auto", "landmark", "spline_grid", "lattice", "axis", "slice", "moments", "monte_carlo",
-                   "orthogonal", "hadamard", "lsq_rff", "lsq_fgt", "race", "tree", "tree_sums", "tree_centered"}));
+  DPKDE_RETURN_IF_ERROR(CheckChoice(
+      "design", design,
+      {"auto", "landmark", "spline_grid", "lattice", "axis", "slice", "moments", "monte_carlo", "orthogonal",
+       "hadamard", "lsq_rff", "lsq_fgt", "race", "exponential_sum", "tree", "tree_sums", "tree_centered"}));
   if (design != "auto") settings.design = design;
   DPKDE_ASSIGN_OR_RETURN(settings.mechanism, ParseMechanism());
   if (absl::GetFlag(FLAGS_features).has_value()) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/designs/axis_design.h"
+#include "dpkde/designs/exponential_sum_design.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/lsq_fgt_design.h"
@@ -19,6 +20,15 @@
 #include "dpkde/designs/tree_design.h"
 
 namespace dpkde {
+namespace {
+
+Similarity L1() {
+  proto::SimilaritySpec spec;
+  spec.set_kind(proto::SimilaritySpec::L1);
+  return *Similarity::Create(spec);
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarity, size_t dimension,
                                                      const absl::optional<Domain>& domain,
@@ -27,11 +37,18 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
     if (!domain.has_value() || domain->dimension() != dimension) {
       return absl::InvalidArgumentError("a reduction needs a domain of the records' dimension");
     }
-    DPKDE_ASSIGN_OR_RETURN(const Domain reduced, ReducedDomain(*domain, spec.reduction().dimension()));
+    const uint32_t reduced_dimension = spec.reduction().dimension();
     proto::DesignSpec inner_spec = spec;
     inner_spec.clear_reduction();
-    DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<Design> inner,
-                           CreateDesign(similarity, spec.reduction().dimension(), reduced, inner_spec));
+    const bool to_l1 = IsReducedToL1(similarity, inner_spec);
+    DPKDE_ASSIGN_OR_RETURN(const Domain reduced, ReducedDomain(*domain, reduced_dimension, to_l1));
+    std::unique_ptr<Design> inner;
+    if (to_l1) {
+      DPKDE_ASSIGN_OR_RETURN(inner,
+                             MakeTreeDesign(L1(), reduced, spec.tree(), ReducedDeviation(*domain, reduced_dimension)));
+    } else {
+      DPKDE_ASSIGN_OR_RETURN(inner, CreateDesign(similarity, reduced_dimension, reduced, inner_spec));
+    }
     return MakeReducedDesign(similarity, *domain, spec.reduction(), std::move(inner));
   }
   if (spec.design_case() == proto::DesignSpec::kMonteCarlo) {
@@ -43,6 +60,9 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   if (spec.has_moments()) return MakeMomentsDesign(similarity, dimension, domain);
   if (spec.has_landmark()) return MakeLandmarkDesign(similarity, dimension, domain, spec.landmark());
   if (spec.has_lsq_rff()) return MakeLsqRffDesign(similarity, dimension, domain, spec.lsq_rff());
+  if (spec.has_exponential_sum()) {
+    return MakeExponentialSumDesign(similarity, dimension, domain, spec.exponential_sum());
+  }
   if (spec.has_race()) return MakeRaceDesign(similarity, dimension, domain, spec.race());
   if (!domain.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("the ", DesignName(spec), " design needs a domain"));
@@ -82,6 +102,8 @@ std::string DesignName(const proto::DesignSpec& spec) {
       return "lsq_fgt";
     case proto::DesignSpec::kRace:
       return "race";
+    case proto::DesignSpec::kExponentialSum:
+      return "exponential_sum";
     case proto::DesignSpec::kTree:
       return spec.tree().variant() == proto::TreeSpec::SUMS       ? "tree_sums"
              : spec.tree().variant() == proto::TreeSpec::CENTERED ? "tree_centered"
@@ -118,6 +140,9 @@ std::string DescribeDesign(const proto::DesignSpec& spec) {
                           " terms=", spec.lsq_fgt().terms());
     case proto::DesignSpec::kRace:
       return absl::StrCat("race rows=", spec.race().rows(), " buckets=", spec.race().buckets());
+    case proto::DesignSpec::kExponentialSum:
+      return absl::StrCat("exponential_sum features=", spec.exponential_sum().features(),
+                          " tolerance=", spec.exponential_sum().tolerance());
     case proto::DesignSpec::kTree:
       return absl::StrCat(DesignName(spec), " levels=", spec.tree().levels(),
                           spec.tree().alpha() > 0 ? absl::StrCat(" alpha=", spec.tree().alpha()) : "");

@@ -20,7 +20,7 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
 
 // The name by which users choose it, a reduction in front of it apart: "lattice", "monte_carlo", "orthogonal",
 // "hadamard", "spline_grid", "axis", "moments", "slice", "landmark"; and those of published mechanisms: "lsq_rff",
-// "lsq_fgt", "race", "tree", "tree_sums", "tree_centered".
+// "lsq_fgt", "race", "exponential_sum", "tree", "tree_sums", "tree_centered".
 std::string DesignName(const proto::DesignSpec& spec);
 
 // The name and its sizes: "spline_grid cells=172x82 ridge=0.0001", "monte_carlo features=2048".

@@ -1,6 +1,7 @@
 #include "dpkde/designs/reduced_design.h"
 
 #include <algorithm>
+#include <boost/math/constants/constants.hpp>
 #include <boost/random/normal_distribution.hpp>
 #include <cmath>
 #include <utility>
@@ -22,6 +23,7 @@ namespace {
 constexpr char kPurpose[] = "reduction";
 constexpr size_t kBlockRows = 48;
 constexpr int64_t kMostEntries = int64_t{1} << 26;
+constexpr double kPi = boost::math::constants::pi<double>();
 
 // x -> A (x - center), packed: rows x K.
 class Reduction {
@@ -98,13 +100,22 @@ double LargestScaledSlope(const Similarity& similarity) {
   return largest;
 }
 
+// Standard deviations of a projection to l1 to either side of the middle.
+constexpr double kReach = 4;
+constexpr uint32_t kMostProjections = 4096;
+
+absl::Status CheckReducedDimension(const Domain& domain, uint32_t dimension, bool to_l1) {
+  return CheckInRange("dimension of a reduction", dimension, 1, to_l1 ? kMostProjections : domain.dimension() - 1);
+}
+
 // Standard deviation over A of the sum's error: at most `of_sum` times the sum plus `of_count` times the records.
 struct ReductionDeviation {
   double of_sum = 0;
   double of_count = 0;
 };
 
-ReductionDeviation DeviationOf(const Similarity& similarity, uint32_t dimension) {
+ReductionDeviation DeviationOf(const Similarity& similarity, uint32_t dimension, bool to_l1) {
+  if (to_l1) return {std::sqrt((kPi / 2 - 1) / dimension), 0};
   const double deviation = 1 / std::sqrt(2.0 * dimension);  // of ||A v|| / ||v||
   if (similarity.kind() == proto::SimilaritySpec::L2) return {deviation, 0};
   if (similarity.kind() == proto::SimilaritySpec::L2_SQUARED) return {2 * deviation, 0};
@@ -113,15 +124,24 @@ ReductionDeviation DeviationOf(const Similarity& similarity, uint32_t dimension)
 
 class ReducedFunction final : public ReleasedFunction {
  public:
-  ReducedFunction(const Reduction* reduction, std::unique_ptr<ReleasedFunction> inner, ReductionDeviation deviation,
-                  double count)
-      : reduction_(reduction), inner_(std::move(inner)), deviation_(deviation), count_(std::max(count, 0.0)) {}
+  // Answers are `scale` times those of `inner`.
+  ReducedFunction(const Reduction* reduction, std::unique_ptr<ReleasedFunction> inner, double scale,
+                  ReductionDeviation deviation, double count)
+      : reduction_(reduction),
+        inner_(std::move(inner)),
+        scale_(scale),
+        deviation_(deviation),
+        count_(std::max(count, 0.0)) {}
 
   void Evaluate(MatrixView queries, absl::Span<Answer> answers) const override {
     reduction_->ForBlocks(queries, nullptr, [&](size_t begin, MatrixView reduced) {
       inner_->Evaluate(reduced, answers.subspan(begin, reduced.rows));
     });
     for (Answer& answer : answers) {
+      answer.sum *= scale_;
+      answer.noise_variance *= scale_ * scale_;
+      answer.count_covariance *= scale_;
+      if (answer.total_variance.has_value()) *answer.total_variance *= scale_ * scale_;
       const double deviation = deviation_.of_sum * std::max(answer.sum, 0.0) + deviation_.of_count * count_;
       answer.total_variance = answer.total_variance.value_or(answer.noise_variance) + deviation * deviation;
       // What the inner design bounds is not what the map adds.
@@ -132,6 +152,7 @@ class ReducedFunction final : public ReleasedFunction {
  private:
   const Reduction* reduction_;
   std::unique_ptr<ReleasedFunction> inner_;
+  double scale_;
   ReductionDeviation deviation_;
   double count_;
 };
@@ -140,7 +161,14 @@ class ReducedDesign final : public Design {
  public:
   ReducedDesign(const Similarity& similarity, const Domain& domain, const proto::ReductionSpec& spec,
                 std::unique_ptr<Design> inner)
-      : similarity_(similarity), domain_(domain), reduction_(domain, spec), inner_(std::move(inner)) {
+      : similarity_(similarity),
+        domain_(domain),
+        reduction_(domain, spec),
+        inner_(std::move(inner)),
+        to_l1_(IsReducedToL1(similarity, inner_->spec())),
+        scale_(to_l1_ ? std::sqrt(kPi / (2 * spec.dimension())) : 1),
+        groups_(inner_->groups()) {
+    for (CoordinateGroup& group : groups_) group.mean_square_weight *= scale_ * scale_;
     spec_ = inner_->spec();
     proto::ReductionSpec& complete = *spec_.mutable_reduction();
     complete = spec;
@@ -151,7 +179,7 @@ class ReducedDesign final : public Design {
   size_t dimension() const override { return domain_.dimension(); }
   size_t count_coordinate() const override { return inner_->count_coordinate(); }
   const proto::DesignSpec& spec() const override { return spec_; }
-  const std::vector<CoordinateGroup>& groups() const override { return inner_->groups(); }
+  const std::vector<CoordinateGroup>& groups() const override { return groups_; }
   absl::optional<double> SupError() const override { return absl::nullopt; }
   // The reduced ball holds the reduced domain only nearly; the domain itself is what a query can be held to.
   QueryRegion query_region() const override {
@@ -164,19 +192,19 @@ class ReducedDesign final : public Design {
 
   std::unique_ptr<ReleasedFunction> MakeReleasedFunction(absl::Span<const int64_t> values,
                                                          absl::Span<const double> variances) const override {
-    return std::make_unique<ReducedFunction>(&reduction_, inner_->MakeReleasedFunction(values, variances),
-                                             DeviationOf(similarity_, spec_.reduction().dimension()),
+    return std::make_unique<ReducedFunction>(&reduction_, inner_->MakeReleasedFunction(values, variances), scale_,
+                                             DeviationOf(similarity_, spec_.reduction().dimension(), to_l1_),
                                              static_cast<double>(values[count_coordinate()]) / kGridUnit);
   }
 
   double PredictedApproximationError(double n, double expected_similarity) const override {
-    return std::hypot(inner_->PredictedApproximationError(n, expected_similarity),
-                      ReductionError(similarity_, domain_, spec_.reduction().dimension(), n));
+    return std::hypot(scale_ * inner_->PredictedApproximationError(n, expected_similarity),
+                      ReductionError(similarity_, domain_, spec_.reduction().dimension(), n, to_l1_));
   }
 
   double TypicalApproximationError(double n, double expected_similarity) const override {
-    return std::hypot(inner_->TypicalApproximationError(n, expected_similarity),
-                      ReductionError(similarity_, domain_, spec_.reduction().dimension(), n));
+    return std::hypot(scale_ * inner_->TypicalApproximationError(n, expected_similarity),
+                      ReductionError(similarity_, domain_, spec_.reduction().dimension(), n, to_l1_));
   }
 
  private:
@@ -184,17 +212,39 @@ class ReducedDesign final : public Design {
   Domain domain_;
   Reduction reduction_;
   std::unique_ptr<Design> inner_;
+  bool to_l1_;
+  double scale_;
+  std::vector<CoordinateGroup> groups_;
   proto::DesignSpec spec_;
 };
 
 }  // namespace
 
-absl::StatusOr<Domain> ReducedDomain(const Domain& domain, uint32_t dimension) {
-  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension of a reduction", dimension, 1, domain.dimension() - 1));
+bool IsReducedToL1(const Similarity& similarity, const proto::DesignSpec& design) {
+  return similarity.kind() == proto::SimilaritySpec::L2 && design.has_tree();
+}
+
+absl::StatusOr<Domain> ReducedDomain(const Domain& domain, uint32_t dimension, bool to_l1) {
+  DPKDE_RETURN_IF_ERROR(CheckReducedDimension(domain, dimension, to_l1));
+  if (to_l1) {
+    const double reach = kReach / std::sqrt(static_cast<double>(dimension)) * domain.radius();
+    return Domain::Box(std::vector<double>(dimension, -reach), std::vector<double>(dimension, reach));
+  }
   return Domain::Ball(std::vector<double>(dimension, 0.0), domain.radius() * (1 + 2 / std::sqrt(2.0 * dimension)));
 }
 
-double ReductionError(const Similarity& similarity, const Domain& domain, uint32_t dimension, double n) {
+double ReducedDeviation(const Domain& domain, uint32_t dimension) {
+  const double d = domain.dimension();
+  double mean_square = 0;  // distance of a query from the domain's center
+  if (domain.is_ball()) {
+    mean_square = domain.radius() * domain.radius() * d / (d + 2);
+  } else {
+    for (size_t i = 0; i < domain.dimension(); ++i) mean_square += domain.width(i) * domain.width(i) / 12;
+  }
+  return std::sqrt(mean_square / dimension);
+}
+
+double ReductionError(const Similarity& similarity, const Domain& domain, uint32_t dimension, double n, bool to_l1) {
   // Records in a corner of the box or on the sphere, and queries uniform in the domain: mean square distance.
   const double d = domain.dimension();
   double mean_square = 0;
@@ -203,7 +253,7 @@ double ReductionError(const Similarity& similarity, const Domain& domain, uint32
   } else {
     for (size_t i = 0; i < domain.dimension(); ++i) mean_square += domain.width(i) * domain.width(i) / 3;
   }
-  const ReductionDeviation deviation = DeviationOf(similarity, dimension);
+  const ReductionDeviation deviation = DeviationOf(similarity, dimension, to_l1);
   const double answer = similarity.kind() == proto::SimilaritySpec::L2 ? std::sqrt(mean_square) : mean_square;
   return n * (deviation.of_sum * answer + deviation.of_count);
 }
@@ -215,8 +265,10 @@ absl::StatusOr<std::unique_ptr<Design>> MakeReducedDesign(const Similarity& simi
     return absl::InvalidArgumentError(
         absl::StrCat("a reduction needs a function of Euclidean distance, which ", similarity.name(), " is not"));
   }
-  DPKDE_RETURN_IF_ERROR(CheckInRange("dimension of a reduction", spec.dimension(), 1, domain.dimension() - 1));
+  const bool to_l1 = IsReducedToL1(similarity, inner->spec());
+  DPKDE_RETURN_IF_ERROR(CheckReducedDimension(domain, spec.dimension(), to_l1));
   if (spec.hadamard()) {
+    if (to_l1) return absl::InvalidArgumentError("projections of l2 to l1 are normal, not hadamard");
     DPKDE_RETURN_IF_ERROR(CheckInRange("dimension before a hadamard reduction", domain.dimension(),
                                        StructuredDirections::kLeastDimension, 65536));
   } else {

@@ -24,20 +24,34 @@ namespace dpkde {
 // of records in different directions average out, and are added here as if all were in one. Answers carry it in
 // total_variance. Queries outside the domain are refused where the other design refuses them.
 //
-// `inner` is a design of the same similarity on ReducedDomain (design_factory.h makes both).
+// In front of a tree, l2 becomes l1 (Backurs et al. 2024, corollaries of section 4): ||v|| = sqrt(pi / 2) E |<g, v>|, g
+// normal, so ||v|| is about sqrt(pi / (2 K)) ||A v||_1, with variance (pi / 2 - 1) ||v||^2 / K over A: K trees, one a
+// projection, that share the budget as those of K axes do. K may then exceed d. Read into it: a projection spans four
+// standard deviations, 4 / sqrt(K) times the domain's radius, to either side; what lies beyond is clamped, which costs
+// less than 10^-5 of the radius a record (theirs is sqrt(log) wide).
 //
-// kInvalidArgument for similarities that are no function of Euclidean distance, for K outside [1, d), and for hadamard
-// below 64 dimensions. kFailedPrecondition for another fingerprint.
+// `inner` is a design on ReducedDomain of the same similarity, or of l1 (design_factory.h makes both).
+//
+// kInvalidArgument for similarities that are no function of Euclidean distance, for K outside [1, d) ([1, 4096] to l1),
+// and for hadamard below 64 dimensions or to l1. kFailedPrecondition for another fingerprint.
 absl::StatusOr<std::unique_ptr<Design>> MakeReducedDesign(const Similarity& similarity, const Domain& domain,
                                                           const proto::ReductionSpec& spec,
                                                           std::unique_ptr<Design> inner);
 
-// Where the map leads: the ball around 0 that is wider than the domain's by two standard deviations of ||A v|| / ||v||.
-absl::StatusOr<Domain> ReducedDomain(const Domain& domain, uint32_t dimension);
+// Whether a reduction in front of this design is for l1.
+bool IsReducedToL1(const Similarity& similarity, const proto::DesignSpec& design);
+
+// Where the map leads: the ball around 0 that is wider than the domain's by two standard deviations of ||A v|| / ||v||,
+// or the cube that is said above.
+absl::StatusOr<Domain> ReducedDomain(const Domain& domain, uint32_t dimension, bool to_l1 = false);
+
+// Standard deviation of a reduced query's coordinates, for queries uniform in the domain.
+double ReducedDeviation(const Domain& domain, uint32_t dimension);
 
 // Root mean square over A and queries uniform in the domain of the error of a sum that the map makes, for the worst
 // place of the n records.
-double ReductionError(const Similarity& similarity, const Domain& domain, uint32_t dimension, double n);
+double ReductionError(const Similarity& similarity, const Domain& domain, uint32_t dimension, double n,
+                      bool to_l1 = false);
 
 }  // namespace dpkde
 

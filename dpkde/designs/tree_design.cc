@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -36,13 +37,21 @@ struct TreeShape {
   // The cell of a position in [0, 1].
   size_t Cell(double t) const { return std::min(static_cast<size_t>(t * cells()), cells() - 1); }
 
+  // Which level, and counts or sums, of an axis an index belongs to: 2 (level - 1), plus 1 for sums.
+  size_t Part(size_t index) const {
+    const size_t pair = (index / (has_sums() ? 2 : 1) + 2) >> 1;
+    uint32_t level = 0;
+    while (pair >> level) ++level;
+    return 2 * (level - 1) + (has_sums() && index >= Sums(level) ? 1 : 0);
+  }
+
   // Calls add(index into the axis' values, weight) for all that a query at t in [0, 1] uses, in units of R^p.
   template <typename Add>
   void ForWeights(double t, const Add& add) const {
     const size_t own = Cell(t);
     if (variant == Spec::RINGS) {
-      // Distances of the middles of cells from the query, in cells: to the left t' - (c + 1/2), to the right (c + 1/2) -
-      // t'; a ring holds those in (far end of the next, far end].
+      // Distances of the middles of cells from the query, in cells: to the left t' - (c + 1/2), to the right (c + 1/2)
+      // - t'; a ring holds those in (far end of the next, far end].
       const double position = t * cells();
       const double size = cells();
       size_t left = 0, right = cells();  // the cells that are left are [left, right), the query's own among them
@@ -55,8 +64,7 @@ struct TreeShape {
         ForNodes(left, to, [&](size_t index) { add(index, weight); });
         left = to;
         const double right_begin = std::floor(position - 0.5 + near) + 1;
-        const size_t from =
-            std::max(own + 1, std::min(right, static_cast<size_t>(std::max(right_begin, 0.0))));
+        const size_t from = std::max(own + 1, std::min(right, static_cast<size_t>(std::max(right_begin, 0.0))));
         ForNodes(from, right, [&](size_t index) { add(index, weight); });
         right = from;
       }
@@ -99,12 +107,13 @@ class TreeFunction final : public ReleasedFunction {
       answer.sum = answer.noise_variance = answer.count_covariance = 0;
       for (size_t i = 0; i < queries.columns; ++i) {
         const double scale = std::pow(domain_->width(i), shape_->p);
-        const double t = (queries.row(q)[i] - static_cast<double>(domain_->lower()[i])) / domain_->width(i);
+        const double t = std::min(
+            std::max((queries.row(q)[i] - static_cast<double>(domain_->lower()[i])) / domain_->width(i), 0.0), 1.0);
         const double* values = &values_[i * shape_->axis_values()];
         const double* variances = &variances_[i * 2 * shape_->levels];
         shape_->ForWeights(t, [&](size_t index, double weight) {
           answer.sum += scale * weight * values[index];
-          answer.noise_variance += scale * scale * weight * weight * variances[Part(index)];
+          answer.noise_variance += scale * scale * weight * weight * variances[shape_->Part(index)];
         });
       }
     }
@@ -112,14 +121,6 @@ class TreeFunction final : public ReleasedFunction {
 
  private:
   friend class TreeDesign;
-
-  // Which level, and counts or sums, of an axis an index belongs to: 2 (level - 1), plus 1 for sums.
-  size_t Part(size_t index) const {
-    const size_t pair = (index / (shape_->has_sums() ? 2 : 1) + 2) >> 1;
-    uint32_t level = 0;
-    while (pair >> level) ++level;
-    return 2 * (level - 1) + (shape_->has_sums() && index >= shape_->Sums(level) ? 1 : 0);
-  }
 
   const TreeShape* shape_;
   const Domain* domain_;
@@ -129,7 +130,8 @@ class TreeFunction final : public ReleasedFunction {
 
 class TreeDesign final : public Design {
  public:
-  TreeDesign(TreeShape shape, const Domain& domain, const proto::TreeSpec& spec)
+  // `query_deviation` is as in the header, but relative to the axes' width.
+  TreeDesign(TreeShape shape, const Domain& domain, const proto::TreeSpec& spec, double query_deviation)
       : shape_(std::move(shape)), domain_(domain) {
     *spec_.mutable_tree() = spec;
     const double cell = 1.0 / shape_.cells(), p = shape_.p;
@@ -150,15 +152,18 @@ class TreeDesign final : public Design {
         typical += 2 * (1 - t) * (weight - std::pow(t, p)) / kSteps;  // distances of two even points
       }
     }
+    const std::vector<double> square_weights = MeanSquareWeights(query_deviation);
     double all_square_weight = 0;  // of the one group of RINGS and SUMS
-    const double axis_square_weight = shape_.variant == Spec::CENTERED ? 0 : MeanSquareWeight();
     for (size_t i = 0; i < dimension(); ++i) {
       const double scale = std::pow(domain_.width(i), p);
       sup_error_ += scale * sup;
       worst_error_ += scale * std::sqrt(mean_square);
       typical_error_ += scale * typical;
-      all_square_weight += scale * scale * axis_square_weight;
-      if (shape_.variant == Spec::CENTERED) AddLevelGroups(i, scale * scale);
+      if (shape_.variant == Spec::CENTERED) {
+        AddLevelGroups(i, scale * scale, square_weights);
+      } else {
+        all_square_weight += scale * scale * std::accumulate(square_weights.begin(), square_weights.end(), 0.0);
+      }
     }
     if (shape_.variant != Spec::CENTERED) {
       const uint64_t parts = dimension() * shape_.levels * (shape_.has_sums() ? 2 : 1);
@@ -225,30 +230,41 @@ class TreeDesign final : public Design {
     return t > 0 ? std::min(t, 1.0) : 0;
   }
 
-  // Mean over the axis of the sum of squared weights.
-  double MeanSquareWeight() const {
-    double sum = 0;
+  // Mean over queries of the sums of squared weights, by TreeShape::Part.
+  std::vector<double> MeanSquareWeights(double query_deviation) const {
+    std::vector<double> sums(2 * shape_.levels);
+    double total = 0;
     for (int step = 0; step < kSteps; ++step) {
-      shape_.ForWeights((step + 0.5) / kSteps, [&](size_t, double weight) { sum += weight * weight / kSteps; });
+      const double t = (step + 0.5) / kSteps;
+      const double density = query_deviation > 0 ? std::exp(-std::pow((t - 0.5) / query_deviation, 2) / 2) : 1;
+      shape_.ForWeights(t, [&](size_t index, double weight) { sums[shape_.Part(index)] += density * weight * weight; });
+      total += density;
     }
-    return sum;
+    for (double& sum : sums) sum /= total;
+    if (shape_.variant != Spec::CENTERED) return sums;
+    // The middle of the sibling is between 1/2 and 3/2 widths away: evenly, of nodes that the steps do not resolve.
+    for (uint32_t level = 1; level <= shape_.levels; ++level) {
+      if (query_deviation > 0 && shape_.cells() >> (shape_.levels - level) <= kSteps / 4) continue;
+      const double square_width = std::ldexp(1.0, -2 * static_cast<int>(level));
+      sums[2 * (level - 1)] = 13.0 / 12 * square_width;
+      sums[2 * level - 1] = square_width / 4;
+    }
+    return sums;
   }
 
-  void AddLevelGroups(size_t axis, double square_scale) {
+  void AddLevelGroups(size_t axis, double square_scale, const std::vector<double>& square_weights) {
     for (uint32_t level = 1; level <= shape_.levels; ++level) {
-      const double square_width = square_scale * std::ldexp(1.0, -2 * static_cast<int>(level));
       const size_t begin = axis * shape_.axis_values();
       CoordinateGroup counts;
       counts.first = begin + shape_.Counts(level);
       counts.count = size_t{1} << level;
       counts.add_remove = {RoundUp(1), RoundUp(1)};
       counts.replace = {RoundUp(2), RoundUp(std::sqrt(2.0))};
-      // The middle of the sibling is between 1/2 and 3/2 widths away.
-      counts.mean_square_weight = 13.0 / 12 * square_width;
+      counts.mean_square_weight = square_scale * square_weights[2 * (level - 1)];
       CoordinateGroup moments = counts;
       moments.first = begin + shape_.Sums(level);
       moments.replace = {RoundUp(2), RoundUp(2)};
-      moments.mean_square_weight = square_width / 4;
+      moments.mean_square_weight = square_scale * square_weights[2 * level - 1];
       groups_.push_back(counts);
       groups_.push_back(moments);
     }
@@ -264,14 +280,16 @@ class TreeDesign final : public Design {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Design>> MakeTreeDesign(const Similarity& similarity, const Domain& domain,
-                                                       const proto::TreeSpec& spec) {
+                                                       const proto::TreeSpec& spec, double query_deviation) {
   TreeShape shape;
   if (similarity.kind() == proto::SimilaritySpec::L1) {
     shape.p = 1;
   } else if (similarity.kind() == proto::SimilaritySpec::LP_POWER) {
     shape.p = similarity.spec().p();
   } else {
-    return absl::InvalidArgumentError(absl::StrCat(similarity.name(), " is not a sum of powers over axes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(similarity.name(), " is not a sum of powers over axes",
+                     similarity.kind() == proto::SimilaritySpec::L2 ? ": it needs a reduction to one" : ""));
   }
   DPKDE_RETURN_IF_ERROR(CheckInRange("levels", spec.levels(), 1, 20));
   shape.variant = spec.variant();
@@ -290,7 +308,8 @@ absl::StatusOr<std::unique_ptr<Design>> MakeTreeDesign(const Similarity& similar
   }
   DPKDE_RETURN_IF_ERROR(CheckInRange("values of all axes",
                                      static_cast<int64_t>(shape.axis_values()) * domain.dimension(), 1, kMostValues));
-  return std::unique_ptr<Design>(std::make_unique<TreeDesign>(std::move(shape), domain, spec));
+  return std::unique_ptr<Design>(
+      std::make_unique<TreeDesign>(std::move(shape), domain, spec, query_deviation / domain.width(0)));
 }
 
 }  // namespace dpkde

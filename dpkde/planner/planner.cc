@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -17,6 +18,7 @@
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/directions.h"
+#include "dpkde/designs/exponential_sum_design.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/lsq_rff_design.h"
@@ -34,9 +36,12 @@ constexpr double kRidges[] = {1e-6, 1e-4, 1e-3};
 constexpr uint32_t kMostHarmonics = 16384;
 constexpr uint32_t kMostSlicePairs = 16384;
 constexpr uint32_t kMostTreeLevels = 17;
+constexpr uint32_t kFewestTreeProjections = 4;  // of l2
+constexpr uint32_t kMostTreeProjections = 256;
 constexpr double kTreeAlphas[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5};
 constexpr double kFgtCellsPerBandwidth[] = {0.5, 0.7, 1.0, 1.4, 2.0, 2.8};
 constexpr uint32_t kMostFgtTerms = 8;
+constexpr double kExponentialTolerances[] = {0.1, 0.03, 0.01, 0.003};
 constexpr uint32_t kMostRaceRows = 1024;
 constexpr uint32_t kRaceBuckets = 2048;
 constexpr uint32_t kFewestFeatures = 32;
@@ -100,6 +105,7 @@ class Planner {
     // Published mechanisms, only if asked for.
     if (inputs_.design == "lsq_rff") Consider("lsq_rff", &Planner::AddLsqRff);
     if (inputs_.design == "lsq_fgt") Consider("lsq_fgt", &Planner::AddLsqFgt);
+    if (inputs_.design == "exponential_sum") Consider("exponential_sum", &Planner::AddExponentialSums);
     if (inputs_.design == "race") Consider("race", &Planner::AddRace);
     for (const char* tree : {"tree", "tree_sums", "tree_centered"}) {
       if (inputs_.design == tree) Consider(tree, &Planner::AddTrees);
@@ -319,6 +325,29 @@ class Planner {
     return absl::OkStatus();
   }
 
+  absl::Status AddExponentialSums() {
+    proto::DesignSpec spec;
+    proto::ExponentialSumSpec& exponentials = *spec.mutable_exponential_sum();
+    exponentials.set_public_seed(inputs_.public_seed);
+    const double similarity = ExpectedSimilarity().value_or(1);
+    for (double tolerance : kExponentialTolerances) {
+      exponentials.set_tolerance(tolerance);
+      exponentials.set_features(1);
+      DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
+      DPKDE_ASSIGN_OR_RETURN(const ExponentialSum sum,
+                             MakeExponentialSum(inputs_.similarity, inputs_.domain, tolerance));
+      for (uint32_t features = 1; features <= kMostFeatures; features *= 2) {
+        exponentials.set_features(features);
+        const auto error = [&](bool typical) {
+          return ExponentialSumApproximationError(inputs_.similarity, sum, N(), similarity, features, inputs_.dimension,
+                                                  typical);
+        };
+        DPKDE_RETURN_IF_ERROR(Add(spec, ExponentialSumGroups(sum, features), error(false), error(true)));
+      }
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status AddLsqFgt() {
     if (!inputs_.domain.has_value()) return absl::InvalidArgumentError("needs a domain");
     absl::Status status;
@@ -356,17 +385,33 @@ class Planner {
   }
 
   absl::Status AddTrees() {
-    const bool rings = *inputs_.design == "tree";
     proto::DesignSpec spec;
+    spec.mutable_tree()->set_variant(*inputs_.design == "tree"        ? proto::TreeSpec::RINGS
+                                     : *inputs_.design == "tree_sums" ? proto::TreeSpec::SUMS
+                                                                      : proto::TreeSpec::CENTERED);
+    if (inputs_.similarity.kind() != proto::SimilaritySpec::L2) return AddTreeSizes(spec);
+    absl::Status status;
+    bool added = false;
+    proto::ReductionSpec& projections = *spec.mutable_reduction();
+    projections.set_public_seed(inputs_.public_seed);
+    const uint32_t most = inputs_.reduce_to.value_or(kMostTreeProjections);
+    for (uint32_t count = inputs_.reduce_to.value_or(kFewestTreeProjections); count <= most; count *= 2) {
+      projections.set_dimension(count);
+      status = AddTreeSizes(spec);
+      if (!status.ok()) break;
+      added = true;
+    }
+    return added ? absl::OkStatus() : status;
+  }
+
+  absl::Status AddTreeSizes(proto::DesignSpec spec) {
     proto::TreeSpec& tree = *spec.mutable_tree();
-    tree.set_variant(rings                             ? proto::TreeSpec::RINGS
-                     : *inputs_.design == "tree_sums" ? proto::TreeSpec::SUMS
-                                                       : proto::TreeSpec::CENTERED);
     absl::Status status;
     bool added = false;
     for (uint32_t levels = 1; levels <= kMostTreeLevels; ++levels) {
       tree.set_levels(levels);
       for (double alpha : kTreeAlphas) {
+        const bool rings = tree.variant() == proto::TreeSpec::RINGS;
         if (rings) tree.set_alpha(alpha);
         status = AddDesign(spec);
         if (!status.ok() || !rings) break;
@@ -469,7 +514,11 @@ absl::StatusOr<PlanResult> PlanReduced(const PlanInputs& inputs, uint32_t dimens
 }  // namespace
 
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) {
-  if (inputs.reduce_to.has_value()) return PlanReduced(inputs, *inputs.reduce_to);
+  // Trees of l2 are planned with their reduction.
+  const bool is_tree = inputs.design.has_value() && absl::StartsWith(*inputs.design, "tree");
+  if (inputs.reduce_to.has_value() && !(is_tree && inputs.similarity.kind() == proto::SimilaritySpec::L2)) {
+    return PlanReduced(inputs, *inputs.reduce_to);
+  }
   DPKDE_ASSIGN_OR_RETURN(PlanResult result, Planner(inputs).Run());
   // Pure noise on moments grows with the root of the dimension; elsewhere a map saves time, not noise.
   if (inputs.similarity.kind() != proto::SimilaritySpec::L2_SQUARED || inputs.dimension < 64) return result;

@@ -83,7 +83,7 @@ proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const std::ve
   certificate.set_grid_bits(kGridBits);
   certificate.set_mu(guarantee.mu);
   certificate.set_program_version(kDpkdeVersion);
-  if (plan.design().has_lsq_rff() || plan.design().has_lsq_fgt()) {
+  if (plan.design().has_lsq_rff() || plan.design().has_lsq_fgt() || plan.design().has_exponential_sum()) {
     certificate.set_note(
         "follows a published mechanism; its authors' code divides by the exact number of records, which is released "
         "with noise here, or public under replace");

@@ -114,6 +114,14 @@ inline proto::DesignSpec LsqFgtDesign(std::vector<uint32_t> cells, uint32_t term
   return spec;
 }
 
+inline proto::DesignSpec ExponentialSumDesign(uint32_t features, double tolerance, uint64_t seed = 1) {
+  proto::DesignSpec spec;
+  spec.mutable_exponential_sum()->set_features(features);
+  spec.mutable_exponential_sum()->set_tolerance(tolerance);
+  spec.mutable_exponential_sum()->set_public_seed(seed);
+  return spec;
+}
+
 inline proto::DesignSpec RaceDesign(uint32_t rows, uint32_t buckets, uint64_t seed = 1) {
   proto::DesignSpec spec;
   spec.mutable_race()->set_rows(rows);
@@ -128,6 +136,14 @@ inline proto::DesignSpec TreeDesign(proto::TreeSpec::Variant variant, uint32_t l
   spec.mutable_tree()->set_variant(variant);
   spec.mutable_tree()->set_levels(levels);
   spec.mutable_tree()->set_alpha(alpha);
+  return spec;
+}
+
+// Behind a random map to so many dimensions.
+inline proto::DesignSpec Reduced(proto::DesignSpec spec, uint32_t dimension, bool hadamard = false, uint64_t seed = 0) {
+  spec.mutable_reduction()->set_dimension(dimension);
+  spec.mutable_reduction()->set_hadamard(hadamard);
+  spec.mutable_reduction()->set_public_seed(seed);
   return spec;
 }
 

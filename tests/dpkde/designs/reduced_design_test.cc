@@ -7,6 +7,8 @@
 
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/designs/design_factory.h"
+#include "dpkde/noise/mechanism.h"
+#include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -14,13 +16,6 @@ namespace dpkde {
 namespace {
 
 using Spec = proto::SimilaritySpec;
-
-proto::DesignSpec Reduced(proto::DesignSpec spec, uint32_t dimension, bool hadamard, uint64_t seed) {
-  spec.mutable_reduction()->set_dimension(dimension);
-  spec.mutable_reduction()->set_hadamard(hadamard);
-  spec.mutable_reduction()->set_public_seed(seed);
-  return spec;
-}
 
 // Without noise: answers minus exact sums.
 std::vector<double> Errors(const Similarity& similarity, const Design& design, const Points& points,
@@ -91,6 +86,8 @@ TEST(ReducedDesignTest, OtherDesignsStandBehindIt) {
       {MakeSimilarity(Spec::L2, 0), SliceDesign(500, 15), 50},
       {Gaussian(9), SplineGridDesign({8, 8}), 2},
       {Gaussian(9), LatticeDesign(1e-3), 2},
+      {Gaussian(6), LsqRffDesign(2048), 40},
+      {Gaussian(9), LsqFgtDesign({8, 8}, 4), 2},
   };
   const Points points = UniformPoints(50, 100, -1, 1, 1), queries = UniformPoints(20, 100, -1, 1, 2);
   for (const auto& test : cases) {
@@ -108,6 +105,101 @@ TEST(ReducedDesignTest, OtherDesignsStandBehindIt) {
   }
 }
 
+proto::DesignSpec Projected(proto::TreeSpec::Variant variant, uint32_t levels, double alpha, uint32_t count,
+                            uint64_t seed) {
+  return Reduced(TreeDesign(variant, levels, alpha), count, false, seed);
+}
+
+// Trees of l2 that are so fine that the projections are all their error: unbiased, and for records in one place with
+// the variance (pi / 2 - 1) / K of the theory, in any dimension and whether K is more or less than it.
+TEST(ReducedDesignTest, TreesOfL2AreUnbiasedAndErrAsTheTheorySays) {
+  const Similarity l2 = MakeSimilarity(Spec::L2, 0);
+  for (const auto& [d, count] : {std::make_pair(1, 3), std::make_pair(2, 12), std::make_pair(30, 6)}) {
+    Points corner, query = UniformPoints(1, d, -1, 1, 3);
+    corner.columns = d;
+    corner.values.assign(d, 1);
+    const double exact = l2.Evaluate(corner.view().row(0), query.view().row(0));
+    for (const auto variant : {proto::TreeSpec::RINGS, proto::TreeSpec::SUMS, proto::TreeSpec::CENTERED}) {
+      const double alpha = variant == proto::TreeSpec::RINGS ? 0.05 : 0;
+      constexpr int kSeeds = 200;
+      double mean = 0, square = 0, stated = 0;
+      for (int seed = 0; seed < kSeeds; ++seed) {
+        const auto design = CreateDesign(l2, d, Cube(d, -1, 1), Projected(variant, 8, alpha, count, seed));
+        ASSERT_TRUE(design.ok()) << design.status();
+        double deviation = 0;
+        const double error = Errors(l2, **design, corner, query, &deviation)[0] / exact;
+        mean += error / kSeeds;
+        square += error * error / kSeeds;
+        stated += deviation * deviation / (exact * exact) / kSeeds;
+      }
+      const double theory = std::sqrt((std::acos(-1) / 2 - 1) / count);
+      EXPECT_NEAR(std::sqrt(square) / theory, 1, 0.15) << d << " " << variant;
+      EXPECT_NEAR(std::sqrt(stated) / theory, 1, 0.15) << d << " " << variant;
+      // Of rings at most alpha, and half of it on average.
+      EXPECT_LE(std::abs(mean - alpha / 2), 5 * theory / std::sqrt(kSeeds)) << d << " " << variant;
+      // The control: the mean absolute projection without its factor sqrt(pi / 2).
+      EXPECT_GT(std::abs(mean - alpha / 2 - 0.2), 5 * theory / std::sqrt(kSeeds)) << d << " " << variant;
+    }
+  }
+}
+
+// K trees of `levels` levels share epsilon evenly: for counts and sums a Laplace scale 2 K levels / epsilon. With t the
+// query's place on an axis of width 8 r / sqrt(K), here the middle, an answer has the variance pi / (2 K) K levels (8
+// r)^2 / K (1 + t^2) 2 (2 K levels / epsilon)^2.
+TEST(ReducedDesignTest, NoiseOfTreesOfL2IsThatOfTheTheory) {
+  constexpr double kRadius = 3, kEpsilon = 0.5;
+  Points query;
+  query.columns = 5;
+  query.values.assign(5, 0);
+  for (uint32_t count : {4, 32}) {
+    for (uint32_t levels : {3, 6}) {
+      const auto design = CreateDesign(MakeSimilarity(Spec::L2, 0), 5, Ball(5, kRadius),
+                                       Projected(proto::TreeSpec::SUMS, levels, 0, count, 1));
+      const double theory = std::sqrt(std::acos(-1) / 2 * levels * 64 * kRadius * kRadius / count * 1.25 * 2) * 2 *
+                            count * levels / kEpsilon;
+      for (double share : {1.0, 1.5}) {
+        const Mechanism mechanism =
+            *Mechanism::Calibrate(proto::LAPLACE, (*design)->groups(), PureAddRemove(share * kEpsilon));
+        std::vector<Answer> answer(1);
+        const auto evaluate = [&](absl::Span<const int64_t> values) {
+          (*design)
+              ->MakeReleasedFunction(values, mechanism.variances())
+              ->Evaluate(query.view(), absl::MakeSpan(answer));
+          return answer[0];
+        };
+        SeededBitSource source(3);
+        constexpr int kDraws = 600;
+        double square = 0;
+        for (int draw = 0; draw < kDraws; ++draw) {
+          std::vector<int64_t> values((*design)->num_coordinates());
+          mechanism.AddNoise(absl::MakeSpan(values), source);
+          square += std::pow(evaluate(values).sum, 2) / kDraws;
+        }
+        EXPECT_NEAR(std::sqrt(evaluate(std::vector<int64_t>((*design)->num_coordinates())).noise_variance) / theory,
+                    1 / share, 0.03);
+        // The count has a share of 1 %. The control: a larger epsilon.
+        if (share == 1) {
+          EXPECT_NEAR(std::sqrt(square) / theory, 1, 0.15);
+        } else {
+          EXPECT_LT(std::sqrt(square) / theory, 0.85);
+        }
+      }
+    }
+  }
+}
+
+// A record outside counts as what it is clamped to before the map.
+TEST(ReducedDesignTest, TreesOfL2ClampRecordsAndRefuseQueriesOutside) {
+  const auto design =
+      CreateDesign(MakeSimilarity(Spec::L2, 0), 3, Cube(3, -2, 2), Projected(proto::TreeSpec::CENTERED, 6, 0, 8, 1));
+  const float far[] = {1e30f, 0, -7}, end[] = {2, 0, -2};
+  std::vector<int64_t> of_far((*design)->num_coordinates()), of_end(of_far.size());
+  (*design)->Accumulate({far, 1, 3}, absl::MakeSpan(of_far));
+  (*design)->Accumulate({end, 1, 3}, absl::MakeSpan(of_end));
+  EXPECT_EQ(of_far, of_end);
+  EXPECT_EQ((*design)->query_region(), Design::QueryRegion::kDomain);
+}
+
 TEST(ReducedDesignTest, RefusesWhatItCannotDo) {
   const Domain domain = Cube(100, 0, 1);
   const auto status = [&](const Similarity& similarity, size_t d, const absl::optional<Domain>& box,
@@ -120,6 +212,20 @@ TEST(ReducedDesignTest, RefusesWhatItCannotDo) {
   EXPECT_TRUE(status(Gaussian(1), 30, Cube(30, 0, 1), Reduced(MonteCarloDesign(8), 10, false, 1)).ok());
   EXPECT_FALSE(status(Gaussian(1), 100, domain, Reduced(MonteCarloDesign(8), 0, true, 1)).ok());
   EXPECT_FALSE(status(Gaussian(1), 100, domain, Reduced(MonteCarloDesign(8), 100, true, 1)).ok());
+  // No function of Euclidean distance, or one that the design behind it does not know.
+  const Similarity l1 = MakeSimilarity(Spec::L1, 0), l2 = MakeSimilarity(Spec::L2, 0);
+  EXPECT_EQ(status(Laplacian(1), 100, domain, Reduced(RaceDesign(4, 16), 10, false, 1)).message(),
+            "a reduction needs a function of Euclidean distance, which laplacian is not");
+  EXPECT_FALSE(status(l1, 100, domain, Projected(proto::TreeSpec::SUMS, 3, 0, 10, 1)).ok());
+  EXPECT_FALSE(status(Gaussian(1), 100, domain, Projected(proto::TreeSpec::SUMS, 3, 0, 10, 1)).ok());
+  EXPECT_FALSE(status(Gaussian(1), 100, domain, Reduced(LsqFgtDesign({2, 2, 2, 2}, 2), 4, false, 1)).ok());
+  EXPECT_FALSE(status(l2, 100, domain, Reduced(LsqRffDesign(8), 10, false, 1)).ok());
+  // Trees of l2: normal projections, and not none.
+  EXPECT_TRUE(status(l2, 100, domain, Projected(proto::TreeSpec::SUMS, 3, 0, 200, 1)).ok());
+  EXPECT_FALSE(status(l2, 100, domain, Projected(proto::TreeSpec::SUMS, 3, 0, 0, 1)).ok());
+  EXPECT_FALSE(status(l2, 100, domain, Reduced(TreeDesign(proto::TreeSpec::SUMS, 3), 10, true, 1)).ok());
+  EXPECT_EQ(status(l2, 100, domain, TreeDesign(proto::TreeSpec::SUMS, 3)).message(),
+            "l2 is not a sum of powers over axes: it needs a reduction to one");
   for (bool hadamard : {false, true}) {
     const auto design = CreateDesign(Gaussian(1), 100, domain, Reduced(MonteCarloDesign(8), 10, hadamard, 1));
     proto::DesignSpec spec = (*design)->spec();

@@ -56,18 +56,16 @@ std::vector<Case> Cases() {
       {"slice_ball_3d", MakeSimilarity(proto::SimilaritySpec::L2, 0), Ball(3, 3), 3, SliceDesign(20, 5)},
       {"slice_100d", MakeSimilarity(proto::SimilaritySpec::L2, 0), Cube(100, -3, 3), 100, SliceDesign(130, 3)},
       {"reduced_moments", MakeSimilarity(proto::SimilaritySpec::L2_SQUARED, 0), Cube(80, -3, 3), 80,
-       [] {
-         proto::DesignSpec spec = MomentsDesign();
-         spec.mutable_reduction()->set_dimension(5);
-         spec.mutable_reduction()->set_hadamard(true);
-         return spec;
-       }()},
-      {"reduced_grid", Gaussian(1), Cube(9, -3, 3), 9,
-       [] {
-         proto::DesignSpec spec = SplineGridDesign({7, 6});
-         spec.mutable_reduction()->set_dimension(2);
-         return spec;
-       }()},
+       Reduced(MomentsDesign(), 5, true)},
+      {"reduced_grid", Gaussian(1), Cube(9, -3, 3), 9, Reduced(SplineGridDesign({7, 6}), 2)},
+      {"reduced_lsq_rff", Gaussian(3), Cube(9, -3, 3), 9, Reduced(LsqRffDesign(3), 4)},
+      {"reduced_lsq_fgt", Gaussian(3), Cube(9, -3, 3), 9, Reduced(LsqFgtDesign({5, 6}, 3), 2)},
+      {"tree_l2_rings_1d", MakeSimilarity(proto::SimilaritySpec::L2, 0), Cube(1, -3, 3), 1,
+       Reduced(TreeDesign(proto::TreeSpec::RINGS, 5, 0.5), 4)},
+      {"tree_l2_rings_9d", MakeSimilarity(proto::SimilaritySpec::L2, 0), Cube(9, -3, 3), 9,
+       Reduced(TreeDesign(proto::TreeSpec::RINGS, 4, 0.5), 3)},
+      {"tree_l2_centered_ball_3d", MakeSimilarity(proto::SimilaritySpec::L2, 0), Ball(3, 3), 3,
+       Reduced(TreeDesign(proto::TreeSpec::CENTERED, 4), 5)},
       {"spline_grid_1d", Gaussian(1), Cube(1, -3, 3), 1, SplineGridDesign({7})},
       {"spline_grid_2d", Gaussian(1), Cube(2, -3, 3), 2, SplineGridDesign({7, 6})},
       {"spline_grid_3d", Laplacian(1), Cube(3, -3, 3), 3, SplineGridDesign({4, 3, 2})},
@@ -83,6 +81,10 @@ std::vector<Case> Cases() {
       {"lsq_fgt_1d", Gaussian(1), Cube(1, -3, 3), 1, LsqFgtDesign({5}, 4)},
       {"lsq_fgt_2d", Gaussian(1), Cube(2, -3, 3), 2, LsqFgtDesign({4, 6}, 3)},
       {"lsq_fgt_3d", Gaussian(2), Cube(3, -3, 3), 3, LsqFgtDesign({2, 3, 1}, 2)},
+      {"exponential_sum_2d", MakeSimilarity(proto::SimilaritySpec::CAUCHY, 1), absl::nullopt, 2,
+       ExponentialSumDesign(3, 0.1)},
+      {"exponential_sum_reduced", MakeSimilarity(proto::SimilaritySpec::INVERSE_L2, 1), Cube(5, -3, 3), 5,
+       Reduced(ExponentialSumDesign(2, 0.2), 2)},
       {"race_2d", Laplacian(1), Cube(2, -3, 3), 2, RaceDesign(20, 64)},
       {"race_100d", Laplacian(50), absl::nullopt, 100, RaceDesign(7, 16)},
       {"tree_rings_1d", MakeSimilarity(proto::SimilaritySpec::L1, 0), Cube(1, -3, 3), 1,

@@ -271,9 +271,31 @@ TEST(PlannerTest, PublishedMechanismsOnlyIfAskedFor) {
     asked.design = name;
     EXPECT_GT(count(asked, name), 0u);
   }
-  for (const char* name : {"lsq_rff", "lsq_fgt", "race"}) {
+  // Of l2: with so many projections as are asked for, or several to choose from.
+  PlanInputs l2{MakeSimilarity(proto::SimilaritySpec::L2, 0), 3, Cube(3, 0, 1), PureAddRemove(1)};
+  l2.public_n = 1e5;
+  EXPECT_EQ(count(l2, "tree_sums"), 0u);
+  l2.design = "tree_sums";
+  EXPECT_GT(count(l2, "tree_sums"), 30u);
+  l2.reduce_to = 7;
+  EXPECT_EQ(Plan(l2)->candidates[0].design.reduction().dimension(), 7u);
+  // Behind a reduction.
+  PlanInputs reduced = kernel;
+  reduced.dimension = 9;
+  reduced.domain = Cube(9, -3, 3);
+  reduced.reduce_to = 2;
+  for (const char* name : {"lsq_rff", "lsq_fgt"}) {
+    reduced.design = name;
+    EXPECT_GT(count(reduced, name), 0u);
+    EXPECT_EQ(Plan(reduced)->candidates[0].design.reduction().dimension(), 2u);
+  }
+  reduced.design = "race";
+  reduced.similarity = Laplacian(1);
+  EXPECT_FALSE(Plan(reduced).ok());
+  for (const char* name : {"lsq_rff", "lsq_fgt", "race", "exponential_sum"}) {
     PlanInputs asked = kernel;
     if (name == std::string("race")) asked.similarity = Laplacian(1);
+    if (name == std::string("exponential_sum")) asked.similarity = MakeSimilarity(proto::SimilaritySpec::CAUCHY, 1);
     EXPECT_EQ(count(asked, name), 0u);
     asked.design = name;
     EXPECT_GT(count(asked, name), 0u);

@@ -80,9 +80,11 @@ TEST(ReleaseTest, PublishedMechanismsSurviveTheirBytesAndSayHowTheyDiffer) {
   } cases[] = {{Gaussian(1), LsqRffDesign(33), true},
                {Gaussian(1), LsqFgtDesign({4, 5}, 3), true},
                {Laplacian(1), RaceDesign(9, 32), false},
+               {MakeSimilarity(proto::SimilaritySpec::INVERSE_L1, 1), ExponentialSumDesign(9, 0.1), true},
                {l1, TreeDesign(proto::TreeSpec::RINGS, 5, 0.2), false},
                {l1, TreeDesign(proto::TreeSpec::SUMS, 5), false},
                {l1, TreeDesign(proto::TreeSpec::CENTERED, 5), false},
+               {MakeSimilarity(proto::SimilaritySpec::L2, 0), Reduced(TreeDesign(proto::TreeSpec::SUMS, 3), 5), false},
                {Gaussian(1), MonteCarloDesign(33), false}};
   for (const auto& test : cases) {
     for (const Neighboring relation : {Neighboring::kAddRemove, Neighboring::kReplace}) {

@@ -65,6 +65,11 @@ proto::DesignSpec FittedLandmarks(const Similarity& similarity, size_t dimension
   return spec;
 }
 
+// Trees of l2 stand behind projections.
+proto::DesignSpec TreeOf(const Similarity& similarity, proto::DesignSpec tree) {
+  return similarity.kind() == Spec::L2 ? Reduced(std::move(tree), 12) : tree;
+}
+
 std::vector<DesignLine> DesignLines() {
   return {
       {"lattice", [](const Similarity&, size_t) { return LatticeDesign(1e-2); }},
@@ -74,9 +79,13 @@ std::vector<DesignLine> DesignLines() {
       {"hadamard", [](const Similarity&, size_t) { return HadamardDesign(64); }},
       {"landmark", FittedLandmarks},
       {"lsq_rff", [](const Similarity&, size_t) { return LsqRffDesign(64); }},
-      {"tree", [](const Similarity&, size_t) { return TreeDesign(proto::TreeSpec::RINGS, 4, 0.5); }},
-      {"tree_sums", [](const Similarity&, size_t) { return TreeDesign(proto::TreeSpec::SUMS, 4); }},
-      {"tree_centered", [](const Similarity&, size_t) { return TreeDesign(proto::TreeSpec::CENTERED, 6); }},
+      {"exponential_sum", [](const Similarity&, size_t) { return ExponentialSumDesign(32, 0.03); }},
+      {"lsq_fgt", [](const Similarity&, size_t d) { return LsqFgtDesign(std::vector<uint32_t>(d, 4), 4); }},
+      {"race", [](const Similarity&, size_t) { return RaceDesign(64, 32); }},
+      {"tree", [](const Similarity& f, size_t) { return TreeOf(f, TreeDesign(proto::TreeSpec::RINGS, 4, 0.5)); }},
+      {"tree_sums", [](const Similarity& f, size_t) { return TreeOf(f, TreeDesign(proto::TreeSpec::SUMS, 4)); }},
+      {"tree_centered",
+       [](const Similarity& f, size_t) { return TreeOf(f, TreeDesign(proto::TreeSpec::CENTERED, 6)); }},
       {"axis", [](const Similarity&, size_t d) { return AxisDesign(d == 100 ? 7 : 31); }},
       {"slice", [](const Similarity&, size_t d) { return SliceDesign(d == 1 ? 1 : 32, 7); }},
       {"moments", [](const Similarity&, size_t) { return MomentsDesign(); }},
@@ -130,6 +139,9 @@ Realization Realize(const Case& test, uint64_t seed, MatrixView points, MatrixVi
   if (spec.has_monte_carlo()) spec.mutable_monte_carlo()->set_public_seed(seed);
   if (spec.has_slice()) spec.mutable_slice()->set_public_seed(seed);
   if (spec.has_lsq_rff()) spec.mutable_lsq_rff()->set_public_seed(seed);
+  if (spec.has_exponential_sum()) spec.mutable_exponential_sum()->set_public_seed(seed);
+  if (spec.has_race()) spec.mutable_race()->set_public_seed(seed);
+  if (spec.has_reduction()) spec.mutable_reduction()->set_public_seed(seed);
   Realization made;
   made.design = *CreateDesign(test.similarity, test.dimension, DomainOf(test.dimension), spec);
   made.sums.resize(made.design->num_coordinates());
@@ -153,7 +165,9 @@ TEST_P(TableTest, ErrorsAreAsPredicted) {
   // Predictions are over the public randomness too: draws of the noise are dealt out among so many.
   std::vector<Realization> realizations;
   const proto::DesignSpec spec = test.line.make(test.similarity, d);
-  for (uint64_t seed = 1; seed <= (spec.has_monte_carlo() || spec.has_slice() || spec.has_lsq_rff() ? 25 : 1); ++seed) {
+  const bool random = spec.has_monte_carlo() || spec.has_slice() || spec.has_lsq_rff() || spec.has_exponential_sum() ||
+                      spec.has_race() || spec.has_reduction();
+  for (uint64_t seed = 1; seed <= (random ? 25 : 1); ++seed) {
     realizations.push_back(Realize(test, seed, points.view(), queries.view()));
   }
   const Design& design = *realizations[0].design;
@@ -236,9 +250,10 @@ TEST(TableCountTest, NoCombinationIsMissing) {
   std::map<std::string, int> counts;
   for (const Case& test : Cases()) ++counts[test.line.name];
   const std::map<std::string, int> expected = {
-      {"axis", 12},       {"hadamard", 8},      {"landmark", 60},   {"lsq_rff", 44}, {"tree", 12},
-      {"tree_sums", 4},   {"tree_centered", 4}, {"lattice", 8},     {"moments", 12}, {"monte_carlo", 44},
-      {"orthogonal", 32}, {"slice", 4},         {"spline_grid", 22}};
+      {"axis", 12},        {"hadamard", 8},     {"landmark", 60},        {"lsq_rff", 44},
+      {"tree", 16},        {"tree_sums", 8},    {"tree_centered", 8},    {"lattice", 8},
+      {"moments", 12},     {"monte_carlo", 44}, {"orthogonal", 32},      {"slice", 4},
+      {"spline_grid", 22}, {"lsq_fgt", 2},      {"exponential_sum", 16}, {"race", 4}};
   EXPECT_EQ(counts, expected);
   // Every similarity in every dimension has a design.
   std::map<std::string, int> similarities;
