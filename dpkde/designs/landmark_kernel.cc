@@ -8,132 +8,20 @@
 #define HWY_TARGET_INCLUDE "dpkde/designs/landmark_kernel.cc"
 #include <hwy/foreach_target.h>
 // After foreach_target.h:
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
+
+#include "dpkde/similarity/panel_kernels-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace dpkde {
 namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-using Spec = proto::SimilaritySpec;
 
-constexpr size_t kColumns = LandmarkMap::kPanelColumns;
+static_assert(kColumns == LandmarkMap::kPanelColumns, "the panels of panel_kernels-inl.h");
 
 // Rows whose kernel values are kept between the two products: with 2,048 landmarks 192 KiB.
 constexpr size_t kBlockRows = 24;
-
-// As in fourier_kernel.cc.
-constexpr size_t kTileRows = 6;
-#if HWY_TARGET == HWY_AVX2
-constexpr size_t kTileVectors = 2;
-#else
-constexpr size_t kTileVectors = 4;
-#endif
-
-using Tag = hn::ScalableTag<float>;
-using Vector = hn::Vec<Tag>;
-
-// How a coordinate enters the accumulator.
-struct Product {
-  HWY_INLINE Vector Start() const { return hn::Zero(Tag()); }
-  HWY_INLINE Vector Step(Vector sum, Vector x, Vector z) const { return hn::MulAdd(x, z, sum); }
-};
-struct Absolute {
-  HWY_INLINE Vector Start() const { return hn::Zero(Tag()); }
-  HWY_INLINE Vector Step(Vector sum, Vector x, Vector z) const { return hn::Add(sum, hn::Abs(hn::Sub(x, z))); }
-};
-struct Power {
-  float p;
-  HWY_INLINE Vector Start() const { return hn::Zero(Tag()); }
-  HWY_INLINE Vector Step(Vector sum, Vector x, Vector z) const {
-    const Tag tag;
-    const Vector t = hn::Abs(hn::Sub(x, z));
-    const Vector power = hn::Exp(tag, hn::Mul(hn::Set(tag, p), hn::Log(tag, t)));
-    return hn::Add(sum, hn::IfThenElseZero(hn::Gt(t, hn::Set(tag, 1e-37f)), power));
-  }
-};
-struct InverseCauchy {
-  float inverse_square;  // 1 / h^2
-  HWY_INLINE Vector Start() const { return hn::Set(Tag(), 1.0f); }
-  HWY_INLINE Vector Step(Vector product, Vector x, Vector z) const {
-    const Tag tag;
-    const Vector t = hn::Sub(x, z);
-    return hn::Mul(product, hn::MulAdd(hn::Mul(t, t), hn::Set(tag, inverse_square), hn::Set(tag, 1.0f)));
-  }
-};
-
-// out[r * out_stride + column] of `count` rows against one panel; rows beyond the last of a tile repeat it, and their
-// results are not stored.
-template <typename Op>
-HWY_INLINE void PanelProduct(const Op& op, const float* HWY_RESTRICT panel, const float* HWY_RESTRICT rows,
-                             size_t row_stride, size_t count, size_t length, float* HWY_RESTRICT out,
-                             size_t out_stride) {
-  const Tag tag;
-  const size_t lanes = hn::Lanes(tag);
-  for (size_t begin = 0; begin < count; begin += kTileRows) {
-    const size_t used = std::min(kTileRows, count - begin);
-    const float* row[kTileRows];
-    for (size_t r = 0; r < kTileRows; ++r) row[r] = rows + (begin + std::min(r, used - 1)) * row_stride;
-    for (size_t column = 0; column < kColumns; column += kTileVectors * lanes) {
-      Vector sum[kTileRows][kTileVectors];
-      for (size_t r = 0; r < kTileRows; ++r) {
-        for (size_t v = 0; v < kTileVectors; ++v) sum[r][v] = op.Start();
-      }
-      for (size_t i = 0; i < length; ++i) {
-        Vector z[kTileVectors];
-        for (size_t v = 0; v < kTileVectors; ++v) z[v] = hn::LoadU(tag, panel + i * kColumns + column + v * lanes);
-        for (size_t r = 0; r < kTileRows; ++r) {
-          const Vector x = hn::Set(tag, row[r][i]);
-          for (size_t v = 0; v < kTileVectors; ++v) sum[r][v] = op.Step(sum[r][v], x, z[v]);
-        }
-      }
-      for (size_t r = 0; r < used; ++r) {
-        for (size_t v = 0; v < kTileVectors; ++v) {
-          hn::StoreU(sum[r][v], tag, out + (begin + r) * out_stride + column + v * lanes);
-        }
-      }
-    }
-  }
-}
-
-// f from the accumulated value: a squared distance, a distance in l1, a sum of powers or a product.
-HWY_INLINE Vector FromAccumulated(const Spec& spec, Vector s) {
-  const Tag tag;
-  const Vector one = hn::Set(tag, 1.0f);
-  const double h = spec.bandwidth();
-  const auto set = [&](double value) HWY_ATTR { return hn::Set(tag, static_cast<float>(value)); };
-  switch (spec.kind()) {
-    case Spec::GAUSSIAN:
-      return hn::Exp(tag, hn::Mul(s, set(-0.5 / (h * h))));
-    case Spec::LAPLACIAN:
-      return hn::Exp(tag, hn::Mul(s, set(-1 / h)));
-    case Spec::EXPONENTIAL:
-      return hn::Exp(tag, hn::Mul(hn::Sqrt(s), set(-1 / h)));
-    case Spec::MATERN: {
-      const Vector t = hn::Mul(hn::Sqrt(s), set(std::sqrt(2 * spec.nu()) / h));
-      const Vector decay = hn::Exp(tag, hn::Neg(t));
-      if (spec.nu() == 0.5) return decay;
-      if (spec.nu() == 1.5) return hn::Mul(hn::Add(one, t), decay);
-      return hn::Mul(hn::MulAdd(hn::MulAdd(t, set(1.0 / 3), one), t, one), decay);
-    }
-    case Spec::RATIONAL_QUADRATIC:
-      return hn::Exp(tag,
-                     hn::Mul(set(-spec.alpha()), hn::Log(tag, hn::MulAdd(s, set(0.5 / (spec.alpha() * h * h)), one))));
-    case Spec::CAUCHY:
-      return hn::Div(one, hn::MulAdd(s, set(1 / (h * h)), one));
-    case Spec::INVERSE_L2:
-      return hn::Div(one, hn::MulAdd(hn::Sqrt(s), set(1 / h), one));
-    case Spec::INVERSE_L1:
-      return hn::Div(one, hn::MulAdd(s, set(1 / h), one));
-    case Spec::PRODUCT_CAUCHY:
-      return hn::Div(one, s);
-    case Spec::L2:
-      return hn::Sqrt(s);
-    default:  // L1, LP_POWER
-      return s;
-  }
-}
 
 bool IsEuclidean(const Spec& spec) {
   switch (spec.kind()) {

@@ -307,6 +307,7 @@ struct VectorIndex::State {
   std::vector<Hit> RankLists(MatrixView query, bool nearest) const {
     std::vector<float> scores(lists.size());
     std::vector<Hit> hits;
+    hits.reserve(lists.size());
     if (nearest) {
       SquaredDistances(query, Centers(), scores.data());
     } else {
@@ -461,10 +462,15 @@ struct VectorIndex::State {
 
   Nearest SearchLists(MatrixView query, const CodeScorer& scorer, const Plan& plan, Worker* worker) const {
     std::vector<Hit> ranked = RankLists(query, l2());
-    std::sort(ranked.begin(), ranked.end(), Nearer());
+    size_t sorted = std::min(plan.probe, ranked.size());
+    std::partial_sort(ranked.begin(), ranked.begin() + sorted, ranked.end(), Nearer());
     Nearest nearest(plan.kept);
     for (size_t i = 0; i < ranked.size(); ++i) {
       if (i >= plan.probe && nearest.hits().size() >= plan.want) break;
+      if (i == sorted) {
+        std::sort(ranked.begin() + sorted, ranked.end(), Nearer());
+        sorted = ranked.size();
+      }
       ScanWholeList(scorer, lists[ranked[i].row], plan, worker, &nearest);
     }
     return nearest;
