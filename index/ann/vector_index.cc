@@ -204,20 +204,20 @@ size_t BlockRows(const VectorCodec& codec) {
 // Offers the slots [begin, end) of a list to nearest[i], for query query_begin + i. `buffer`: a float for each query
 // and row of a block.
 void ScanList(const CodeScorer& scorer, size_t query_begin, size_t query_end, const CodeList& list, size_t begin,
-              size_t end, size_t block_rows, const RowSet* allowed, float* buffer, Nearest* nearest) {
+              size_t end, size_t block_rows, const RowSet* allowed, float* buffer, Nearest* const* nearest) {
   for (size_t block = begin; block < end; block += block_rows) {
     const size_t block_end = std::min(block + block_rows, end), rows = block_end - block;
     if (allowed != nullptr && list.rows.empty() && !allowed->ContainsAnyOf(block, block_end)) continue;
     scorer.Distances(query_begin, query_end, list.codes.data(), block, block_end, buffer);
     for (size_t query = 0; query < query_end - query_begin; ++query) {
       const float* distances = buffer + query * rows;
-      float bound = nearest[query].bound();
+      float bound = nearest[query]->bound();
       for (size_t r = 0; r < rows; ++r) {
         if (distances[r] > bound) continue;
         const int64_t row = list.row(block + r);
         if (allowed != nullptr && !allowed->contains(row)) continue;
-        nearest[query].Offer({distances[r], row});
-        bound = nearest[query].bound();
+        nearest[query]->Offer({distances[r], row});
+        bound = nearest[query]->bound();
       }
     }
   }
@@ -426,14 +426,16 @@ struct VectorIndex::State {
       const size_t end = std::min(begin + kQueryGroup, queries.rows), count = end - begin;
       const std::unique_ptr<CodeScorer> scorer = codec->Score(queries.Slice(begin, end));
       std::vector<std::vector<Nearest>> nearest(parts);
-      for (std::vector<Nearest>& of_part : nearest) {
-        of_part.assign(count, Nearest(std::min(plan.kept, (blocks / parts + 1) * block_rows)));
+      std::vector<std::vector<Nearest*>> places_of(parts);
+      for (int part = 0; part < parts; ++part) {
+        nearest[part].assign(count, Nearest(std::min(plan.kept, (blocks / parts + 1) * block_rows)));
+        for (Nearest& of_query : nearest[part]) places_of[part].push_back(&of_query);
       }
 #pragma omp parallel for schedule(static) num_threads(parts)
       for (int part = 0; part < parts; ++part) {  // nothing in here allocates
         ScanList(*scorer, 0, count, lists[0], blocks * part / parts * block_rows,
                  std::min(rows, blocks * (part + 1) / parts * block_rows), block_rows, plan.allowed,
-                 buffers[part].data(), nearest[part].data());
+                 buffers[part].data(), places_of[part].data());
       }
       for (size_t query = 0; query < count; ++query) {
         merged.clear();
@@ -457,7 +459,66 @@ struct VectorIndex::State {
     const size_t block_rows = BlockRows(*codec);
     worker->buffer.resize(block_rows);
     ScanList(scorer, 0, 1, list, 0, list.rows.empty() ? rows : list.rows.size(), block_rows, plan.allowed,
-             worker->buffer.data(), nearest);
+             worker->buffer.data(), &nearest);
+  }
+
+  // Queries of a thread that are worth to go together through the lists: as many as their hits leave memory for.
+  size_t QueriesTogether(const Plan& plan) const {
+    constexpr size_t kMaxQueries = 1024, kMaxHits = 4 << 20;
+    // Other codes have tables for each query, which would be made again for each list.
+    if (options.codes != Codes::kFloat32 && options.codes != Codes::kInt8) return 1;
+    return std::max<size_t>(1, std::min(kMaxQueries, kMaxHits / plan.kept));
+  }
+
+  // Many queries, list by list: a list is read once for all that probe it, and meets several at a time. The result is
+  // that of SearchLists(), since scores have the same bits.
+  void SearchListsTogether(MatrixView queries, const Plan& plan, VectorSearchResult* result) const {
+    const size_t team = std::max<size_t>(1, plan.threads);
+    const size_t group = std::min(QueriesTogether(plan), (queries.rows + team - 1) / team);
+    const size_t groups = (queries.rows + group - 1) / group;
+    const size_t block_rows = BlockRows(*codec);
+    ExceptionCarrier carrier;
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(std::min(team, groups)))
+    for (size_t g = 0; g < groups; ++g) {
+      carrier.Run([&] {
+        const size_t begin = g * group, end = std::min(begin + group, queries.rows);
+        std::vector<std::vector<uint32_t>> probing(lists.size());
+        for (size_t i = begin; i < end; ++i) {
+          std::vector<Hit> ranked = RankLists(queries.Slice(i, i + 1), l2());
+          const size_t probe = std::min(plan.probe, ranked.size());
+          std::nth_element(ranked.begin(), ranked.begin() + (probe - 1), ranked.end(), Nearer());
+          for (size_t j = 0; j < probe; ++j) probing[ranked[j].row].push_back(static_cast<uint32_t>(i));
+        }
+        std::vector<Nearest> nearest(end - begin, Nearest(plan.kept));
+        std::vector<float> gathered, buffer(kQueryGroup * block_rows);
+        std::vector<Nearest*> places_of;
+        for (size_t l = 0; l < lists.size(); ++l) {
+          for (size_t first = 0; first < probing[l].size(); first += kQueryGroup) {
+            const size_t count = std::min(kQueryGroup, probing[l].size() - first);
+            gathered.clear();
+            places_of.clear();
+            for (size_t j = first; j < first + count; ++j) {
+              const absl::Span<const float> query = queries.row(probing[l][j]);
+              gathered.insert(gathered.end(), query.begin(), query.end());
+              places_of.push_back(&nearest[probing[l][j] - begin]);
+            }
+            const std::unique_ptr<CodeScorer> scorer = codec->Score({gathered.data(), count, dimension});
+            ScanList(*scorer, 0, count, lists[l], 0, lists[l].rows.size(), block_rows, plan.allowed, buffer.data(),
+                     places_of.data());
+          }
+        }
+        const std::unique_ptr<CodeScorer> scorer = codec->Score(queries.Slice(begin, end));
+        Worker worker;
+        for (size_t i = begin; i < end; ++i) {
+          Nearest& found = nearest[i - begin];
+          if (found.hits().size() < plan.want) {
+            found = SearchLists(queries.Slice(i, i + 1), *codec->Score(queries.Slice(i, i + 1)), plan, &worker);
+          }
+          Finish(*scorer, begin, i - begin, plan, &found.hits(), result);
+        }
+      });
+    }
+    carrier.Rethrow();
   }
 
   Nearest SearchLists(MatrixView query, const CodeScorer& scorer, const Plan& plan, Worker* worker) const {
@@ -717,7 +778,11 @@ absl::StatusOr<VectorSearchResult> VectorIndex::Search(MatrixView queries, int64
       normalized = Normalized(queries);
       queries.data = normalized.data();
     }
-    if (state_->graph != nullptr || !state_->centers.empty()) {
+    constexpr size_t kFewQueries = 8;
+    if (state_->graph == nullptr && !state_->centers.empty() && queries.rows > kFewQueries &&
+        state_->QueriesTogether(plan) > kFewQueries) {
+      state_->SearchListsTogether(queries, plan, &result);
+    } else if (state_->graph != nullptr || !state_->centers.empty()) {
       state_->SearchOneByOne(queries, plan, &result);
     } else {
       state_->SearchFlat(queries, plan, &result);

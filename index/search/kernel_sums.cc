@@ -26,9 +26,23 @@ constexpr size_t kTaskRows = 128 * kBlockRows;
 // The first sample. Doubled until the target is met.
 constexpr size_t kFirstSamples = 512;
 
-// Sampled rows that cost as much as finding one neighbour: 100 to 400 were measured for graphs and lists of 10^5 to
-// 10^6 rows of 100 dimensions.
-constexpr size_t kRowsPerNeighbor = 200;
+// Sampled rows that cost as much as one search, roughly, as measured with 10^5 to 10^6 rows of 100 dimensions: they are
+// read in order and meet many queries, whereas a search goes its own way.
+size_t SearchCost(const VectorIndex& index, const VectorSearchOptions& search, size_t k) {
+  const VectorIndexOptions& options = index.options();
+  switch (options.kind) {
+    case VectorIndexOptions::Kind::kIvf: {
+      const double lists = options.ivf_lists > 0 ? options.ivf_lists : 2 * std::sqrt(1.0 * index.size());
+      const double probe = std::min<double>(lists, search.ivf_probe.value_or(options.ivf_probe));
+      return static_cast<size_t>(2 * (lists + probe / lists * index.size()));
+    }
+    case VectorIndexOptions::Kind::kHnsw:
+      return 40 * std::max<size_t>(k, search.ef_search.value_or(options.ef_search)) * options.hnsw_neighbors;
+    case VectorIndexOptions::Kind::kFlat:
+      break;
+  }
+  return index.size();
+}
 
 absl::Status CheckOptions(const KernelSumOptions& options) {
   DPKDE_RETURN_IF_ERROR(CheckPositive("relative_error", options.relative_error));
@@ -75,7 +89,7 @@ class KernelSums::Run {
     const size_t k = sums_.index_ == nullptr ? 0 : std::min(options_.neighbors, n_);
     std::vector<size_t> active = All();
     if (!options_.samples.has_value()) {
-      const size_t worth = k == 0 ? n_ : std::min(n_, k * kRowsPerNeighbor);
+      const size_t worth = k == 0 ? n_ : std::min(n_, SearchCost(*sums_.index_, options_.search, k));
       active = Sample(std::move(active), kFirstSamples, worth);
       if (active.empty()) return std::move(results_);
     }

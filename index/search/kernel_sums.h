@@ -22,8 +22,8 @@ struct KernelSumOptions {
   double relative_error = 0.05;
   double absolute_error = 0;
 
-  // Near rows of a query that the index is asked for and that are added up exactly; 0: none. More: less variance, but
-  // each costs as much as some hundred sampled rows. They are looked for only where sampling alone would cost more.
+  // Near rows of a query that the index is asked for and that are added up exactly; 0: none. They are looked for only
+  // where sampling alone would cost more than the search (a kFlat index therefore is of no use).
   size_t neighbors = 64;
 
   // Set: no target; the neighbours are always looked for, and at least so many of the other rows are sampled, at least

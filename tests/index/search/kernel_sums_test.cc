@@ -35,7 +35,7 @@ VectorIndex Index(MatrixView rows, VectorIndexOptions::Kind kind = VectorIndexOp
   VectorIndexOptions options;
   options.kind = kind;
   options.metric = VectorIndexOptions::Metric::kL2;
-  options.ef_construction = 60;
+  options.ivf_probe = 16;
   return *VectorIndex::Build(rows, options, 2);
 }
 
@@ -144,7 +144,7 @@ TEST(KernelSumsTest, FixedSamplesAreUnbiased) {
 
 TEST(KernelSumsTest, TargetIsMet) {
   const MatrixView rows = Rows(19700), queries = Queries(100);
-  const VectorIndex index = Index(rows, VectorIndexOptions::Kind::kHnsw);
+  const VectorIndex index = Index(rows, VectorIndexOptions::Kind::kIvf);
   struct Case {
     double bandwidth, target;
     bool independent;
@@ -179,7 +179,7 @@ TEST(KernelSumsTest, TargetIsMet) {
       }
     }
     ASSERT_GT(inexact, 150) << name;
-    EXPECT_LT(samples / kSeeds / queries.rows, 15000) << name;
+    EXPECT_LT(samples / kSeeds / queries.rows, 16000) << name;
     EXPECT_LT(std::sqrt(squares / inexact), c.target) << name;
     // What stopping at a good moment costs.
     EXPECT_LT(std::abs(sum / inexact), 0.3 * c.target) << name;
@@ -229,7 +229,7 @@ TEST(KernelSumsTest, SameBitsForAnyThreadsAndBatch) {
 
 TEST(KernelSumsTest, EveryKernel) {
   const MatrixView rows = Rows(19700), queries = Queries(40);
-  const VectorIndex index = Index(rows, VectorIndexOptions::Kind::kHnsw);
+  const VectorIndex index = Index(rows, VectorIndexOptions::Kind::kIvf);
   for (const Similarity& kernel : AllKernels(2)) {
     const KernelSums sums = Make(rows, kernel, &index);
     const std::vector<KernelSum> truth = Exact(sums, queries), estimates = Estimate(sums, queries, {});
@@ -285,7 +285,7 @@ TEST(KernelSumsTest, Duplicates) {
 
 TEST(KernelSumsTest, KernelsThatUnderflow) {
   const MatrixView rows = Rows(19700), queries = Queries(5);
-  const VectorIndex index = Index(rows);
+  const VectorIndex index = Index(rows, VectorIndexOptions::Kind::kIvf);
   Points far{std::vector<float>(16, 1e6f), 16};
   const KernelSums sums = Make(rows, Gaussian(1), &index);
   // The farthest neighbour's value is 0, and so are all beyond.
