@@ -13,6 +13,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
+#include "dpkde/index/search/search_cost.h"
 
 namespace dpkde {
 namespace {
@@ -25,24 +26,6 @@ constexpr size_t kTaskRows = 128 * kBlockRows;
 
 // The first sample. Doubled until the target is met.
 constexpr size_t kFirstSamples = 512;
-
-// Sampled rows that cost as much as one search, roughly, as measured with 10^5 to 10^6 rows of 100 dimensions: they are
-// read in order and meet many queries, whereas a search goes its own way.
-size_t SearchCost(const VectorIndex& index, const VectorSearchOptions& search, size_t k) {
-  const VectorIndexOptions& options = index.options();
-  switch (options.kind) {
-    case VectorIndexOptions::Kind::kIvf: {
-      const double lists = options.ivf_lists > 0 ? options.ivf_lists : 2 * std::sqrt(1.0 * index.size());
-      const double probe = std::min<double>(lists, search.ivf_probe.value_or(options.ivf_probe));
-      return static_cast<size_t>(2 * (lists + probe / lists * index.size()));
-    }
-    case VectorIndexOptions::Kind::kHnsw:
-      return 40 * std::max<size_t>(k, search.ef_search.value_or(options.ef_search)) * options.hnsw_neighbors;
-    case VectorIndexOptions::Kind::kFlat:
-      break;
-  }
-  return index.size();
-}
 
 absl::Status CheckOptions(const KernelSumOptions& options) {
   DPKDE_RETURN_IF_ERROR(CheckPositive("relative_error", options.relative_error));
@@ -298,11 +281,7 @@ absl::StatusOr<KernelSums> KernelSums::Create(MatrixView rows, const Similarity&
   DPKDE_RETURN_IF_ERROR(CheckInRange("rows", rows.rows, 0, std::numeric_limits<int32_t>::max()));
   if (rows.rows > 0) DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", rows.columns, 1, 65536));
   DPKDE_RETURN_IF_ERROR(CheckPoints("row", rows));
-  if (index != nullptr && (index->size() != rows.rows || index->dimension() != rows.columns)) {
-    return absl::InvalidArgumentError(absl::StrCat("the index has ", index->size(), " vectors of dimension ",
-                                                   index->dimension(), ", but there are ", rows.rows,
-                                                   " rows of dimension ", rows.columns));
-  }
+  DPKDE_RETURN_IF_ERROR(CheckIndex(index, rows));
   return KernelSums(rows, kernel, index, seed);
 }
 

@@ -1,0 +1,155 @@
+#include "dpkde/index/search/kernel_product.h"
+
+#include <algorithm>
+#include <boost/random/uniform_int_distribution.hpp>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+#include "dpkde/designs/public_random.h"
+#include "dpkde/index/search/kernel_panels.h"
+#include "dpkde/index/search/sampled_product.h"
+#include "dpkde/index/search/search_cost.h"
+#include "dpkde/index/search/weighted_sample.h"
+
+namespace dpkde {
+namespace {
+
+constexpr size_t kFirstSamples = 512;
+
+absl::Status CheckArguments(const Similarity& kernel, MatrixView rows, MatrixView queries, MatrixView weights) {
+  if (!kernel.is_kernel()) return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " is not a kernel"));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("rows", rows.rows, 0, std::numeric_limits<int32_t>::max()));
+  if (weights.rows != rows.rows) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("weights must have a row for each of ", rows.rows, " rows, but have ", weights.rows));
+  }
+  DPKDE_RETURN_IF_ERROR(CheckInRange("columns of weights", weights.columns, 1, 65536));
+  DPKDE_RETURN_IF_ERROR(CheckPoints("row", rows));
+  DPKDE_RETURN_IF_ERROR(CheckPoints("weights of row", weights));
+  return CheckQueries(queries, rows);
+}
+
+// One product after another with the same arguments.
+class Multiplier {
+ public:
+  Multiplier(const Similarity& kernel, MatrixView rows, MatrixView weights, ThreadPool& pool)
+      : kernel_(kernel), rows_(rows), weights_(weights), pool_(pool), sizes_(RowLengths(weights)) {}
+
+  const std::vector<double>& sizes() const { return sizes_; }
+
+  SampledProduct Multiply(MatrixView queries, const WeightedSample& sample, absl::Span<const int64_t> near,
+                          size_t neighbors) const {
+    return MultiplySampled(
+        rows_, weights_, sizes_, sample, queries.rows, near, neighbors, /*largest=*/1,
+        [&](size_t begin, size_t end, const KernelPanels& panels, size_t first, size_t last, float* values) {
+          KernelValues(kernel_, queries.Slice(begin, end), panels, first, last, values);
+        },
+        [&](size_t query, size_t row) { return kernel_.Evaluate(rows_.row(row), queries.row(query)); }, pool_);
+  }
+
+  KernelProduct Exact(MatrixView queries) const {
+    WeightedSample all;
+    for (size_t i = 0; i < sizes_.size(); ++i) {
+      if (sizes_[i] > 0) all.rows.push_back(static_cast<uint32_t>(i));
+    }
+    all.certain = all.rows.size();
+    SampledProduct product = Multiply(queries, all, {}, 0);
+    return {std::move(product.values), std::move(product.std_errors), all.rows.size(), 0};
+  }
+
+ private:
+  const Similarity& kernel_;
+  const MatrixView rows_, weights_;
+  ThreadPool& pool_;
+  const std::vector<double> sizes_;
+};
+
+double SumOfSquares(const std::vector<double>& values) {
+  return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
+}
+
+}  // namespace
+
+absl::StatusOr<KernelProduct> ExactKernelProduct(const Similarity& kernel, MatrixView rows, MatrixView queries,
+                                                 MatrixView weights, ThreadPool& pool) {
+  DPKDE_RETURN_IF_ERROR(CheckArguments(kernel, rows, queries, weights));
+  return Multiplier(kernel, rows, weights, pool).Exact(queries);
+}
+
+absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, MatrixView rows, MatrixView queries,
+                                                    MatrixView weights, const VectorIndex* index,
+                                                    const KernelProductOptions& options, ThreadPool& pool) {
+  DPKDE_RETURN_IF_ERROR(CheckPositive("error", options.error));
+  if (options.samples.has_value()) {
+    DPKDE_RETURN_IF_ERROR(CheckInRange("samples", *options.samples, 2, std::numeric_limits<int32_t>::max()));
+  }
+  DPKDE_RETURN_IF_ERROR(CheckInRange("neighbors", options.neighbors, 0, std::numeric_limits<int32_t>::max()));
+  DPKDE_RETURN_IF_ERROR(CheckArguments(kernel, rows, queries, weights));
+  DPKDE_RETURN_IF_ERROR(CheckIndex(index, rows));
+
+  const Multiplier multiplier(kernel, rows, weights, pool);
+  const std::vector<double>& sizes = multiplier.sizes();
+  const size_t weighted = std::count_if(sizes.begin(), sizes.end(), [](double size) { return size > 0; });
+  if (queries.rows == 0 || weighted == 0) return multiplier.Exact(queries);
+  size_t neighbors = index == nullptr ? 0 : std::min(options.neighbors, rows.rows);
+  const auto find_near = [&](MatrixView of) -> absl::StatusOr<std::vector<int64_t>> {
+    if (neighbors == 0) return std::vector<int64_t>();
+    VectorSearchOptions search = options.search;
+    search.allowed = nullptr;
+    search.threads = pool.threads();
+    DPKDE_ASSIGN_OR_RETURN(VectorSearchResult found, index->Search(of, neighbors, search));
+    return std::move(found.ids);
+  };
+
+  size_t samples = options.samples.value_or(0);
+  if (!options.samples.has_value()) {
+    const size_t d = queries.columns;
+    const size_t pilots = std::min(queries.rows, std::clamp<size_t>(queries.rows / 16, 16, 256));
+    boost::random::mt19937_64 engine = PublicStream(options.seed, "kernel product pilot", 0);
+    std::vector<float> gathered(pilots * d);
+    for (size_t i = 0; i < pilots; ++i) {  // one from each part of the queries
+      const size_t begin = queries.rows * i / pilots, end = queries.rows * (i + 1) / pilots;
+      std::copy_n(queries.row(boost::random::uniform_int_distribution<size_t>(begin, end - 1)(engine)).data(), d,
+                  &gathered[i * d]);
+    }
+    const MatrixView pilot{gathered.data(), pilots, d};
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, find_near(pilot));
+    const double scale = static_cast<double>(queries.rows) / pilots;
+    const double target = options.error * options.error * SumOfSquares(sizes);
+
+    // Rows that each query would meet at most, with and without neighbours: beyond half, all is better.
+    size_t least = weighted / 2;
+    const size_t offered = neighbors;
+    neighbors = 0;
+    for (const size_t k : {size_t{0}, offered}) {
+      const size_t search = k == 0 ? 0 : SearchCost(*index, options.search, k) + k;
+      for (size_t m = kFirstSamples; search + m < least; m *= 2) {
+        const WeightedSample sample = DrawBySize(sizes, m, engine);
+        const double error = scale * SumOfSquares(multiplier.Multiply(pilot, sample, near, k).std_errors);
+        if (error <= target) {
+          least = search + m;
+          neighbors = k;
+          samples = m;
+        } else if (search + m * error / target >= least) {
+          break;
+        }
+      }
+      if (offered == 0) break;
+    }
+    if (samples == 0) return multiplier.Exact(queries);
+  }
+
+  boost::random::mt19937_64 engine = PublicStream(options.seed, "kernel product sample", 0);
+  const WeightedSample sample = DrawBySize(sizes, samples, engine);
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, find_near(queries));
+  SampledProduct product = multiplier.Multiply(queries, sample, near, neighbors);
+  return KernelProduct{std::move(product.values), std::move(product.std_errors), sample.rows.size(), neighbors};
+}
+
+}  // namespace dpkde

@@ -1,0 +1,33 @@
+#include "dpkde/index/search/search_cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+
+namespace dpkde {
+
+size_t SearchCost(const VectorIndex& index, const VectorSearchOptions& search, size_t k) {
+  const VectorIndexOptions& options = index.options();
+  switch (options.kind) {
+    case VectorIndexOptions::Kind::kIvf: {
+      const double lists = options.ivf_lists > 0 ? options.ivf_lists : 2 * std::sqrt(1.0 * index.size());
+      const double probe = std::min<double>(lists, search.ivf_probe.value_or(options.ivf_probe));
+      return static_cast<size_t>(2 * (lists + probe / lists * index.size()));
+    }
+    case VectorIndexOptions::Kind::kHnsw:
+      return 40 * std::max<size_t>(k, search.ef_search.value_or(options.ef_search)) * options.hnsw_neighbors;
+    case VectorIndexOptions::Kind::kFlat:
+      break;
+  }
+  return index.size();
+}
+
+absl::Status CheckIndex(const VectorIndex* index, MatrixView rows) {
+  if (index == nullptr || (index->size() == rows.rows && index->dimension() == rows.columns)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the index has ", index->size(), " vectors of dimension ",
+                                                 index->dimension(), ", but there are ", rows.rows,
+                                                 " rows of dimension ", rows.columns));
+}
+
+}  // namespace dpkde
