@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/classifier/second_moment.h"
 #include "dpkde/designs/design.h"
 
@@ -16,12 +17,6 @@ namespace {
 
 // Records that a worker takes at a time.
 constexpr size_t kChunkRows = 512;
-
-void Wipe(std::vector<int64_t>& sums) {
-  OPENSSL_cleanse(sums.data(), sums.size() * sizeof(sums[0]));
-  sums.clear();
-  sums.shrink_to_fit();
-}
 
 }  // namespace
 

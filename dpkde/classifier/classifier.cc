@@ -12,6 +12,7 @@
 #include "dpkde/classifier/second_moment.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/sketch/certificate.h"
 
 // LAPACK, as OpenBLAS exports it. Released and public values only.
 extern "C" void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
@@ -234,13 +235,7 @@ absl::StatusOr<Classifier> Classifier::FromProto(proto::ClassifierRelease messag
   }
   DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism,
                          Mechanism::FromScales(plan.mechanism(), parts.groups, message.scales(), parts.step));
-  const proto::Certificate computed = MakeClassifierCertificate(plan, parts, mechanism);
-  const proto::Certificate& stated = message.certificate();
-  if (stated.epsilon_spent() < computed.epsilon_spent() * (1 - 1e-12) ||
-      stated.delta_spent() < computed.delta_spent() * (1 - 1e-12) ||
-      stated.rho_spent() < computed.rho_spent() * (1 - 1e-12) || stated.neighboring() != computed.neighboring()) {
-    return absl::InvalidArgumentError("the certificate states more privacy than the noise gives");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckCertificate(message.certificate(), MakeClassifierCertificate(plan, parts, mechanism)));
   return Classifier(std::move(message), std::move(parts), std::move(mechanism));
 }
 
@@ -255,9 +250,7 @@ absl::StatusOr<Classifier> Classifier::Deserialize(absl::string_view bytes) {
   return absl::DataLossError(absl::StrCat("is not a valid classifier: ", std::string(classifier.status().message())));
 }
 
-bool Classifier::IsClassifier(absl::string_view bytes) {
-  return bytes.size() >= 16 && bytes.substr(0, 5) == "DPKDE" && bytes.substr(8, 8) == kEnvelopeKind;
-}
+bool Classifier::IsClassifier(absl::string_view bytes) { return IsEnvelope(kEnvelopeKind, bytes); }
 
 std::string Classifier::Serialize() const {
   return SealEnvelope(kEnvelopeKind, kVersion, message_.SerializeAsString());
@@ -341,9 +334,8 @@ proto::ClassifierRelease Classifier::Outline() const {
 std::string Classifier::DebugString() const {
   std::string text;
   const auto line = [&](absl::string_view name, const auto&... values) {
-    absl::StrAppend(&text, name, std::string(name.size() < 20 ? 20 - name.size() : 0, ' '), " ", values..., "\n");
+    text += DescribeLine(name, absl::StrCat(values...));
   };
-  const proto::Certificate& c = certificate();
   const proto::ClassFeatureSpec& spec = plan().features();
   line("classifier", absl::AsciiStrToLower(Plan::Model_Name(plan().model())));
   line("labels", labels_.size(), " (public): ", absl::StrJoin(labels_, ","));
@@ -356,21 +348,8 @@ std::string Classifier::DebugString() const {
                             : absl::StrCat(" of ", spec.landmark().landmarks().landmarks(),
                                            " landmarks, public points in the clear in this file, bandwidth ",
                                            spec.landmark().bandwidth()));
-  if (c.rho_spent() > 0) line("rho", c.rho_spent());
-  if (c.epsilon_spent() > 0) line("epsilon", c.epsilon_spent());
-  if (c.delta_spent() > 0) {
-    line("delta", c.delta_spent(), " (", c.sampler_delta(), " of it for the discrete sampler)");
-  } else if (c.epsilon_spent() > 0) {
-    line("delta", "0 (pure)");
-  }
-  if (c.mu() > 0) line("mu", c.mu());
-  line("neighbors", c.neighboring() == proto::ADD_REMOVE
-                        ? "add_remove: one record more or less; the number of records is private"
-                        : "replace: one record changed; the number of records is public");
+  text += DescribeCertificate(certificate());
   line("composition", message_.composition());
-  line("unit of privacy", c.unit_of_privacy());
-  line("noise", c.sampler());
-  line("sensitivity", "L1 ", c.l1_sensitivity(), ", L2 ", c.l2_sensitivity(), ", in units of 2^-", c.grid_bits());
   if (plan().has_planning_count()) {
     line("planning count", plan().planning_count().value(), " at epsilon ", plan().planning_count().epsilon(),
          ", included above");
@@ -381,10 +360,8 @@ std::string Classifier::DebugString() const {
   }
   line("records", absl::StrJoin(counts, ","), " +- ", std::sqrt(mechanism_.variances().back()) / kGridUnit,
        " (noised)");
-  line("accounted", plan().ledger_dataset().empty() ? "no: nothing adds up the releases of this dataset"
-                                                    : absl::StrCat("in the ledger of ", plan().ledger_dataset()));
-  line("asserted public", absl::StrJoin(plan().asserted_public(), "; "));
-  line("written by", "dpkde ", c.program_version(), ", format ", kVersion);
+  text += DescribeOrigin(plan().ledger_dataset(), {plan().asserted_public().begin(), plan().asserted_public().end()},
+                         certificate(), kVersion);
   return text;
 }
 

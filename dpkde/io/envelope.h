@@ -32,6 +32,9 @@ struct Envelope {
 // newer. The messages name no path; they are such as "is not a dpkde file".
 absl::StatusOr<Envelope> OpenEnvelope(absl::string_view kind, uint32_t newest_version, absl::string_view file_bytes);
 
+// Whether the bytes begin like a file of this kind, damaged or not.
+bool IsEnvelope(absl::string_view kind, absl::string_view file_bytes);
+
 }  // namespace dpkde
 
 #endif  // DPKDE_IO_ENVELOPE_H_

@@ -1,7 +1,6 @@
 #include "dpkde/sketch/accumulator.h"
 
 #include <google/protobuf/util/message_differencer.h>
-#include <openssl/crypto.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 
 namespace dpkde {
 namespace {
@@ -20,20 +20,12 @@ namespace {
 // Records that a worker takes at a time.
 constexpr size_t kChunkRows = 1024;
 
-// Frees the sums without leaving them in memory.
-void Wipe(std::vector<int64_t>& sums) {
-  OPENSSL_cleanse(sums.data(), sums.size() * sizeof(sums[0]));
-  sums.clear();
-  sums.shrink_to_fit();
-}
-
 }  // namespace
 
 absl::StatusOr<Accumulator> Accumulator::Create(const proto::ReleasePlan& plan, BadRecords bad_records,
                                                 ThreadPool& pool) {
   DPKDE_ASSIGN_OR_RETURN(PlanParts parts, BuildPlan(plan));
-  DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism,
-                         Mechanism::Calibrate(plan.mechanism(), parts.groups, parts.privacy));
+  DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::Calibrate(plan.mechanism(), parts.groups, parts.privacy));
   proto::ReleasePlan complete = plan;
   *complete.mutable_design() = parts.design->spec();
   return Accumulator(std::move(complete), std::move(parts), std::move(mechanism), bad_records, pool);
@@ -187,7 +179,7 @@ absl::StatusOr<Release> Accumulator::Privatize(BitSource& source) && {
 
   proto::Release message;
   *message.mutable_plan() = plan_;
-  *message.mutable_certificate() = MakeCertificate(plan_, parts_->groups, mechanism_);
+  *message.mutable_certificate() = MakeReleaseCertificate(plan_, parts_->groups, mechanism_);
   *message.mutable_scales() = mechanism_.scales();
   message.mutable_values()->Add(values.begin(), values.end());
   return Release(std::move(message), parts_->similarity, parts_->domain, std::move(parts_->design),

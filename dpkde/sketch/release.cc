@@ -7,12 +7,11 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/io/envelope.h"
-#include "dpkde/privacy/accountant.h"
+#include "dpkde/sketch/certificate.h"
 #include "dpkde/sketch/release_parts.h"
 
 namespace dpkde {
@@ -57,13 +56,7 @@ absl::StatusOr<Release> Release::FromProto(proto::Release message) {
   }
   DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism,
                          Mechanism::FromScales(plan.mechanism(), parts.groups, message.scales(), parts.privacy));
-  const proto::Certificate computed = MakeCertificate(plan, parts.groups, mechanism);
-  const proto::Certificate& stated = message.certificate();
-  if (stated.epsilon_spent() < computed.epsilon_spent() * (1 - 1e-12) ||
-      stated.delta_spent() < computed.delta_spent() * (1 - 1e-12) ||
-      stated.rho_spent() < computed.rho_spent() * (1 - 1e-12) || stated.neighboring() != computed.neighboring()) {
-    return absl::InvalidArgumentError("the certificate states more privacy than the noise gives");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckCertificate(message.certificate(), MakeReleaseCertificate(plan, parts.groups, mechanism)));
   return Release(std::move(message), std::move(parts.similarity), std::move(parts.domain), std::move(parts.design),
                  std::move(mechanism));
 }
@@ -196,33 +189,15 @@ std::vector<std::string> Release::Warnings() const {
 }
 
 std::string Release::DebugString() const {
-  const proto::Certificate& c = certificate();
-  const bool add_remove = c.neighboring() == proto::ADD_REMOVE;
   std::string text;
   const auto line = [&](absl::string_view name, const auto&... parts) {
-    absl::StrAppend(&text, name, std::string(name.size() < 18 ? 18 - name.size() : 1, ' '), parts..., "\n");
+    text += DescribeLine(name, absl::StrCat(parts...));
   };
   line("similarity", similarity_.name(), " bandwidth=", similarity_.bandwidth());
   line("dimension", dimension());
   line("domain", domain_.has_value() ? domain_->DebugString() + ", records outside are clamped" : "unbounded");
   line("design", DescribeDesign(design_->spec()), ", ", design_->num_coordinates(), " values");
-  if (c.rho_spent() > 0) {
-    const absl::StatusOr<double> epsilon = ZcdpEpsilon(c.rho_spent(), 1e-6);
-    line("rho", c.rho_spent(), " (zero-concentrated)",
-         epsilon.ok() ? absl::StrCat("; implies epsilon = ", *epsilon, " at delta = 1e-6") : "");
-  }
-  if (c.epsilon_spent() > 0) line("epsilon", c.epsilon_spent());
-  if (c.delta_spent() > 0) {
-    line("delta", c.delta_spent(), " (", c.sampler_delta(), " of it for the discrete sampler)");
-  } else if (c.epsilon_spent() > 0) {
-    line("delta", "0 (pure)");
-  }
-  if (c.mu() > 0) line("mu", c.mu());
-  line("neighbors", add_remove ? "add_remove: one record more or less; the number of records is private"
-                               : "replace: one record changed; the number of records is public");
-  line("unit of privacy", c.unit_of_privacy());
-  line("noise", c.sampler());
-  line("sensitivity", "L1 ", c.l1_sensitivity(), ", L2 ", c.l2_sensitivity(), ", in units of 2^-", c.grid_bits());
+  text += DescribeCertificate(certificate());
   if (plan().has_planning_count()) {
     line("planning count", plan().planning_count().value(), " at epsilon ", plan().planning_count().epsilon(),
          ", included above");
@@ -244,11 +219,8 @@ std::string Release::DebugString() const {
   }
   line(plan().has_weights() ? "sum of weights" : "records", n.value,
        n.std_error > 0 ? absl::StrCat(" +- ", n.std_error, " (noised)") : " (public)");
-  line("accounted", plan().ledger_dataset().empty() ? "no: nothing adds up the releases of this dataset"
-                                                    : absl::StrCat("in the ledger of ", plan().ledger_dataset()));
-  if (!c.note().empty()) line("note", c.note());
-  line("asserted public", absl::StrJoin(plan().asserted_public(), "; "));
-  line("written by", "dpkde ", c.program_version(), ", format ", kVersion);
+  text += DescribeOrigin(plan().ledger_dataset(), {plan().asserted_public().begin(), plan().asserted_public().end()},
+                         certificate(), kVersion);
   return text;
 }
 

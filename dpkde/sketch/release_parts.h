@@ -29,8 +29,8 @@ struct PlanParts {
 absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan);
 
 // The certificate of a release by this plan and mechanism: what was consumed, rounded up.
-proto::Certificate MakeCertificate(const proto::ReleasePlan& plan, const std::vector<CoordinateGroup>& groups,
-                                   const Mechanism& mechanism);
+proto::Certificate MakeReleaseCertificate(const proto::ReleasePlan& plan, const std::vector<CoordinateGroup>& groups,
+                                          const Mechanism& mechanism);
 
 }  // namespace dpkde
 
