@@ -15,7 +15,6 @@
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/matrix_view.h"
-#include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
@@ -23,7 +22,6 @@
 #include "dpkde/classifier/classifier.h"
 #include "dpkde/classifier/classifier_parts.h"
 #include "dpkde/classifier/classifier_planner.h"
-#include "dpkde/io/file.h"
 #include "dpkde/io/list_reader.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
@@ -31,12 +29,12 @@
 #include "dpkde/tools/domain_options.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
-#include "dpkde/tools/json_text.h"
 #include "dpkde/tools/ledger_entries.h"
 #include "dpkde/tools/output_path.h"
 #include "dpkde/tools/privacy_options.h"
 #include "dpkde/tools/record_batches.h"
 #include "dpkde/tools/reference_points.h"
+#include "dpkde/tools/release_output.h"
 #include "dpkde/tools/shared_flags.h"
 
 ABSL_FLAG(
@@ -102,8 +100,7 @@ absl::StatusOr<absl::optional<Plan::Model>> ParseModel() {
 
 absl::Status CheckPaths() {
   const std::string input = absl::GetFlag(FLAGS_input), labels = absl::GetFlag(FLAGS_labels);
-  const std::string reference = absl::GetFlag(FLAGS_reference), output = absl::GetFlag(FLAGS_output);
-  const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
+  const std::string reference = absl::GetFlag(FLAGS_reference);
   if (input.empty()) return UsageError("--input is missing");
   if (labels.empty()) return UsageError("--labels is missing");
   if (!reference.empty() && (IsSameFile(reference, input) || IsSameFile(reference, labels))) {
@@ -112,21 +109,8 @@ absl::Status CheckPaths() {
         "records "
         "cannot be among them");
   }
-  for (const std::string& read : {input, labels, reference}) {
-    if (read.empty()) continue;
-    DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, read));
-    if (!summary_out.empty()) DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, read));
-  }
-  if (!summary_out.empty() && IsSameFile(output, summary_out)) {
-    return UsageError("--output and --summary_out are the same file");
-  }
-  if (absl::GetFlag(FLAGS_ledger).empty() != absl::GetFlag(FLAGS_dataset).empty()) {
-    return UsageError("--ledger and --dataset must be given together");
-  }
-  if (!absl::GetFlag(FLAGS_dataset).empty()) {
-    DPKDE_RETURN_IF_ERROR(FlagError(BudgetLedger::CheckDataset(absl::GetFlag(FLAGS_dataset))));
-  }
-  return absl::OkStatus();
+  DPKDE_RETURN_IF_ERROR(CheckReleasePaths({input, labels, reference}));
+  return CheckLedgerFlags();
 }
 
 // Everything that can be checked before a data file is opened: first what is a matter of usage, then of privacy.
@@ -272,15 +256,7 @@ absl::Status Run(const std::vector<std::string>&) {
                                                    " labels, but ", input, " has ", *reader.row_count(), " rows"));
   }
 
-  // Before the data are read: what cannot be written must not cost a pass over them, nor privacy.
-  const bool overwrite = absl::GetFlag(FLAGS_overwrite);
-  const std::string output = absl::GetFlag(FLAGS_output), summary_out = absl::GetFlag(FLAGS_summary_out);
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer, AtomicFileWriter::Create(output, overwrite));
-  std::unique_ptr<AtomicFileWriter> summary_writer;
-  if (!summary_out.empty()) {
-    DPKDE_ASSIGN_OR_RETURN(summary_writer, AtomicFileWriter::Create(summary_out, overwrite));
-  }
-
+  DPKDE_ASSIGN_OR_RETURN(ReleaseOutput output, ReleaseOutput::Open(start));
   SystemBitSource noise;
   absl::optional<proto::PlanningCount> planning_count;
   if (NeedsCount(*settings.privacy)) {
@@ -318,29 +294,19 @@ absl::Status Run(const std::vector<std::string>&) {
   DPKDE_ASSIGN_OR_RETURN(const Classifier classifier, std::move(accumulator).Privatize(noise));
   const std::string bytes = classifier.Serialize();
   DPKDE_RETURN_IF_ERROR(Classifier::Deserialize(bytes).status());
-  DPKDE_RETURN_IF_ERROR(writer->Append(bytes));
-  DPKDE_RETURN_IF_ERROR(writer->Commit());
-  DPKDE_RETURN_IF_ERROR(entries.MarkReleased(bytes));
+  DPKDE_RETURN_IF_ERROR(output.WriteRelease(bytes, entries));
 
   const proto::Certificate& certificate = classifier.certificate();
-  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   const std::string model = ModelName(classifier.plan().model());
   if (!absl::GetFlag(FLAGS_quiet)) {
-    absl::FPrintF(stderr, "%s: %s of %d labels: %s; %s, %s\n", output, model, settings.labels.size(), choice.reason,
-                  Spent(certificate), NeighboringName(settings.privacy->neighboring()));
+    absl::FPrintF(stderr, "%s: %s of %d labels: %s; %s, %s\n", absl::GetFlag(FLAGS_output), model,
+                  settings.labels.size(), choice.reason, Spent(certificate),
+                  NeighboringName(settings.privacy->neighboring()));
     if (!add_remove || IsTerminal()) absl::FPrintF(stderr, "%d rows read\n", done);
-    absl::FPrintF(stderr, "%.2f s in all, peak memory %d MB\n", seconds, PeakMemoryKilobytes() / 1024);
+    output.PrintResources();
   }
-  if (summary_writer == nullptr) return absl::OkStatus();
-  DPKDE_RETURN_IF_ERROR(summary_writer->Append(absl::StrFormat(
-      "{\"output\":%s,\"bytes\":%d,\"sha256\":\"%s\",\"model\":\"%s\",\"labels\":%d,%s,%s\"seconds\":%.3f,"
-      "\"peak_memory_bytes\":%d}\n",
-      JsonString(output), bytes.size(), HexString(Sha256(bytes)), model, settings.labels.size(),
-      certificate.rho_spent() > 0 ? absl::StrFormat("\"rho_spent\":%.17g", certificate.rho_spent())
-                                  : absl::StrFormat("\"epsilon_spent\":%.17g,\"delta_spent\":%.17g",
-                                                    certificate.epsilon_spent(), certificate.delta_spent()),
-      add_remove ? "" : absl::StrFormat("\"rows\":%d,", done), seconds, int64_t{PeakMemoryKilobytes()} * 1024)));
-  return summary_writer->Commit();
+  return output.WriteSummary(absl::StrFormat("\"model\":\"%s\",\"labels\":%d", model, settings.labels.size()),
+                             certificate, add_remove ? absl::nullopt : absl::optional<uint64_t>(done));
 }
 
 }  // namespace

@@ -14,14 +14,12 @@
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/matrix_view.h"
-#include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/landmark_design.h"
-#include "dpkde/io/file.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/mechanism.h"
@@ -32,12 +30,12 @@
 #include "dpkde/tools/domain_options.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
-#include "dpkde/tools/json_text.h"
 #include "dpkde/tools/ledger_entries.h"
 #include "dpkde/tools/output_path.h"
 #include "dpkde/tools/privacy_options.h"
 #include "dpkde/tools/record_batches.h"
 #include "dpkde/tools/reference_points.h"
+#include "dpkde/tools/release_output.h"
 #include "dpkde/tools/shared_flags.h"
 
 ABSL_FLAG(
@@ -72,8 +70,6 @@ ABSL_FLAG(bool, signed_weights, false,
           "Allows weights down to minus --weight_bound. Under replace noise doubles; answers have no bias bound.");
 ABSL_FLAG(std::string, landmark_choice, "kmeans",
           "How a --reference of more than 2,048 points becomes so many landmarks: kmeans, leverage or uniform.");
-ABSL_FLAG(bool, dry_run, false,
-          "Print the predicted error of every candidate and the choice; reads no record, writes nothing.");
 
 namespace dpkde {
 namespace {
@@ -240,12 +236,7 @@ absl::StatusOr<Settings> ParseFlags() {
   }
   DPKDE_RETURN_IF_ERROR(
       CheckChoice("landmark_choice", absl::GetFlag(FLAGS_landmark_choice), {"kmeans", "leverage", "uniform"}));
-  if (absl::GetFlag(FLAGS_ledger).empty() != absl::GetFlag(FLAGS_dataset).empty()) {
-    return UsageError("--ledger and --dataset must be given together");
-  }
-  if (!absl::GetFlag(FLAGS_dataset).empty()) {
-    DPKDE_RETURN_IF_ERROR(FlagError(BudgetLedger::CheckDataset(absl::GetFlag(FLAGS_dataset))));
-  }
+  DPKDE_RETURN_IF_ERROR(CheckLedgerFlags());
   const std::string bad_records = absl::GetFlag(FLAGS_bad_records);
   DPKDE_RETURN_IF_ERROR(CheckChoice("bad_records", bad_records, {"fail", "replace"}));
   if (bad_records == "replace") settings.bad_records = Accumulator::BadRecords::kReplace;
@@ -278,16 +269,7 @@ absl::StatusOr<Settings> ParseFlags() {
     }
   }
   if (!dry_run) {
-    const std::string output = absl::GetFlag(FLAGS_output);
-    const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
-    for (const std::string& read : {input, weights, absl::GetFlag(FLAGS_reference)}) {
-      if (read.empty()) continue;
-      DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, read));
-      if (!summary_out.empty()) DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, read));
-    }
-    if (!summary_out.empty() && IsSameFile(output, summary_out)) {
-      return UsageError("--output and --summary_out are the same file");
-    }
+    DPKDE_RETURN_IF_ERROR(CheckReleasePaths({input, weights, absl::GetFlag(FLAGS_reference)}));
   }
   // What a single column does not admit, no number of columns does.
   const absl::StatusOr<PrivacySpec> privacy = ParsePrivacy(settings.mechanism);
@@ -491,16 +473,7 @@ absl::Status Run(const std::vector<std::string>&) {
                                              absl::StrCat("density, ", inputs.similarity.name()), inputs.mechanism));
   DPKDE_ASSIGN_OR_RETURN(Weights weights, Weights::Open(settings, *reader));
 
-  // Both before the data are read: what cannot be written must not cost a pass over them, nor privacy.
-  const bool overwrite = absl::GetFlag(FLAGS_overwrite);
-  const std::string output = absl::GetFlag(FLAGS_output);
-  const std::string summary_out = absl::GetFlag(FLAGS_summary_out);
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer, AtomicFileWriter::Create(output, overwrite));
-  std::unique_ptr<AtomicFileWriter> summary_writer;
-  if (!summary_out.empty()) {
-    DPKDE_ASSIGN_OR_RETURN(summary_writer, AtomicFileWriter::Create(summary_out, overwrite));
-  }
-
+  DPKDE_ASSIGN_OR_RETURN(ReleaseOutput output, ReleaseOutput::Open(start));
   SystemBitSource noise;
   absl::optional<proto::PlanningCount> planning_count;
   if (NeedsCount(*settings.privacy)) {
@@ -541,14 +514,10 @@ absl::Status Run(const std::vector<std::string>&) {
   DPKDE_RETURN_IF_ERROR(entries.ReserveRelease(accumulator.mechanism().guarantee()));
   DPKDE_ASSIGN_OR_RETURN(const Release release, std::move(accumulator).Privatize(noise));
   const std::string bytes = release.Serialize();
-  // Before it is written; that the file then holds these bytes is what Commit reads back.
   DPKDE_RETURN_IF_ERROR(Release::Deserialize(bytes).status());
-  DPKDE_RETURN_IF_ERROR(writer->Append(bytes));
-  DPKDE_RETURN_IF_ERROR(writer->Commit());
-  DPKDE_RETURN_IF_ERROR(entries.MarkReleased(bytes));
+  DPKDE_RETURN_IF_ERROR(output.WriteRelease(bytes, entries));
 
   const proto::Certificate& certificate = release.certificate();
-  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
   if (!absl::GetFlag(FLAGS_quiet)) {
     for (const std::string& assumption : planned.assumptions) absl::FPrintF(stderr, "assumed: %s\n", assumption);
     if (entries.chose_gaussian()) {
@@ -558,7 +527,7 @@ absl::Status Run(const std::vector<std::string>&) {
     for (const std::string& warning : planned.warnings) absl::FPrintF(stderr, "warning: %s\n", warning);
     for (const std::string& warning : release.Warnings()) absl::FPrintF(stderr, "warning: %s\n", warning);
     absl::FPrintF(stderr, "%s: %s, %s noise, %d values; predicted rmse %.4g (noise %.4g, approximation %.4g); %s, %s\n",
-                  output, DescribeDesign(release.plan().design()), MechanismName(choice.mechanism),
+                  absl::GetFlag(FLAGS_output), DescribeDesign(release.plan().design()), MechanismName(choice.mechanism),
                   choice.num_coordinates, choice.total_error(), choice.noise_error, choice.approximation_error,
                   Spent(certificate), NeighboringName(settings.privacy->neighboring()));
     if (!add_remove || IsTerminal()) {
@@ -568,21 +537,14 @@ absl::Status Run(const std::vector<std::string>&) {
     if (rows_replaced > 0 && IsTerminal()) {
       absl::FPrintF(stderr, "%d of them were bad records and replaced\n", rows_replaced);
     }
-    absl::FPrintF(stderr, "%.2f s in all, peak memory %d MB\n", seconds, PeakMemoryKilobytes() / 1024);
+    output.PrintResources();
   }
-  if (summary_writer == nullptr) return absl::OkStatus();
-  DPKDE_RETURN_IF_ERROR(summary_writer->Append(absl::StrFormat(
-      "{\"output\":%s,\"bytes\":%d,\"sha256\":\"%s\",\"design\":\"%s\",\"mechanism\":\"%s\",\"values\":%d,"
-      "%s,\"predicted_rmse\":%.10g,\"predicted_noise_rmse\":%.10g,"
-      "\"predicted_approximation_rmse\":%.10g,%s\"seconds\":%.3f,\"peak_memory_bytes\":%d}\n",
-      JsonString(output), bytes.size(), HexString(Sha256(bytes)), DesignName(release.plan().design()),
-      MechanismName(choice.mechanism), choice.num_coordinates,
-      certificate.rho_spent() > 0 ? absl::StrFormat("\"rho_spent\":%.17g", certificate.rho_spent())
-                                  : absl::StrFormat("\"epsilon_spent\":%.17g,\"delta_spent\":%.17g",
-                                                    certificate.epsilon_spent(), certificate.delta_spent()),
-      choice.total_error(), choice.noise_error, choice.approximation_error,
-      add_remove ? "" : absl::StrFormat("\"rows\":%d,", rows_read), seconds, int64_t{PeakMemoryKilobytes()} * 1024)));
-  return summary_writer->Commit();
+  return output.WriteSummary(
+      absl::StrFormat("\"design\":\"%s\",\"mechanism\":\"%s\",\"values\":%d,\"predicted_rmse\":%.10g,"
+                      "\"predicted_noise_rmse\":%.10g,\"predicted_approximation_rmse\":%.10g",
+                      DesignName(release.plan().design()), MechanismName(choice.mechanism), choice.num_coordinates,
+                      choice.total_error(), choice.noise_error, choice.approximation_error),
+      certificate, add_remove ? absl::nullopt : absl::optional<uint64_t>(rows_read));
 }
 
 }  // namespace

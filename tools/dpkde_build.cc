@@ -3,6 +3,7 @@
 #include "dpkde/tools/build_compact.h"
 #include "dpkde/tools/build_density.h"
 #include "dpkde/tools/build_encode.h"
+#include "dpkde/tools/build_histogram.h"
 #include "dpkde/tools/build_index.h"
 #include "dpkde/tools/build_ledger.h"
 #include "dpkde/tools/build_remove.h"
@@ -11,8 +12,8 @@
 int main(int argc, char** argv) {
   return dpkde::RunTool(
       "dpkde_build", "makes differentially private releases of private data and search indexes of public data, offline",
-      {dpkde::BuildDensitySubcommand(), dpkde::BuildClassifierSubcommand(), dpkde::BuildLedgerSubcommand(),
-       dpkde::BuildIndexSubcommand(), dpkde::BuildAddSubcommand(), dpkde::BuildRemoveSubcommand(),
-       dpkde::BuildCompactSubcommand(), dpkde::BuildEncodeSubcommand()},
+      {dpkde::BuildDensitySubcommand(), dpkde::BuildClassifierSubcommand(), dpkde::BuildHistogramSubcommand(),
+       dpkde::BuildLedgerSubcommand(), dpkde::BuildIndexSubcommand(), dpkde::BuildAddSubcommand(),
+       dpkde::BuildRemoveSubcommand(), dpkde::BuildCompactSubcommand(), dpkde::BuildEncodeSubcommand()},
       argc, argv);
 }

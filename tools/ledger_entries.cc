@@ -12,6 +12,7 @@
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/privacy_options.h"
 #include "dpkde/tools/shared_flags.h"
+#include "dpkde/tools/subcommand.h"
 
 namespace dpkde {
 namespace {
@@ -29,6 +30,12 @@ absl::StatusOr<PrivacyCost> CostOf(const NoiseGuarantee& guarantee) {
 }
 
 }  // namespace
+
+absl::Status CheckLedgerFlags() {
+  const std::string ledger = absl::GetFlag(FLAGS_ledger), dataset = absl::GetFlag(FLAGS_dataset);
+  if (ledger.empty() != dataset.empty()) return UsageError("--ledger and --dataset must be given together");
+  return dataset.empty() ? absl::OkStatus() : FlagError(BudgetLedger::CheckDataset(dataset));
+}
 
 absl::StatusOr<LedgerEntries> LedgerEntries::Open(const PrivacySpec& privacy, const PrivacySpec& release,
                                                   absl::string_view description,
@@ -62,7 +69,7 @@ absl::StatusOr<LedgerEntries> LedgerEntries::Open(const PrivacySpec& privacy, co
     }
     DPKDE_ASSIGN_OR_RETURN(const PrivacyCost noise, CostOf(likely));
     std::vector<PrivacyCost> costs = {noise};
-    if (NeedsCount(privacy)) {
+    if (release.epsilon() < privacy.epsilon()) {
       NoiseGuarantee count;
       count.epsilon = privacy.WithShare(kPlanningShare).epsilon();
       DPKDE_ASSIGN_OR_RETURN(const PrivacyCost counted, CostOf(count));

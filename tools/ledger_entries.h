@@ -17,6 +17,9 @@
 
 namespace dpkde {
 
+// A usage error unless --ledger and --dataset are given together, and the name is one.
+absl::Status CheckLedgerFlags();
+
 // The entries of this release in the ledger of its dataset; nothing without --ledger.
 //
 // Usually one entry, of the epsilon and delta (or rho) that the user named, for everything that this run draws. In a
@@ -26,8 +29,9 @@ namespace dpkde {
 class LedgerEntries {
  public:
   // Reads the ledger and asks whether the budget would suffice now, before the data are read; spends nothing.
-  // `privacy`: what the user asked for; `release`: what is left of it when a count for planning is paid. Where Gaussian
-  // noise is what makes a release cheap in this budget, `mechanism` is set to it unless the user chose another.
+  // `privacy`: what the user asked for; `release`: what is left of it when a count for planning is paid, the same
+  // without one. Where Gaussian noise is what makes a release cheap in this budget, `mechanism` is set to it unless the
+  // user chose another.
   static absl::StatusOr<LedgerEntries> Open(const PrivacySpec& privacy, const PrivacySpec& release,
                                             absl::string_view description, absl::optional<proto::Mechanism>& mechanism);
 

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "dpkde/classifier/classifier.h"
+#include "dpkde/sketch/histogram.h"
 #include "dpkde/sketch/release.h"
 
 namespace dpkde {
@@ -12,9 +13,11 @@ namespace dpkde {
 // The release in the file at `path`; errors begin with the path.
 absl::StatusOr<Release> LoadRelease(const std::string& path);
 absl::StatusOr<Classifier> LoadClassifier(const std::string& path);
+absl::StatusOr<Histogram> LoadHistogram(const std::string& path);
 
-// Whether the file can be read and begins like a classifier, damaged or not.
+// Whether the file can be read and begins like one, damaged or not.
 bool IsClassifierFile(const std::string& path);
+bool IsHistogramFile(const std::string& path);
 
 }  // namespace dpkde
 

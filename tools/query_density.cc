@@ -22,6 +22,7 @@
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
 #include "dpkde/tools/load_release.h"
+#include "dpkde/tools/record_batches.h"
 #include "dpkde/tools/shared_flags.h"
 
 ABSL_FLAG(
@@ -117,21 +118,9 @@ absl::Status Answer(const Release& release, VectorReader& reader, const std::str
 // Answers the queries in the file at `path`; errors begin with the path.
 absl::Status AnswerFile(const Release& release, const std::string& path, const VectorReaderOptions& options,
                         const std::string& format, ThreadPool& pool) {
-  // Not expected_dimension: the message should say whom the columns do not fit. An empty file, though, has none to
-  // compare.
-  absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(path, options);
-  if (!reader.ok()) {
-    VectorReaderOptions declared = options;
-    declared.expected_dimension = release.dimension();
-    auto empty = VectorReader::Open(path, declared);
-    if (empty.ok()) reader = std::move(empty);
-  }
-  if (!reader.ok()) return reader.status();
-  if ((*reader)->dimension() != release.dimension()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": queries must have ", release.dimension(),
-                                                   " columns, as the release has, but have ", (*reader)->dimension()));
-  }
-  const absl::Status status = Answer(release, **reader, format, pool);
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader,
+                         OpenVectors(path, options, release.dimension(), "queries", "the release"));
+  const absl::Status status = Answer(release, *reader, format, pool);
   if (!absl::StartsWith(status.message(), "row ")) return status;
   return absl::Status(status.code(), absl::StrCat(path, ": ", std::string(status.message())));
 }

@@ -96,6 +96,10 @@ absl::Status Run(const std::vector<std::string>& operands) {
     DPKDE_ASSIGN_OR_RETURN(const Classifier classifier, LoadClassifier(operands[0]));
     return Print(format, classifier.Outline(), classifier.DebugString());
   }
+  if (IsHistogramFile(operands[0])) {
+    DPKDE_ASSIGN_OR_RETURN(const Histogram histogram, LoadHistogram(operands[0]));
+    return Print(format, histogram.Outline(), histogram.DebugString());
+  }
   DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(operands[0]));
   proto::Release message;  // without the values
   *message.mutable_plan() = release.plan();
@@ -106,15 +110,14 @@ absl::Status Run(const std::vector<std::string>& operands) {
 }  // namespace
 
 Subcommand QueryDescribeSubcommand() {
-  return {"describe",
-          "Prints the certificate of a release or classifier (what was guaranteed, how, and on whose word), the "
-          "entries of a ledger, "
-          "or the "
-          "manifest of an index directory.",
-          "FILE|DIR [--output_format=text|json]",
-          {"output_format", "threads", "quiet"},
-          {"FILE"},
-          Run};
+  return {
+      "describe",
+      "Prints the certificate of a release, classifier or histogram (what was guaranteed, how, and on whose word), the "
+      "entries of a ledger, or the manifest of an index directory.",
+      "FILE|DIR [--output_format=text|json]",
+      {"output_format", "threads", "quiet"},
+      {"FILE"},
+      Run};
 }
 
 }  // namespace dpkde

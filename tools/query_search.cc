@@ -25,8 +25,6 @@
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/shared_flags.h"
 
-ABSL_FLAG(absl::optional<int>, candidates, absl::nullopt,
-          "Documents that the first stage hands on, at least k; the more, the better the recall. Left out: 500, or k.");
 ABSL_FLAG(
     absl::optional<int>, rerank, absl::nullopt,
     "The best so many candidates are scored exactly, at least k; 0: none, scores are the first stage's. Left out: "

@@ -62,6 +62,23 @@ absl::Status DataError(const absl::Status& status) {
   return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
 }
 
+absl::StatusOr<std::unique_ptr<VectorReader>> OpenVectors(const std::string& path, const VectorReaderOptions& options,
+                                                          size_t dimension, absl::string_view role,
+                                                          absl::string_view owner) {
+  // Not at once with the expected dimension: the message should say whom the columns do not fit.
+  absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(path, options);
+  if (!reader.ok()) {
+    VectorReaderOptions declared = options;
+    declared.expected_dimension = dimension;
+    auto empty = VectorReader::Open(path, declared);
+    if (empty.ok()) reader = std::move(empty);
+  }
+  if (!reader.ok()) return DataError(reader.status());
+  if ((*reader)->dimension() == dimension) return reader;
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", role, " must have ", dimension, " columns, as ", owner,
+                                                 " has, but have ", (*reader)->dimension()));
+}
+
 bool IsTerminal() { return isatty(STDERR_FILENO) == 1; }
 
 absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit) {

@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "dpkde/base/matrix_view.h"
 #include "dpkde/io/vector_reader.h"
 
@@ -16,6 +19,12 @@ inline constexpr size_t kBatchFloats = size_t{1} << 20;
 
 // Damage of a user's data is a matter of data.
 absl::Status DataError(const absl::Status& status);
+
+// Opens a user's vectors. A data error, naming the path, unless they have `dimension` columns, as `owner` ("the
+// release") has; `role` ("queries") is what they are called. A file without rows need not tell.
+absl::StatusOr<std::unique_ptr<VectorReader>> OpenVectors(const std::string& path, const VectorReaderOptions& options,
+                                                          size_t dimension, absl::string_view role,
+                                                          absl::string_view owner);
 
 // Counts of private rows are for the curator's terminal, not for the log of a batch job.
 bool IsTerminal();

@@ -1,11 +1,6 @@
 // Zero-concentrated differential privacy by "dpkde_build density --rho", and what releases cost in each kind of budget.
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <cmath>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -17,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
 #include "tests/tools/density_flags.h"
+#include "tests/tools/killed_build.h"
 #include "tests/tools/refusal.h"
 #include "tests/tools/vector_files.h"
 
@@ -202,81 +198,19 @@ TEST_F(PrivacyTest, ManyGaussianReleasesFitOneBudget) {
   EXPECT_GT(made, 3);
 }
 
-// Killed at any instant: whatever of a release is on the disk, in the output or in a temporary file, its cost is in the
-// ledger, for the noised count as well as for the release.
+// Killed at any instant: whatever of a release is on the disk, its cost is in the ledger, for the noised count as well
+// as for the release.
 TEST_F(PrivacyTest, KilledAtAnyInstantNoNoiseIsWithoutItsEntry) {
-  std::mt19937 random(3);
   const std::vector<std::string> budgets[] = {{"--budget_epsilon=30", "--budget_delta=0.1"},
                                               {"--budget_epsilon=30", "--budget_delta=0.1", "--composition=gaussian"}};
   for (const std::vector<std::string>& budget : budgets) {
     const std::string ledger = Declare(budget);
-    const size_t entries_of_one = budget.size() == 2 ? 1 : 2;  // a noised count is paid apart where mu^2 adds up
-    int whole = 0, kills = 0, untouched = 0, paid_for_nothing = 0, written = 0;
-    const auto entries = [&] {
-      const CommandResult result = RunCommand("dpkde_query", {"describe", ledger, "--output_format=json"});
-      EXPECT_EQ(result.exit_code, 0) << result.err;
-      const auto fields = ParseJson(result.out).fields().at("ledger").struct_value().fields();
-      return fields.count("entry") == 0 ? size_t{0}
-                                        : static_cast<size_t>(fields.at("entry").list_value().values_size());
-    };
-    for (int round = 0; round < 20; ++round) {
-      const Folder out;
-      const size_t before = entries();
-      const auto start = std::chrono::steady_clock::now();
-      const pid_t child = fork();
-      ASSERT_GE(child, 0);
-      if (child == 0) {
-        const std::vector<std::string> arguments = {"dpkde_build",
-                                                    "density",
-                                                    "--quiet",
-                                                    "--input=" + input_,
-                                                    "--output=" + out.Path("release"),
-                                                    "--similarity=gaussian",
-                                                    "--bandwidth=1",
-                                                    "--epsilon=1",
-                                                    "--delta=1e-6",
-                                                    "--neighboring=add_remove",
-                                                    "--domain_min=0",
-                                                    "--domain_max=4",
-                                                    "--design=monte_carlo",
-                                                    "--features=16384",
-                                                    "--ledger=" + ledger,
-                                                    "--dataset=visits",
-                                                    "--mechanism=gaussian"};
-        std::vector<char*> pointers;
-        for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
-        pointers.push_back(nullptr);
-        execv("tools/dpkde_build", pointers.data());
-        _exit(127);
-      }
-      if (round > 0) {
-        usleep(std::uniform_int_distribution<int>(0, whole)(random));
-        kill(child, SIGKILL);
-      }
-      int status = 0;
-      waitpid(child, &status, 0);
-      if (round == 0) {
-        ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-        whole = static_cast<int>(
-            std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count());
-      }
-      kills += WIFSIGNALED(status);
-      size_t bytes = 0;
-      for (const std::string& file : out.List()) bytes += FileBytes(out.Path(file)).size();
-      const size_t more = entries() - before;
-      EXPECT_LE(more, entries_of_one);
-      if (bytes > 0) {
-        EXPECT_EQ(more, entries_of_one) << "round " << round;
-      }
-      untouched += more == 0;
-      paid_for_nothing += more > 0 && bytes == 0;
-      written += bytes > 0;
-    }
-    // Every kind of instant was met.
-    EXPECT_GT(kills, 10);
-    EXPECT_GT(untouched, 0);
-    EXPECT_GT(paid_for_nothing, 0);
-    EXPECT_GT(written, 0);
+    // A noised count is paid apart where mu^2 adds up.
+    ExpectNoNoiseWithoutEntry(
+        {"density", "--quiet", "--input=" + input_, "--similarity=gaussian", "--bandwidth=1", "--epsilon=1",
+         "--delta=1e-6", "--neighboring=add_remove", "--domain_min=0", "--domain_max=4", "--design=monte_carlo",
+         "--features=16384", "--ledger=" + ledger, "--dataset=visits", "--mechanism=gaussian"},
+        ledger, /*entries_of_one=*/budget.size() == 2 ? 1 : 2, /*rounds=*/20);
     ASSERT_EQ(remove(ledger.c_str()), 0);
   }
 }

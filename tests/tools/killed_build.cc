@@ -1,0 +1,78 @@
+#include "tests/tools/killed_build.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <random>
+
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
+#include "gtest/gtest.h"
+#include "tests/tools/command.h"
+
+namespace dpkde {
+namespace {
+
+size_t Entries(const std::string& ledger) {
+  const CommandResult result = RunCommand("dpkde_query", {"describe", ledger, "--output_format=json"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  google::protobuf::Struct json;
+  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(result.out, &json).ok()) << result.out;
+  const auto& fields = json.fields().at("ledger").struct_value().fields();
+  return fields.count("entry") == 0 ? 0 : fields.at("entry").list_value().values_size();
+}
+
+}  // namespace
+
+void ExpectNoNoiseWithoutEntry(const std::vector<std::string>& arguments, const std::string& ledger,
+                               size_t entries_of_one, int rounds) {
+  std::mt19937 random(3);
+  int whole = 0, kills = 0, untouched = 0, paid_for_nothing = 0, written = 0;
+  for (int round = 0; round < rounds; ++round) {
+    const Folder out;
+    const size_t before = Entries(ledger);
+    std::vector<std::string> all = {"dpkde_build"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    all.push_back("--output=" + out.Path("release"));
+    std::vector<char*> pointers;
+    for (std::string& argument : all) pointers.push_back(&argument[0]);
+    pointers.push_back(nullptr);
+    const auto start = std::chrono::steady_clock::now();
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      execv("tools/dpkde_build", pointers.data());
+      _exit(127);
+    }
+    if (round > 0) {
+      usleep(std::uniform_int_distribution<int>(0, whole)(random));
+      kill(child, SIGKILL);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (round == 0) {
+      ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+      whole = static_cast<int>(
+          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count());
+    }
+    kills += WIFSIGNALED(status);
+    size_t bytes = 0;
+    for (const std::string& file : out.List()) bytes += FileBytes(out.Path(file)).size();
+    const size_t more = Entries(ledger) - before;
+    EXPECT_LE(more, entries_of_one);
+    if (bytes > 0) {
+      EXPECT_EQ(more, entries_of_one) << "round " << round;
+    }
+    untouched += more == 0;
+    paid_for_nothing += more > 0 && bytes == 0;
+    written += bytes > 0;
+  }
+  EXPECT_GT(kills, rounds / 2);
+  EXPECT_GT(untouched, 0);
+  EXPECT_GT(paid_for_nothing, 0);
+  EXPECT_GT(written, 0);
+}
+
+}  // namespace dpkde

@@ -1,0 +1,53 @@
+#ifndef DPKDE_TOOLS_RELEASE_OUTPUT_H_
+#define DPKDE_TOOLS_RELEASE_OUTPUT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "dpkde/io/file.h"
+#include "dpkde/proto/density.pb.h"
+#include "dpkde/tools/ledger_entries.h"
+
+namespace dpkde {
+
+// A usage error unless --output and --summary_out can be written, as far as the command line tells, and are none of the
+// files that are read ("" is none).
+absl::Status CheckReleasePaths(const std::vector<std::string>& read);
+
+// --output and --summary_out of a subcommand that makes a release of private records.
+class ReleaseOutput {
+ public:
+  // To be called before the records are read: what cannot be written must not cost a pass over them, nor privacy.
+  // `start`: when the subcommand began.
+  static absl::StatusOr<ReleaseOutput> Open(absl::Time start);
+
+  // Writes the release, which has been parsed again, and marks its entries in the ledger.
+  absl::Status WriteRelease(const std::string& bytes, const LedgerEntries& entries);
+
+  // "0.12 s in all, peak memory 10 MB".
+  void PrintResources() const;
+
+  // What all releases have in common, and `fields` ("\"values\":7,...", no comma at the ends) in between.
+  // `public_rows`: the number of records where that is public.
+  absl::Status WriteSummary(const std::string& fields, const proto::Certificate& certificate,
+                            absl::optional<uint64_t> public_rows);
+
+ private:
+  explicit ReleaseOutput(absl::Time start) : start_(start) {}
+
+  absl::Time start_;
+  std::unique_ptr<AtomicFileWriter> writer_;
+  std::unique_ptr<AtomicFileWriter> summary_writer_;  // null without --summary_out
+  size_t bytes_ = 0;
+  std::string sha256_;
+};
+
+}  // namespace dpkde
+
+#endif  // DPKDE_TOOLS_RELEASE_OUTPUT_H_
