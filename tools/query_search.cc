@@ -18,11 +18,14 @@
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/index/ann/row_set.h"
+#include "dpkde/index/search/density_search.h"
 #include "dpkde/index/search/recall.h"
 #include "dpkde/index/search/searcher.h"
 #include "dpkde/io/list_reader.h"
+#include "dpkde/sketch/release.h"
 #include "dpkde/tools/corpus_input.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/load_release.h"
 #include "dpkde/tools/shared_flags.h"
 
 ABSL_FLAG(
@@ -31,7 +34,10 @@ ABSL_FLAG(
     "all.");
 ABSL_FLAG(std::string, allow_ids, "", "File of ids, one a line: only these documents can be found.");
 ABSL_FLAG(std::string, deny_ids, "", "File of ids, one a line: these documents are not found.");
-ABSL_FLAG(bool, explain, false, "Adds which document token each query token was matched with (jsonl only).");
+ABSL_FLAG(
+    bool, explain, false,
+    "Adds which document token each query token was matched with, and with --density_release the search's score, the "
+    "density and its standard error (jsonl only).");
 ABSL_FLAG(bool, timings, false, "Prints the seconds of each stage to stderr.");
 ABSL_FLAG(std::string, ground_truth, "",
           "File of the true results of each query, best first: ids (.txt, one a query) or row numbers (.ivecs, .npy, "
@@ -43,6 +49,25 @@ ABSL_FLAG(absl::optional<int>, ivf_probe, absl::nullopt,
           "Lists of an IVF that are scanned. Left out: the index's own.");
 ABSL_FLAG(absl::optional<int>, rescore, absl::nullopt,
           "For 4-bit codes: candidates times this are scored by finer tables. Left out: the index's own.");
+ABSL_FLAG(
+    std::string, density_release, "",
+    "A release of private records by dpkde_build density, over vectors of the index's dimension: results are reranked "
+    "or filtered by how similar they are to those records. A document's density is the mean similarity that the "
+    "release gives it (minus the mean distance, where the release is of a distance).");
+ABSL_FLAG(
+    absl::optional<double>, density_weight, absl::nullopt,
+    "w in [0, 1]: scores become (1 - w) s + w * density, the largest first, over all candidates that are scored; s is "
+    "the search's score (token sets: divided by the query's tokens; l2: minus the squared distance). 1: by density "
+    "alone. 0: density only filters. Left out: 0.5, or 0 with --density_min.");
+ABSL_FLAG(absl::optional<double>, density_min, absl::nullopt, "Only documents of at least this density are results.");
+ABSL_FLAG(
+    std::string, density_of, "tokens",
+    "What stands for a document of several tokens: tokens, the mean of its tokens' densities; pooled, the density of "
+    "the mean of its tokens. The release must have been made from vectors of the same kind.");
+ABSL_FLAG(
+    bool, density_contrast, false,
+    "Subtracts from a document's density its mean similarity to 1,000 documents of the index that --public_seed draws: "
+    "what is near to everything is no longer preferred.");
 ABSL_FLAG(std::string, encoder_fingerprint, "",
           "Refuse an index whose encoder has another fingerprint than this (describe shows it).");
 
@@ -59,14 +84,20 @@ std::string JsonString(absl::string_view text) {
 }
 
 // Nine digits: float32 is read back as it was. An empty document's minus infinity is no JSON.
-std::string JsonNumber(float score) { return std::isfinite(score) ? absl::StrFormat("%.9g", score) : "null"; }
+std::string JsonNumber(double score) { return std::isfinite(score) ? absl::StrFormat("%.9g", score) : "null"; }
 
-std::string JsonLine(const Searcher& searcher, size_t query, const std::vector<SearchHit>& hits, bool explain) {
+std::string JsonLine(const Searcher& searcher, size_t query, const std::vector<DensityHit>& hits, bool explain,
+                     bool has_density) {
   std::string line = absl::StrFormat("{\"query\":%d,\"results\":[", query);
   for (size_t i = 0; i < hits.size(); ++i) {
     absl::StrAppend(&line, i == 0 ? "" : ",", "{\"id\":", JsonString(searcher.directory().id(hits[i].row)),
                     ",\"score\":", JsonNumber(hits[i].score));
-    if (explain) {
+    if (explain && has_density) {
+      absl::StrAppend(&line, ",\"search_score\":", JsonNumber(hits[i].search_score),
+                      ",\"density\":", JsonNumber(hits[i].density.value),
+                      ",\"density_std_error\":", JsonNumber(hits[i].density.std_error));
+    }
+    if (explain && searcher.encoder() != nullptr) {
       absl::StrAppend(&line, ",\"matches\":[");
       for (size_t j = 0; j < hits[i].matches.size(); ++j) {
         const TokenMatch& match = hits[i].matches[j];
@@ -81,8 +112,8 @@ std::string JsonLine(const Searcher& searcher, size_t query, const std::vector<S
 }
 
 absl::StatusOr<std::string> Format(const std::string& format, const Searcher& searcher, size_t query, size_t k,
-                                   const std::vector<SearchHit>& hits, bool explain) {
-  if (format == "jsonl") return JsonLine(searcher, query, hits, explain);
+                                   const std::vector<DensityHit>& hits, bool explain, bool has_density) {
+  if (format == "jsonl") return JsonLine(searcher, query, hits, explain, has_density);
   std::string text;
   if (format == "ivecs") {
     std::vector<int32_t> row(k + 1, -1);
@@ -164,6 +195,75 @@ absl::StatusOr<std::vector<std::vector<uint64_t>>> ReadTruth(const IndexDirector
   return truth;
 }
 
+// What --density_* ask for.
+struct DensityFlags {
+  std::string path;  // empty: nothing
+  DensityOptions options;
+  DensityOf of = DensityOf::kTokens;
+
+  bool given() const { return !path.empty(); }
+
+  static absl::StatusOr<DensityFlags> Parse() {
+    DensityFlags flags;
+    flags.path = absl::GetFlag(FLAGS_density_release);
+    const absl::optional<double> weight = absl::GetFlag(FLAGS_density_weight), least = absl::GetFlag(FLAGS_density_min);
+    const std::string of = absl::GetFlag(FLAGS_density_of);
+    DPKDE_RETURN_IF_ERROR(CheckChoice("density_of", of, {"tokens", "pooled"}));
+    if (!flags.given()) {
+      if (weight.has_value() || least.has_value() || of != "tokens" || absl::GetFlag(FLAGS_density_contrast)) {
+        return UsageError(
+            "--density_weight, --density_min, --density_of and --density_contrast need --density_release");
+      }
+      return flags;
+    }
+    if (!absl::GetFlag(FLAGS_ground_truth).empty()) {
+      return UsageError("--ground_truth is for a search without --density_release");
+    }
+    if (weight.has_value() && !(*weight >= 0 && *weight <= 1)) {
+      return UsageError(absl::StrCat("--density_weight must be in [0, 1], but is ", *weight));
+    }
+    DPKDE_RETURN_IF_ERROR(WithExitCode(CheckFinite("--density_min", least.value_or(0)), ExitCode::kUsage));
+    flags.options.weight = weight.value_or(least.has_value() ? 0 : 0.5);
+    flags.options.least = least;
+    flags.of = of == "pooled" ? DensityOf::kPooled : DensityOf::kTokens;
+    return flags;
+  }
+};
+
+constexpr size_t kBackgroundDocuments = 1000;
+
+absl::StatusOr<std::vector<std::vector<DensityHit>>> Search(const Searcher& searcher, TokenSetsView queries,
+                                                            const SearchOptions& options, const DensityFlags& density,
+                                                            const absl::optional<Release>& release, ThreadPool& pool) {
+  std::vector<std::vector<DensityHit>> results;
+  if (!density.given()) {
+    DPKDE_ASSIGN_OR_RETURN(auto found, searcher.Search(queries, options, pool));
+    for (std::vector<SearchHit>& hits : found) {
+      results.emplace_back();
+      for (SearchHit& hit : hits) {
+        results.back().push_back({hit.row, hit.score, hit.score, {}, std::move(hit.matches)});
+      }
+    }
+    return results;
+  }
+  std::vector<float> background;
+  if (absl::GetFlag(FLAGS_density_contrast)) {
+    background =
+        BackgroundVectors(searcher.directory(), density.of, kBackgroundDocuments, absl::GetFlag(FLAGS_public_seed));
+  }
+  const size_t d = searcher.directory().dimension();
+  const auto named = [&](const absl::Status& status) {
+    return absl::Status(status.code(), absl::StrCat(density.path, ": ", std::string(status.message())));
+  };
+  const absl::StatusOr<DocumentDensities> densities = DocumentDensities::Create(
+      searcher.directory(), *release, density.of, {background.data(), background.size() / d, d});
+  if (!densities.ok()) return named(densities.status());
+  auto found = SearchByDensity(searcher, *densities, queries, options, density.options, pool);
+  if (!found.ok())
+    return absl::StartsWith(found.status().message(), "document") ? named(found.status()) : found.status();
+  return found;
+}
+
 absl::Status Run(const std::vector<std::string>&) {
   const std::string format = absl::GetFlag(FLAGS_output_format).empty() ? "jsonl" : absl::GetFlag(FLAGS_output_format);
   DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"jsonl", "trec", "tsv", "ivecs"}));
@@ -202,17 +302,26 @@ absl::Status Run(const std::vector<std::string>&) {
       return UsageError(absl::StrCat("--fail_if_recall_below must be in [0, 1], but is ", *least_recall));
     }
   }
+  DPKDE_ASSIGN_OR_RETURN(const DensityFlags density, DensityFlags::Parse());
   if (format == "ivecs" && isatty(STDOUT_FILENO) == 1)
     return UsageError("ivecs is binary; send it to a file or a pipe");
   if (absl::GetFlag(FLAGS_queries).empty()) return UsageError("--queries is missing");
   DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest manifest, ReadIndexFlag());
-  if (options.explain && manifest.config().tokens().single_vectors()) {
+  const bool single_vectors = manifest.config().tokens().single_vectors();
+  if (options.explain && single_vectors && !density.given()) {
     return UsageError("--explain is for token sets, but the index has single vectors");
+  }
+  if (density.of == DensityOf::kPooled && single_vectors) {
+    return UsageError("--density_of is for token sets, but the index has single vectors");
   }
   const std::string fingerprint = absl::GetFlag(FLAGS_encoder_fingerprint);
   if (!fingerprint.empty() && fingerprint != manifest.config().encoder_fingerprint()) {
     return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_index), ": its encoder has the fingerprint ",
                                                    manifest.config().encoder_fingerprint(), ", not ", fingerprint));
+  }
+  absl::optional<Release> release;
+  if (density.given()) {
+    DPKDE_ASSIGN_OR_RETURN(release, LoadRelease(density.path));
   }
   DPKDE_ASSIGN_OR_RETURN(const TokenSets queries, ReadQueryInput(manifest.config()));
   DPKDE_ASSIGN_OR_RETURN(const Searcher searcher, Searcher::Open(absl::GetFlag(FLAGS_index)));
@@ -230,16 +339,27 @@ absl::Status Run(const std::vector<std::string>&) {
   options.timings = &timings;
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const auto start = std::chrono::steady_clock::now();
-  DPKDE_ASSIGN_OR_RETURN(const auto results, searcher.Search(queries.view(), options, pool));
+  DPKDE_ASSIGN_OR_RETURN(const auto results, Search(searcher, queries.view(), options, density, release, pool));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   std::string text = format == "tsv" ? "query\trank\tid\tscore\n" : "";
   for (size_t i = 0; i < results.size(); ++i) {
-    DPKDE_ASSIGN_OR_RETURN(const std::string lines, Format(format, searcher, i, k, results[i], options.explain));
+    DPKDE_ASSIGN_OR_RETURN(const std::string lines,
+                           Format(format, searcher, i, k, results[i], options.explain, density.given()));
     text += lines;
   }
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
     return absl::UnavailableError("standard output: cannot be written");
+  }
+  if (release.has_value() && !absl::GetFlag(FLAGS_quiet)) {
+    const Release::Count count = release->count();
+    if (count.value < 5 * count.std_error) {
+      absl::FPrintF(stderr, "warning: %s: about %.4g records +- %.4g: densities are mostly noise\n", density.path,
+                    count.value, count.std_error);
+    }
+    for (const std::string& warning : release->Warnings()) {
+      absl::FPrintF(stderr, "warning: %s: %s\n", density.path, warning);
+    }
   }
   if (absl::GetFlag(FLAGS_timings)) {
     absl::FPrintF(stderr,
@@ -248,7 +368,12 @@ absl::Status Run(const std::vector<std::string>&) {
                   timings.rerank_seconds);
   }
   if (!ground_truth.empty()) {
-    absl::StatusOr<double> recall = Recall(searcher, queries.view(), results, truth, k, pool);
+    std::vector<std::vector<SearchHit>> hits;
+    for (const std::vector<DensityHit>& of_query : results) {
+      hits.emplace_back();
+      for (const DensityHit& hit : of_query) hits.back().push_back({hit.row, hit.search_score, {}});
+    }
+    absl::StatusOr<double> recall = Recall(searcher, queries.view(), hits, truth, k, pool);
     if (!recall.ok()) {
       return absl::Status(recall.status().code(),
                           absl::StrCat(ground_truth, ": ", std::string(recall.status().message())));
@@ -266,18 +391,42 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand QuerySearchSubcommand() {
-  return {"search",
-          "Prints the nearest documents of each query: candidates by their encodings, then exact scores.",
-          "--index=DIR --queries=F [--query_lens=F] --k=K [--candidates=N] [--rerank=N] [--allow_ids=F --deny_ids=F] "
-          "[--explain] [--timings] [--ground_truth=F] [--fail_if_recall_below=R]",
-          {"index",         "queries",      "query_lens",   "k",
-           "candidates",    "rerank",       "allow_ids",    "deny_ids",
-           "explain",       "timings",      "ground_truth", "fail_if_recall_below",
-           "ef_search",     "ivf_probe",    "rescore",      "encoder_fingerprint",
-           "output_format", "input_format", "csv_header",   "threads",
-           "quiet"},
-          {},
-          Run};
+  return {
+      "search",
+      "Prints the nearest documents of each query: candidates by their encodings, then exact scores; with a release of "
+      "private records, reranked or filtered by their similarity to those.",
+      "--index=DIR --queries=F [--query_lens=F] --k=K [--candidates=N] [--rerank=N] [--allow_ids=F --deny_ids=F] "
+      "[--density_release=F [--density_weight=W] [--density_min=D] [--density_of=tokens|pooled] "
+      "[--density_contrast]] [--explain] [--timings] [--ground_truth=F] [--fail_if_recall_below=R]",
+      {"index",
+       "queries",
+       "query_lens",
+       "k",
+       "candidates",
+       "rerank",
+       "allow_ids",
+       "deny_ids",
+       "explain",
+       "timings",
+       "ground_truth",
+       "fail_if_recall_below",
+       "ef_search",
+       "ivf_probe",
+       "rescore",
+       "encoder_fingerprint",
+       "output_format",
+       "input_format",
+       "density_release",
+       "density_weight",
+       "density_min",
+       "density_of",
+       "density_contrast",
+       "public_seed",
+       "csv_header",
+       "threads",
+       "quiet"},
+      {},
+      Run};
 }
 
 }  // namespace dpkde

@@ -62,8 +62,10 @@ ABSL_FLAG(
     "density: h of the similarity, in the unit of the coordinates; > 0. Public. classifier: of its gaussian kernel, in "
     "units of the scaled record; left out: planned.");
 ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
-ABSL_FLAG(uint64_t, public_seed, 0,
-          "Seed of the public random features; query histogram: of --sample. Has nothing to do with noise.");
+ABSL_FLAG(
+    uint64_t, public_seed, 0,
+    "Seed of the public random features; query histogram: of --sample; search: of --density_contrast. Has nothing to "
+    "do with noise.");
 ABSL_FLAG(std::string, bad_records, "fail",
           "What to do with a record that holds a NaN, an infinity or no number: fail, or replace it by the domain's "
           "centre (the origin without a domain; histogram: by a record that votes for nothing). Text then needs "
