@@ -42,11 +42,13 @@ ABSL_FLAG(
     std::string, similarity, "",
     "Kernels, with r_p = |x-y|_p and h = --bandwidth: gaussian exp(-r_2^2 / (2 h^2)); laplacian exp(-r_1 / h); "
     "exponential exp(-r_2 / h); matern (--nu); rational_quadratic (1 + r_2^2 / (2 a h^2))^-a (--alpha); cauchy "
-    "1 / (1 + r_2^2 / h^2); inverse_l2 1 / (1 + r_2 / h); inverse_l1; product_cauchy. Distances: l1, lp_power (--p), "
+    "1 / (1 + r_2^2 / h^2); inverse_l2 1 / (1 + r_2 / h); inverse_l1; product_cauchy; p_stable, the collisions of "
+    "floor((<a, x> + b) / h); angular (1 - angle / pi)^p (--p; no bandwidth). Distances: l1, lp_power (--p), "
     "l2, l2_squared. Products: cosine, inner_product.");
 ABSL_FLAG(absl::optional<double>, nu, absl::nullopt, "Smoothness of matern: 0.5, 1.5 or 2.5.");
 ABSL_FLAG(absl::optional<double>, alpha, absl::nullopt, "Exponent of rational_quadratic; > 0.");
-ABSL_FLAG(absl::optional<double>, p, absl::nullopt, "Power of lp_power, in (0, 2].");
+ABSL_FLAG(absl::optional<double>, p, absl::nullopt,
+          "Power of lp_power, in (0, 2], and of angular, a whole number up to 16.");
 ABSL_FLAG(std::string, design, "auto",
           "auto, landmark (needs --reference), spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or "
           "hadamard. Published mechanisms, for comparison, which auto never takes: lsq_rff, lsq_fgt, race, "

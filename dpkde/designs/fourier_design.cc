@@ -6,6 +6,7 @@
 #include <boost/random/exponential_distribution.hpp>
 #include <boost/random/gamma_distribution.hpp>
 #include <boost/random/normal_distribution.hpp>
+#include <boost/random/uniform_real_distribution.hpp>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -453,6 +454,16 @@ double MixtureScale(const Similarity& similarity, boost::random::mt19937_64& eng
       const double t = exponential(engine);
       return t / std::abs(normal(engine));
     }
+    case proto::SimilaritySpec::P_STABLE:
+      // The hash's own kernel of <a, x - y> / h = t is max(0, 1 - |t|), whose transform is that of the square of sin(u)
+      // / u, u half the frequency: by rejection from min(1, 1 / u^2).
+      while (true) {
+        boost::random::uniform_real_distribution<double> uniform(0, 1);
+        const double v = uniform(engine);
+        const double u = uniform(engine) < 0.5 ? v : 1 / (1 - v);
+        const double root = std::sin(u) * (u > 0 && u < 1 ? 1 / u : 1);
+        if (uniform(engine) < root * root) return 2 * u;
+      }
     default:
       return 1;
   }
@@ -523,6 +534,7 @@ bool HasHeavyTailedFrequencies(const Similarity& similarity) {
     case proto::SimilaritySpec::MATERN:
     case proto::SimilaritySpec::INVERSE_L2:
     case proto::SimilaritySpec::INVERSE_L1:
+    case proto::SimilaritySpec::P_STABLE:
       return true;
     default:
       return false;
@@ -570,9 +582,9 @@ absl::Status CheckMonteCarlo(const Similarity& similarity, size_t dimension, con
     return absl::InvalidArgumentError(
         absl::StrCat("domain must have ", dimension, " coordinates, but has ", domain->dimension()));
   }
-  if (!similarity.is_kernel()) {
+  if (!similarity.is_kernel() || !similarity.is_shift_invariant()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(similarity.name(), " is no kernel and has no Monte-Carlo frequencies"));
+        absl::StrCat(similarity.name(), " is no kernel of x - y and has no Monte-Carlo frequencies"));
   }
   if (HasHeavyTailedFrequencies(similarity) && !domain.has_value()) {
     return absl::InvalidArgumentError(

@@ -51,8 +51,8 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& simi
 // only frequencies of heavy-tailed kernels have, that average out.
 //
 // Any dimension up to 65,536. Without a domain, records are not clamped, and coordinates beyond 2^12 bandwidths from
-// the origin lose accuracy (never privacy). laplacian, exponential, matern, inverse_l1 and inverse_l2 need a domain:
-// their frequencies are heavy-tailed.
+// the origin lose accuracy (never privacy). laplacian, exponential, matern, inverse_l1, inverse_l2 and p_stable need a
+// domain: their frequencies are heavy-tailed.
 //
 // If spec carries a fingerprint, the frequencies must match it (kFailedPrecondition).
 absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& similarity, size_t dimension,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/random/gamma_distribution.hpp>
+#include <boost/random/normal_distribution.hpp>
 #include <boost/random/uniform_real_distribution.hpp>
 #include <cmath>
 #include <limits>
@@ -13,12 +14,14 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/designs/fourier_kernel.h"
 #include "dpkde/designs/public_random.h"
 
 namespace dpkde {
 namespace {
 
 constexpr double kFarthestCell = 1e15;
+constexpr size_t kBlockRows = 48;
 
 // The finalizer of SplitMix64 (Steele, Lea, Flood 2014).
 uint64_t Mix(uint64_t value) {
@@ -27,41 +30,85 @@ uint64_t Mix(uint64_t value) {
   return value ^ (value >> 31);
 }
 
-// The grids of all rows.
-struct RandomGrids {
+// In [-10^15, 10^15]; NaN: 0.
+int64_t Cell(double place) {
+  const double cell = std::floor(place);
+  return cell >= -kFarthestCell && cell <= kFarthestCell ? static_cast<int64_t>(cell)
+         : cell > 0                                      ? static_cast<int64_t>(kFarthestCell)
+         : cell < 0                                      ? -static_cast<int64_t>(kFarthestCell)
+                                                         : 0;
+}
+
+uint64_t Next(uint64_t hash, int64_t cell) { return Mix(hash + 0x9e3779b97f4a7c15u + static_cast<uint64_t>(cell)); }
+
+// The hashes of all rows.
+struct Hashes {
+  proto::SimilaritySpec::Kind kind;
   size_t dimension = 0;
   size_t rows = 0;
   uint64_t buckets = 0;
-  std::vector<float> widths;   // rows x dimension
-  std::vector<float> shifts;   // the same, in [0, width)
-  std::vector<uint64_t> keys;  // of the hash to buckets
+  // LAPLACIAN: rows x dimension; shifts in [0, width). P_STABLE: one shift a row, in [0, 1).
+  std::vector<float> widths, shifts;
+  // P_STABLE: one a row, over the bandwidth; ANGULAR: `signs` a row.
+  std::vector<float> directions;
+  FrequencyPanels panels;
+  size_t signs = 0;
+  std::vector<uint64_t> keys;  // of the hash to buckets; not of ANGULAR
 
-  // Where in row r the point is counted.
-  size_t Bucket(size_t r, const float* x) const {
-    uint64_t hash = keys[r];
-    for (size_t i = 0; i < dimension; ++i) {
-      const double cell = std::floor((static_cast<double>(x[i]) - shifts[r * dimension + i]) / widths[r * dimension + i]);
-      const double near = cell >= -kFarthestCell && cell <= kFarthestCell ? cell
-                          : cell > 0                                      ? kFarthestCell
-                          : cell < 0                                      ? -kFarthestCell
-                                                                          : 0;
-      hash = Mix(hash + 0x9e3779b97f4a7c15u + static_cast<uint64_t>(static_cast<int64_t>(near)));
+  // How often two different cells share a counter.
+  double share() const { return kind == proto::SimilaritySpec::ANGULAR ? 0 : 1.0 / buckets; }
+
+  // Calls body(i, where in each row point i is counted). Points are clamped first, if there is a domain.
+  template <typename Body>
+  void ForBuckets(MatrixView points, const Domain* domain, const Body& body) const {
+    std::vector<uint32_t> at(rows);
+    std::vector<float> block(kBlockRows * dimension), products(kBlockRows * panels.padded());
+    for (size_t begin = 0; begin < points.rows; begin += kBlockRows) {
+      const size_t count = std::min(kBlockRows, points.rows - begin);
+      for (size_t i = 0; i < count; ++i) {
+        const float* x = points.row(begin + i).data();
+        float* out = &block[i * dimension];
+        domain != nullptr ? domain->Clamp(x, out) : static_cast<void>(std::copy(x, x + dimension, out));
+      }
+      if (!directions.empty()) FixedOrderProducts(panels, {block.data(), count, dimension}, products.data());
+      for (size_t i = 0; i < count; ++i) {
+        for (size_t r = 0; r < rows; ++r) at[r] = Bucket(r, &block[i * dimension], &products[i * panels.padded()]);
+        body(begin + i, at);
+      }
     }
-    return (hash >> 32) * buckets >> 32;
+  }
+
+ private:
+  // `products` are those with all directions.
+  uint32_t Bucket(size_t r, const float* x, const float* products) const {
+    if (kind == proto::SimilaritySpec::ANGULAR) {
+      uint32_t bits = 0;
+      for (size_t j = 0; j < signs; ++j) bits = 2 * bits + (products[r * signs + j] >= 0 ? 1 : 0);
+      return bits;
+    }
+    uint64_t hash = keys[r];
+    if (kind == proto::SimilaritySpec::P_STABLE) {
+      hash = Next(hash, Cell(static_cast<double>(products[r]) + shifts[r]));
+    } else {
+      for (size_t i = 0; i < dimension; ++i) {
+        const size_t at = r * dimension + i;
+        hash = Next(hash, Cell((static_cast<double>(x[i]) - shifts[at]) / widths[at]));
+      }
+    }
+    return static_cast<uint32_t>((hash >> 32) * buckets >> 32);
   }
 };
 
 class RaceFunction final : public ReleasedFunction {
  public:
-  explicit RaceFunction(const RandomGrids* grids) : grids_(grids) {}
+  explicit RaceFunction(const Hashes* hashes) : hashes_(hashes) {}
 
   void Evaluate(MatrixView queries, absl::Span<Answer> answers) const override {
-    const double rows = grids_->rows, share = 1.0 / grids_->buckets, scale = 1 / (1 - share);
-    for (size_t q = 0; q < queries.rows; ++q) {
+    const double rows = hashes_->rows, share = hashes_->share(), scale = 1 / (1 - share);
+    hashes_->ForBuckets(queries, nullptr, [&](size_t q, const std::vector<uint32_t>& at) {
       double sum = 0, square = 0;
-      for (size_t r = 0; r < grids_->rows; ++r) {
-        const double term =
-            scale * (counters_[r * grids_->buckets + grids_->Bucket(r, queries.row(q).data())] - share * count_);
+      for (size_t r = 0; r < hashes_->rows; ++r) {
+        const double term = scale * (counters_[r * hashes_->buckets + at[r]] - share * count_);
         sum += term;
         square += term * term;
       }
@@ -71,17 +118,17 @@ class RaceFunction final : public ReleasedFunction {
       answer.noise_variance = scale * scale * variance_ / rows + scale * share * of_count;
       answer.count_covariance = -of_count;
       // The mean of as many unbiased terms.
-      answer.total_variance =
-          rows < 2 ? std::numeric_limits<double>::infinity()
-                   : std::max(answer.noise_variance,
-                              (square - sum * sum / rows) / (rows * (rows - 1)) + scale * share * of_count);
-    }
+      answer.total_variance = rows < 2
+                                  ? std::numeric_limits<double>::infinity()
+                                  : std::max(answer.noise_variance, (square - sum * sum / rows) / (rows * (rows - 1)) +
+                                                                        scale * share * of_count);
+    });
   }
 
  private:
   friend class RaceDesign;
 
-  const RandomGrids* grids_;
+  const Hashes* hashes_;
   std::vector<double> counters_;
   double count_ = 0;
   double variance_ = 0, count_variance_ = 0;
@@ -89,37 +136,33 @@ class RaceFunction final : public ReleasedFunction {
 
 class RaceDesign final : public Design {
  public:
-  RaceDesign(RandomGrids grids, const absl::optional<Domain>& domain, proto::RaceSpec spec)
-      : grids_(std::move(grids)), domain_(domain), groups_(RaceGroups(grids_.rows, grids_.buckets)) {
+  RaceDesign(Hashes hashes, const absl::optional<Domain>& domain, proto::RaceSpec spec)
+      : hashes_(std::move(hashes)),
+        domain_(domain),
+        groups_(RaceGroups(hashes_.rows, hashes_.buckets, hashes_.share())) {
     *spec_.mutable_race() = std::move(spec);
   }
 
-  size_t dimension() const override { return grids_.dimension; }
-  size_t count_coordinate() const override { return grids_.rows * grids_.buckets; }
+  size_t dimension() const override { return hashes_.dimension; }
+  size_t count_coordinate() const override { return hashes_.rows * hashes_.buckets; }
   const proto::DesignSpec& spec() const override { return spec_; }
   const std::vector<CoordinateGroup>& groups() const override { return groups_; }
   absl::optional<double> SupError() const override { return absl::nullopt; }
   double PredictedApproximationError(double n, double expected_similarity) const override {
-    return RaceApproximationError(n, expected_similarity, grids_.rows, grids_.buckets);
+    return RaceApproximationError(n, expected_similarity, hashes_.rows, hashes_.share());
   }
 
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
-    std::vector<float> x(dimension());
-    for (size_t j = 0; j < rows.rows; ++j) {
-      const float* record = rows.row(j).data();
-      if (domain_.has_value()) {
-        domain_->Clamp(record, x.data());
-        record = x.data();
-      }
-      for (size_t r = 0; r < grids_.rows; ++r) sums[r * grids_.buckets + grids_.Bucket(r, record)] += kGridUnit;
-    }
+    hashes_.ForBuckets(rows, domain_.has_value() ? &*domain_ : nullptr, [&](size_t, const std::vector<uint32_t>& at) {
+      for (size_t r = 0; r < hashes_.rows; ++r) sums[r * hashes_.buckets + at[r]] += kGridUnit;
+    });
     sums[count_coordinate()] += static_cast<int64_t>(rows.rows) * kGridUnit;
   }
 
   std::unique_ptr<ReleasedFunction> MakeReleasedFunction(absl::Span<const int64_t> values,
                                                          absl::Span<const double> variances) const override {
     const double unit = kGridUnit;
-    auto function = std::make_unique<RaceFunction>(&grids_);
+    auto function = std::make_unique<RaceFunction>(&hashes_);
     function->counters_.reserve(count_coordinate());
     for (size_t j = 0; j < count_coordinate(); ++j) function->counters_.push_back(values[j] / unit);
     function->count_ = values[count_coordinate()] / unit;
@@ -129,7 +172,7 @@ class RaceDesign final : public Design {
   }
 
  private:
-  RandomGrids grids_;
+  Hashes hashes_;
   absl::optional<Domain> domain_;
   std::vector<CoordinateGroup> groups_;
   proto::DesignSpec spec_;
@@ -137,71 +180,110 @@ class RaceDesign final : public Design {
 
 }  // namespace
 
-std::vector<CoordinateGroup> RaceGroups(size_t rows, size_t buckets) {
-  const double scale = 1 / (1 - 1.0 / buckets);
+uint32_t RaceBuckets(const Similarity& similarity, uint32_t otherwise) {
+  return similarity.kind() == proto::SimilaritySpec::ANGULAR ? 1u << static_cast<int>(similarity.spec().p())
+                                                             : otherwise;
+}
+
+double RaceShare(const Similarity& similarity, uint32_t buckets) {
+  return similarity.kind() == proto::SimilaritySpec::ANGULAR ? 0 : 1.0 / buckets;
+}
+
+std::vector<CoordinateGroup> RaceGroups(size_t rows, size_t buckets, double share) {
+  const double scale = 1 / (1 - share);
   const auto units = [](double value) { return static_cast<uint64_t>(std::ceil(value * kGridUnit * (1 + 1e-12))); };
   CoordinateGroup counters;
   counters.count = rows * buckets;
   counters.add_remove = {rows * kGridUnit, units(std::sqrt(static_cast<double>(rows)))};
   counters.replace = {2 * rows * kGridUnit, units(std::sqrt(2.0 * rows))};
   counters.mean_square_weight = scale * scale / rows;
-  return {counters, CountGroup(rows * buckets, scale / buckets)};
+  return {counters, CountGroup(rows * buckets, scale * share)};
 }
 
-double RaceApproximationError(double n, double expected_similarity, double rows, double buckets) {
+double RaceApproximationError(double n, double expected_similarity, double rows, double share) {
   const double s = expected_similarity;
-  return n * std::sqrt(((s < 1 ? s * (1 - s) : 0.25) + s / buckets) / rows);
+  return n * std::sqrt(((s < 1 ? s * (1 - s) : 0.25) + s * share) / rows);
 }
 
 absl::StatusOr<std::unique_ptr<Design>> MakeRaceDesign(const Similarity& similarity, size_t dimension,
                                                        const absl::optional<Domain>& domain,
                                                        const proto::RaceSpec& spec) {
-  if (similarity.kind() != proto::SimilaritySpec::LAPLACIAN) {
-    return absl::InvalidArgumentError(absl::StrCat("random grids are hashes of laplacian, not ", similarity.name()));
+  const proto::SimilaritySpec::Kind kind = similarity.kind();
+  const bool is_angular = kind == proto::SimilaritySpec::ANGULAR;
+  if (kind != proto::SimilaritySpec::LAPLACIAN && kind != proto::SimilaritySpec::P_STABLE && !is_angular) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("locality-sensitive hashes are of laplacian, p_stable and angular, not ", similarity.name()));
   }
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", dimension, 1, 65536));
   DPKDE_RETURN_IF_ERROR(CheckInRange("rows of counters", spec.rows(), 1, 65536));
   DPKDE_RETURN_IF_ERROR(CheckInRange("buckets", spec.buckets(), 2, 1 << 20));
+  if (spec.buckets() != RaceBuckets(similarity, spec.buckets())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("buckets of angular must be 2^p = ", RaceBuckets(similarity, 0), ", but are ", spec.buckets()));
+  }
+  const size_t signs = is_angular ? static_cast<size_t>(similarity.spec().p()) : 1;
   DPKDE_RETURN_IF_ERROR(
       CheckInRange("counters of all rows", int64_t{spec.rows()} * spec.buckets(), 1, int64_t{1} << 24));
   DPKDE_RETURN_IF_ERROR(
-      CheckInRange("rows times dimension", spec.rows() * static_cast<int64_t>(dimension), 1, int64_t{1} << 27));
+      CheckInRange("rows times dimension", static_cast<int64_t>(spec.rows() * signs * dimension), 1, int64_t{1} << 27));
   if (spec.scheme_version() != 0 && spec.scheme_version() != kPublicRandomScheme) {
-    return absl::FailedPreconditionError(absl::StrCat("grids are drawn by scheme ", spec.scheme_version(),
+    return absl::FailedPreconditionError(absl::StrCat("hashes are drawn by scheme ", spec.scheme_version(),
                                                       "; this program draws by scheme ", kPublicRandomScheme));
   }
   if (domain.has_value() && domain->dimension() != dimension) {
     return absl::InvalidArgumentError(
         absl::StrCat("domain must have ", dimension, " coordinates, but has ", domain->dimension()));
   }
-  RandomGrids grids;
-  grids.dimension = dimension;
-  grids.rows = spec.rows();
-  grids.buckets = spec.buckets();
-  for (size_t r = 0; r < grids.rows; ++r) {
-    auto engine = PublicStream(spec.public_seed(), "race grids", r);
-    boost::random::gamma_distribution<double> widths(2, similarity.bandwidth());
-    for (size_t i = 0; i < dimension; ++i) {
-      float width = 0;
-      while (!(width > 0)) width = static_cast<float>(widths(engine));
-      grids.widths.push_back(width);
-      grids.shifts.push_back(
-          static_cast<float>(boost::random::uniform_real_distribution<double>(0, width)(engine)));
+  Hashes hashes;
+  hashes.kind = kind;
+  hashes.dimension = dimension;
+  hashes.rows = spec.rows();
+  hashes.buckets = spec.buckets();
+  hashes.signs = signs;
+  boost::random::uniform_real_distribution<double> uniform(0, 1);
+  boost::random::normal_distribution<double> normal;
+  for (size_t r = 0; r < hashes.rows; ++r) {
+    auto engine = PublicStream(spec.public_seed(),
+                               is_angular                                ? "race signs"
+                               : kind == proto::SimilaritySpec::P_STABLE ? "race lines"
+                                                                         : "race grids",
+                               r);
+    if (kind == proto::SimilaritySpec::LAPLACIAN) {
+      boost::random::gamma_distribution<double> widths(2, similarity.bandwidth());
+      for (size_t i = 0; i < dimension; ++i) {
+        float width = 0;
+        while (!(width > 0)) width = static_cast<float>(widths(engine));
+        hashes.widths.push_back(width);
+        hashes.shifts.push_back(static_cast<float>(boost::random::uniform_real_distribution<double>(0, width)(engine)));
+      }
+      hashes.keys.push_back(engine());
+      continue;
     }
-    grids.keys.push_back(engine());
+    normal.reset();
+    const double unit = is_angular ? 1 : 1 / similarity.bandwidth();
+    for (size_t i = 0; i < signs * dimension; ++i)
+      hashes.directions.push_back(static_cast<float>(unit * normal(engine)));
+    if (is_angular) continue;
+    hashes.shifts.push_back(static_cast<float>(uniform(engine)));
+    hashes.keys.push_back(engine());
+  }
+  if (!hashes.directions.empty()) {
+    hashes.panels = MakeFrequencyPanels(hashes.directions, dimension,
+                                        std::vector<bool>(hashes.directions.size() / dimension, false));
   }
   const auto bytes = [](const auto& values) {
     return absl::string_view(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0]));
   };
-  const Sha256Digest digest = Sha256(absl::StrCat(bytes(grids.widths), bytes(grids.shifts), bytes(grids.keys)));
+  const Sha256Digest digest =
+      Sha256(absl::StrCat(bytes(hashes.widths), bytes(hashes.shifts), bytes(hashes.directions), bytes(hashes.keys)));
   proto::RaceSpec complete = spec;
   complete.set_scheme_version(kPublicRandomScheme);
   complete.set_fingerprint(digest.data(), digest.size());
   if (!spec.fingerprint().empty() && spec.fingerprint() != complete.fingerprint()) {
     return absl::FailedPreconditionError(
-        "grids differ from those the file was made with: its fingerprint does not match on this machine");
+        "hashes differ from those the file was made with: its fingerprint does not match on this machine");
   }
-  return std::unique_ptr<Design>(std::make_unique<RaceDesign>(std::move(grids), domain, std::move(complete)));
+  return std::unique_ptr<Design>(std::make_unique<RaceDesign>(std::move(hashes), domain, std::move(complete)));
 }
 
 }  // namespace dpkde

@@ -277,8 +277,12 @@ class SplineGridDesign final : public Design {
 absl::StatusOr<std::unique_ptr<Design>> MakeSplineGridDesign(const Similarity& similarity, const Domain& domain,
                                                              const proto::SplineGridSpec& spec) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension of a spline grid", domain.dimension(), 1, kLargestDimension));
-  if (!similarity.is_kernel()) {
-    return absl::InvalidArgumentError(absl::StrCat(similarity.name(), " is no kernel and has no spline grid"));
+  if (!similarity.is_kernel() || !similarity.is_shift_invariant()) {
+    return absl::InvalidArgumentError(absl::StrCat(similarity.name(), " is no kernel of x - y and has no spline grid"));
+  }
+  if (similarity.kind() == proto::SimilaritySpec::P_STABLE && domain.dimension() > 1) {
+    return absl::InvalidArgumentError(
+        "p_stable is no mixture of product kernels and has a spline grid in one dimension only");
   }
   if (spec.cells_size() != static_cast<int>(domain.dimension())) {
     return absl::InvalidArgumentError(absl::StrCat("a spline grid in ", domain.dimension(),

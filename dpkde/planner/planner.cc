@@ -38,11 +38,13 @@ constexpr uint32_t kMostSlicePairs = 16384;
 constexpr uint32_t kMostTreeLevels = 17;
 constexpr uint32_t kFewestTreeProjections = 4;  // of l2
 constexpr uint32_t kMostTreeProjections = 256;
+constexpr uint32_t kMostProjectedTreeLevels = 8;
 constexpr double kTreeAlphas[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5};
 constexpr double kFgtCellsPerBandwidth[] = {0.5, 0.7, 1.0, 1.4, 2.0, 2.8};
 constexpr uint32_t kMostFgtTerms = 8;
 constexpr double kExponentialTolerances[] = {0.1, 0.03, 0.01, 0.003};
-constexpr uint32_t kMostRaceRows = 1024;
+constexpr uint32_t kMostRaceRows = 4096;
+constexpr uint32_t kMostRaceCounters = 1 << 23;
 constexpr uint32_t kRaceBuckets = 2048;
 constexpr uint32_t kFewestFeatures = 32;
 constexpr uint32_t kMostFeatures = 4096;
@@ -106,7 +108,10 @@ class Planner {
     if (inputs_.design == "lsq_rff") Consider("lsq_rff", &Planner::AddLsqRff);
     if (inputs_.design == "lsq_fgt") Consider("lsq_fgt", &Planner::AddLsqFgt);
     if (inputs_.design == "exponential_sum") Consider("exponential_sum", &Planner::AddExponentialSums);
-    if (inputs_.design == "race") Consider("race", &Planner::AddRace);
+    // Angles have no other.
+    if (inputs_.design == "race" || inputs_.similarity.kind() == proto::SimilaritySpec::ANGULAR) {
+      Consider("race", &Planner::AddRace);
+    }
     for (const char* tree : {"tree", "tree_sums", "tree_centered"}) {
       if (inputs_.design == tree) Consider(tree, &Planner::AddTrees);
     }
@@ -336,7 +341,7 @@ class Planner {
       DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
       DPKDE_ASSIGN_OR_RETURN(const ExponentialSum sum,
                              MakeExponentialSum(inputs_.similarity, inputs_.domain, tolerance));
-      for (uint32_t features = 1; features <= kMostFeatures; features *= 2) {
+      for (uint32_t features = 1; features * sum.terms.size() <= kMostFeatures; features *= 2) {
         exponentials.set_features(features);
         const auto error = [&](bool typical) {
           return ExponentialSumApproximationError(inputs_.similarity, sum, N(), similarity, features, inputs_.dimension,
@@ -372,14 +377,16 @@ class Planner {
     proto::DesignSpec spec;
     proto::RaceSpec& race = *spec.mutable_race();
     race.set_rows(1);
-    race.set_buckets(kRaceBuckets);
+    const uint32_t buckets = RaceBuckets(inputs_.similarity, kRaceBuckets);
+    const double share = RaceShare(inputs_.similarity, buckets);
+    race.set_buckets(buckets);
     race.set_public_seed(inputs_.public_seed);
     DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
-    for (uint32_t rows = 1; rows <= kMostRaceRows; rows *= 2) {
+    for (uint32_t rows = 1; rows <= kMostRaceRows && rows * buckets <= kMostRaceCounters; rows *= 2) {
       race.set_rows(rows);
-      DPKDE_RETURN_IF_ERROR(Add(spec, RaceGroups(rows, kRaceBuckets),
-                                RaceApproximationError(N(), ExpectedSimilarity().value_or(1), rows, kRaceBuckets),
-                                RaceApproximationError(N(), ranking_similarity_, rows, kRaceBuckets)));
+      DPKDE_RETURN_IF_ERROR(Add(spec, RaceGroups(rows, buckets, share),
+                                RaceApproximationError(N(), ExpectedSimilarity().value_or(1), rows, share),
+                                RaceApproximationError(N(), ranking_similarity_, rows, share)));
     }
     return absl::OkStatus();
   }
@@ -408,7 +415,8 @@ class Planner {
     proto::TreeSpec& tree = *spec.mutable_tree();
     absl::Status status;
     bool added = false;
-    for (uint32_t levels = 1; levels <= kMostTreeLevels; ++levels) {
+    const uint32_t most = spec.has_reduction() ? kMostProjectedTreeLevels : kMostTreeLevels;
+    for (uint32_t levels = 1; levels <= most; ++levels) {
       tree.set_levels(levels);
       for (double alpha : kTreeAlphas) {
         const bool rings = tree.variant() == proto::TreeSpec::RINGS;

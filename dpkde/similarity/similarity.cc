@@ -15,12 +15,20 @@ namespace {
 
 using Spec = proto::SimilaritySpec;
 
-constexpr Spec::Kind kKinds[] = {Spec::GAUSSIAN,           Spec::LAPLACIAN, Spec::EXPONENTIAL,  Spec::MATERN,
-                                 Spec::RATIONAL_QUADRATIC, Spec::CAUCHY,    Spec::INVERSE_L2,   Spec::INVERSE_L1,
-                                 Spec::PRODUCT_CAUCHY,     Spec::L1,        Spec::LP_POWER,     Spec::L2,
-                                 Spec::L2_SQUARED,         Spec::COSINE,    Spec::INNER_PRODUCT};
+constexpr Spec::Kind kKinds[] = {Spec::GAUSSIAN,           Spec::LAPLACIAN, Spec::EXPONENTIAL, Spec::MATERN,
+                                 Spec::RATIONAL_QUADRATIC, Spec::CAUCHY,    Spec::INVERSE_L2,  Spec::INVERSE_L1,
+                                 Spec::PRODUCT_CAUCHY,     Spec::P_STABLE,  Spec::ANGULAR,     Spec::L1,
+                                 Spec::LP_POWER,           Spec::L2,        Spec::L2_SQUARED,  Spec::COSINE,
+                                 Spec::INNER_PRODUCT};
 
-bool IsKernel(Spec::Kind kind) { return kind >= Spec::GAUSSIAN && kind <= Spec::PRODUCT_CAUCHY; }
+constexpr double kPi = 3.141592653589793;
+constexpr double kLargestAngularPower = 16;
+
+bool HasBandwidth(Spec::Kind kind) {
+  return (kind >= Spec::GAUSSIAN && kind <= Spec::PRODUCT_CAUCHY) || kind == Spec::P_STABLE;
+}
+
+bool IsKernel(Spec::Kind kind) { return HasBandwidth(kind) || kind == Spec::ANGULAR; }
 
 std::string KindName(Spec::Kind kind) { return absl::AsciiStrToLower(Spec::Kind_Name(kind)); }
 
@@ -37,17 +45,22 @@ absl::StatusOr<Similarity> Similarity::Create(const proto::SimilaritySpec& spec)
   if (std::find(std::begin(kKinds), std::end(kKinds), kind) == std::end(kKinds)) {
     return absl::InvalidArgumentError("similarity is missing or unknown");
   }
-  DPKDE_RETURN_IF_ERROR(CheckUnset("bandwidth", spec.bandwidth(), kind, IsKernel(kind)));
+  DPKDE_RETURN_IF_ERROR(CheckUnset("bandwidth", spec.bandwidth(), kind, HasBandwidth(kind)));
   DPKDE_RETURN_IF_ERROR(CheckUnset("nu", spec.nu(), kind, kind == Spec::MATERN));
   DPKDE_RETURN_IF_ERROR(CheckUnset("alpha", spec.alpha(), kind, kind == Spec::RATIONAL_QUADRATIC));
-  DPKDE_RETURN_IF_ERROR(CheckUnset("p", spec.p(), kind, kind == Spec::LP_POWER));
-  if (IsKernel(kind)) DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", spec.bandwidth()));
+  DPKDE_RETURN_IF_ERROR(CheckUnset("p", spec.p(), kind, kind == Spec::LP_POWER || kind == Spec::ANGULAR));
+  if (HasBandwidth(kind)) DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", spec.bandwidth()));
   if (kind == Spec::MATERN && spec.nu() != 0.5 && spec.nu() != 1.5 && spec.nu() != 2.5) {
     return absl::InvalidArgumentError(absl::StrCat("nu must be 0.5, 1.5 or 2.5, but is ", spec.nu()));
   }
   if (kind == Spec::RATIONAL_QUADRATIC) DPKDE_RETURN_IF_ERROR(CheckPositive("alpha", spec.alpha()));
   if (kind == Spec::LP_POWER && !(spec.p() > 0 && spec.p() <= 2)) {
     return absl::InvalidArgumentError(absl::StrCat("p must be greater than 0 and at most 2, but is ", spec.p()));
+  }
+  if (kind == Spec::ANGULAR &&
+      !(spec.p() >= 1 && spec.p() <= kLargestAngularPower && spec.p() == std::floor(spec.p()))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("p of angular must be an integer from 1 to ", kLargestAngularPower, ", but is ", spec.p()));
   }
   return Similarity(spec);
 }
@@ -65,6 +78,7 @@ Similarity::Similarity(const proto::SimilaritySpec& spec) : spec_(spec), geometr
     case Spec::PRODUCT_CAUCHY:
       geometry_ = Geometry::kProduct;
       break;
+    case Spec::ANGULAR:
     case Spec::COSINE:
     case Spec::INNER_PRODUCT:
       geometry_ = Geometry::kInnerProduct;
@@ -77,6 +91,8 @@ Similarity::Similarity(const proto::SimilaritySpec& spec) : spec_(spec), geometr
 std::string Similarity::name() const { return KindName(kind()); }
 
 bool Similarity::is_kernel() const { return IsKernel(kind()); }
+
+bool Similarity::is_shift_invariant() const { return geometry_ != Geometry::kInnerProduct; }
 
 bool Similarity::is_euclidean() const { return geometry_ == Geometry::kSquares; }
 
@@ -110,6 +126,11 @@ double Similarity::FromSum(double sum) const {
       return 1 / (1 + std::sqrt(sum) / h);
     case Spec::INVERSE_L1:
       return 1 / (1 + sum / h);
+    case Spec::P_STABLE: {
+      const double r = std::sqrt(sum) / h;
+      if (r == 0) return 1;
+      return std::erf(1 / (std::sqrt(2.0) * r)) + std::sqrt(2 / kPi) * r * std::expm1(-1 / (2 * r * r));
+    }
     case Spec::L2:
       return std::sqrt(sum);
     default:  // L1, LP_POWER, L2_SQUARED: the sum itself
@@ -142,6 +163,18 @@ double Similarity::Evaluate(absl::Span<const float> x, absl::Span<const float> y
       }
       if (kind() == Spec::INNER_PRODUCT) return sum;
       const double norms = std::sqrt(x_square) * std::sqrt(y_square);
+      if (kind() == Spec::ANGULAR) {
+        // The angle, 0 of two zeros: also near 0 and pi, where a cosine would lose half of the digits.
+        if (x_square == 0 && y_square == 0) return 1;
+        double minus = 0, plus = 0;
+        for (size_t i = 0; i < d; ++i) {
+          const double a = x[i] * std::sqrt(y_square), b = y[i] * std::sqrt(x_square);
+          minus += (a - b) * (a - b);
+          plus += (a + b) * (a + b);
+        }
+        const double angle = norms > 0 ? 2 * std::atan2(std::sqrt(minus), std::sqrt(plus)) : kPi / 2;
+        return std::pow(1 - angle / kPi, spec_.p());
+      }
       return norms > 0 ? sum / norms : 0;
     }
     case Geometry::kProduct:

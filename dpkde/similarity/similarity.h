@@ -32,7 +32,7 @@ class Similarity {
 
   const proto::SimilaritySpec& spec() const { return spec_; }
   proto::SimilaritySpec::Kind kind() const { return spec_.kind(); }
-  // Kernels only.
+  // Kernels that have one only.
   double bandwidth() const { return spec_.bandwidth(); }
 
   // "gaussian", "lp_power".
@@ -41,6 +41,8 @@ class Similarity {
   // What designs ask.
   // Positive-definite, 1 at x = y, at most 1 elsewhere; otherwise a distance, 0 at x = y, or a product.
   bool is_kernel() const;
+  // A function of x - y.
+  bool is_shift_invariant() const;
   // A function of ||x - y||_2 alone.
   bool is_euclidean() const;
   // f(x, y) = prod_i EvaluateAxis(x_i - y_i).
@@ -51,7 +53,7 @@ class Similarity {
   // f(x, y); the spans are of one length.
   double Evaluate(absl::Span<const float> x, absl::Span<const float> y) const;
 
-  // f of two points that differ by `difference` in one coordinate. Kernels and distances only.
+  // f of two points that differ by `difference` in one coordinate. is_shift_invariant() only.
   double EvaluateAxis(double difference) const;
 
   // sums[j] = sum_i f(points_i, queries_j), exact up to rounding (in double precision), with the same bits for any
@@ -65,7 +67,7 @@ class Similarity {
   // Of the sum over coordinates of squares (kSquares), absolute values (kAbsolutes), or of the axis function itself.
   double FromSum(double sum) const;
 
-  enum class Geometry { kSquares, kAbsolutes, kPowers, kProduct, kInnerProduct };
+  enum class Geometry { kSquares, kAbsolutes, kPowers, kProduct, kInnerProduct };  // the last one: and angles
 
   proto::SimilaritySpec spec_;
   Geometry geometry_;

@@ -18,7 +18,7 @@ inline Similarity MakeSimilarity(proto::SimilaritySpec::Kind kind, double bandwi
   spec.set_bandwidth(bandwidth);
   if (kind == proto::SimilaritySpec::MATERN) spec.set_nu(parameter);
   if (kind == proto::SimilaritySpec::RATIONAL_QUADRATIC) spec.set_alpha(parameter);
-  if (kind == proto::SimilaritySpec::LP_POWER) spec.set_p(parameter);
+  if (kind == proto::SimilaritySpec::LP_POWER || kind == proto::SimilaritySpec::ANGULAR) spec.set_p(parameter);
   return *Similarity::Create(spec);
 }
 
@@ -26,7 +26,7 @@ inline Similarity Gaussian(double bandwidth) { return MakeSimilarity(proto::Simi
 
 inline Similarity Laplacian(double bandwidth) { return MakeSimilarity(proto::SimilaritySpec::LAPLACIAN, bandwidth); }
 
-// One of each kernel, with parameters that differ from their special cases.
+// One of each kernel that every kind of design serves, with parameters that differ from their special cases.
 inline std::vector<Similarity> AllKernels(double h) {
   using Spec = proto::SimilaritySpec;
   return {MakeSimilarity(Spec::GAUSSIAN, h),
@@ -41,6 +41,10 @@ inline std::vector<Similarity> AllKernels(double h) {
           MakeSimilarity(Spec::INVERSE_L1, h),
           MakeSimilarity(Spec::PRODUCT_CAUCHY, h)};
 }
+
+inline Similarity PStable(double bandwidth) { return MakeSimilarity(proto::SimilaritySpec::P_STABLE, bandwidth); }
+
+inline Similarity Angular(int p) { return MakeSimilarity(proto::SimilaritySpec::ANGULAR, 0, p); }
 
 inline Domain Cube(size_t dimension, double low, double high) {
   return *Domain::Box(std::vector<double>(dimension, low), std::vector<double>(dimension, high));

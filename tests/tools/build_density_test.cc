@@ -451,6 +451,8 @@ TEST_F(BuildTest, EverySimilarityIsReleasedAndAnswered) {
       {{"similarity", "inverse_l2"}},
       {{"similarity", "inverse_l1"}},
       {{"similarity", "product_cauchy"}},
+      {{"similarity", "p_stable"}},
+      {{"similarity", "angular"}, {"p", "2"}, {"bandwidth", kMissing}},
       {{"similarity", "l1"}, {"bandwidth", kMissing}},
       {{"similarity", "lp_power"}, {"p", "0.5"}, {"bandwidth", kMissing}},
       {{"similarity", "l2"}, {"bandwidth", kMissing}},

@@ -81,7 +81,9 @@ TEST(LatticeTest, RefusesWhatItCannotDo) {
 TEST(MonteCarloTest, EveryKernelIsUnbiasedOverSeeds) {
   const Points x = UniformPoints(1, 3, -1, 1, 5), y = UniformPoints(1, 3, -1, 1, 6);
   for (const bool orthogonal : {false, true}) {
-    for (const Similarity& similarity : AllKernels(0.8)) {
+    std::vector<Similarity> kernels = AllKernels(0.8);
+    kernels.push_back(PStable(0.8));
+    for (const Similarity& similarity : kernels) {
       if (orthogonal && !similarity.is_euclidean()) continue;
       double sum = 0, squares = 0;
       constexpr int kSeeds = 400;

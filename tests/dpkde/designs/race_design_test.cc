@@ -13,8 +13,10 @@
 namespace dpkde {
 namespace {
 
-std::unique_ptr<Design> Make(size_t dimension, uint32_t rows, uint32_t buckets, uint64_t seed) {
-  auto design = MakeRaceDesign(Laplacian(2), dimension, absl::nullopt, RaceDesign(rows, buckets, seed).race());
+std::unique_ptr<Design> Make(const Similarity& similarity, size_t dimension, uint32_t rows, uint32_t buckets,
+                             uint64_t seed) {
+  auto design = MakeRaceDesign(similarity, dimension, absl::nullopt,
+                               RaceDesign(rows, RaceBuckets(similarity, buckets), seed).race());
   EXPECT_TRUE(design.ok()) << design.status();
   return *std::move(design);
 }
@@ -27,59 +29,92 @@ std::vector<Answer> Noiseless(const Design& design, const Points& points, const 
   return answers;
 }
 
+struct Case {
+  Similarity similarity, other;  // the other one is told apart
+};
+
+std::vector<Case> Cases() {
+  return {
+      {Laplacian(2), Laplacian(2.6)}, {PStable(2), PStable(2.6)}, {Angular(1), Angular(2)}, {Angular(4), Angular(3)}};
+}
+
 // Many rows, few buckets (so that what they share counts): the exact sums within 5 standard errors, and those of
-// another bandwidth not. The error of few rows is at most, and not far below, what is predicted.
+// another bandwidth or power not. The error of few rows is at most, and not far below, what is predicted.
 TEST(RaceDesignTest, IsUnbiasedWithTheErrorOfTheTheory) {
   ThreadPool pool(1);
-  const Points points = UniformPoints(40, 2, -2, 2, 1), queries = UniformPoints(30, 2, -2, 2, 2);
-  std::vector<double> exact(30), wrong(30);
-  Laplacian(2).Sum(points.view(), queries.view(), pool, absl::MakeSpan(exact));
-  Laplacian(2.6).Sum(points.view(), queries.view(), pool, absl::MakeSpan(wrong));
-  const std::vector<Answer> answers = Noiseless(*Make(2, 20000, 8, 1), points, queries);
-  double largest = 0, control = 0, similarity = 0;
-  for (size_t q = 0; q < 30; ++q) {
-    const double error = std::sqrt(*answers[q].total_variance);
-    largest = std::max(largest, std::abs(answers[q].sum - exact[q]) / error);
-    control = std::max(control, std::abs(answers[q].sum - wrong[q]) / error);
-    similarity += exact[q] / 40 / 30;
-  }
-  EXPECT_LE(largest, 5);
-  EXPECT_GT(control, 5);
+  Points points = UniformPoints(40, 2, -2, 2, 1), queries = UniformPoints(30, 2, -2, 2, 2);
+  // Nowhere and far away.
+  points.values[0] = points.values[1] = 0;
+  queries.values[0] = 1e6f;
+  for (const Case& test : Cases()) {
+    std::vector<double> exact(30), wrong(30);
+    test.similarity.Sum(points.view(), queries.view(), pool, absl::MakeSpan(exact));
+    test.other.Sum(points.view(), queries.view(), pool, absl::MakeSpan(wrong));
+    const std::vector<Answer> answers = Noiseless(*Make(test.similarity, 2, 20000, 8, 1), points, queries);
+    double largest = 0, control = 0, similarity = 0;
+    for (size_t q = 0; q < 30; ++q) {
+      const double error = std::sqrt(*answers[q].total_variance);
+      largest = std::max(largest, std::abs(answers[q].sum - exact[q]) / error);
+      control = std::max(control, std::abs(answers[q].sum - wrong[q]) / error);
+      similarity += exact[q] / 40 / 30;
+    }
+    EXPECT_LE(largest, 5) << test.similarity.name();
+    EXPECT_GT(control, 5) << test.similarity.name();
 
-  double square = 0;
-  for (uint64_t seed = 0; seed < 40; ++seed) {
-    const std::vector<Answer> few = Noiseless(*Make(2, 50, 64, seed), points, queries);
-    for (size_t q = 0; q < 30; ++q) square += std::pow(few[q].sum - exact[q], 2) / (40 * 30);
+    double square = 0;
+    for (uint64_t seed = 0; seed < 40; ++seed) {
+      const std::vector<Answer> few = Noiseless(*Make(test.similarity, 2, 50, 64, seed), points, queries);
+      for (size_t q = 0; q < 30; ++q) square += std::pow(few[q].sum - exact[q], 2) / (40 * 30);
+    }
+    const double predicted = RaceApproximationError(40, similarity, 50, RaceShare(test.similarity, 64));
+    EXPECT_LE(std::sqrt(square), 1.2 * predicted) << test.similarity.name();
+    // Of directions all around, signs err in opposite ways.
+    EXPECT_GE(std::sqrt(square), predicted / (test.similarity.is_shift_invariant() ? 3 : 20)) << test.similarity.name();
   }
-  const double predicted = RaceApproximationError(40, similarity, 50, 64);
-  EXPECT_LE(std::sqrt(square), 1.2 * predicted);
-  EXPECT_GE(std::sqrt(square), predicted / 3);
+}
+
+// All records in one place and a query of similarity 1/2 to it: n sqrt(s (1 - s) / rows) exactly.
+TEST(RaceDesignTest, ErrorOfRecordsInOnePlaceIsThatOfTheTheory) {
+  Points points, query;
+  points.columns = query.columns = 2;
+  for (int i = 0; i < 100; ++i) points.values.insert(points.values.end(), {1, 0});
+  query.values = {0, 3};
+  double square = 0;
+  constexpr int kSeeds = 400;
+  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+    square += std::pow(Noiseless(*Make(Angular(1), 2, 20, 2, seed), points, query)[0].sum - 50, 2) / kSeeds;
+  }
+  EXPECT_NEAR(std::sqrt(square) / RaceApproximationError(100, 0.5, 20, 0), 1, 0.15);
+  // The control: of twice the rows.
+  EXPECT_GT(std::sqrt(square) / RaceApproximationError(100, 0.5, 40, 0), 1.2);
 }
 
 // sqrt(2 rows) / epsilon, with 1 % or more of epsilon for the count.
 TEST(RaceDesignTest, NoiseIsThatOfTheTheory) {
-  const auto design = Make(3, 50, 64, 7);
   const Points queries = UniformPoints(40, 3, -9, 9, 3);
-  const auto measure = [&](double epsilon, double* stated) {
-    const Mechanism mechanism = *Mechanism::Calibrate(proto::LAPLACE, design->groups(), PureAddRemove(epsilon));
-    SeededBitSource source(5);
-    double square = 0;
-    constexpr int kDraws = 200;
-    for (int draw = 0; draw < kDraws; ++draw) {
-      std::vector<int64_t> values(design->num_coordinates());
-      mechanism.AddNoise(absl::MakeSpan(values), source);
-      std::vector<Answer> answers(queries.rows());
-      design->MakeReleasedFunction(values, mechanism.variances())->Evaluate(queries.view(), absl::MakeSpan(answers));
-      for (const Answer& answer : answers) square += answer.sum * answer.sum / (kDraws * answers.size());
-      *stated = std::sqrt(answers[0].noise_variance);
-    }
-    return std::sqrt(square);
-  };
-  const double theory = std::sqrt(100.0) / 0.5;
-  double stated;
-  EXPECT_NEAR(measure(0.5, &stated) / theory, 1, 0.1);
-  EXPECT_NEAR(stated / theory, 1, 0.1);
-  EXPECT_LT(measure(0.65, &stated) / theory, 0.9);
+  for (const Case& test : Cases()) {
+    const auto design = Make(test.similarity, 3, 50, 64, 7);
+    const auto measure = [&](double epsilon, double* stated) {
+      const Mechanism mechanism = *Mechanism::Calibrate(proto::LAPLACE, design->groups(), PureAddRemove(epsilon));
+      SeededBitSource source(5);
+      double square = 0;
+      constexpr int kDraws = 200;
+      for (int draw = 0; draw < kDraws; ++draw) {
+        std::vector<int64_t> values(design->num_coordinates());
+        mechanism.AddNoise(absl::MakeSpan(values), source);
+        std::vector<Answer> answers(queries.rows());
+        design->MakeReleasedFunction(values, mechanism.variances())->Evaluate(queries.view(), absl::MakeSpan(answers));
+        for (const Answer& answer : answers) square += answer.sum * answer.sum / (kDraws * answers.size());
+        *stated = std::sqrt(answers[0].noise_variance);
+      }
+      return std::sqrt(square);
+    };
+    const double theory = std::sqrt(100.0) / 0.5;
+    double stated;
+    EXPECT_NEAR(measure(0.5, &stated) / theory, 1, 0.1);
+    EXPECT_NEAR(stated / theory, 1, 0.1);
+    EXPECT_LT(measure(0.65, &stated) / theory, 0.9);
+  }
 }
 
 TEST(RaceDesignTest, RefusesWhatItCannotDo) {
@@ -91,7 +126,11 @@ TEST(RaceDesignTest, RefusesWhatItCannotDo) {
   EXPECT_EQ(code(Laplacian(1), RaceDesign(0, 64).race()), kBad);
   EXPECT_EQ(code(Laplacian(1), RaceDesign(8, 1).race()), kBad);
   EXPECT_EQ(code(Laplacian(1), RaceDesign(60000, 1 << 20).race()), kBad);
-  proto::RaceSpec spec = Make(2, 8, 64, 1)->spec().race();
+  // 2^p counters, no more of them, and no more entries than fit.
+  EXPECT_EQ(code(Angular(3), RaceDesign(8, 8).race()), absl::StatusCode::kOk);
+  EXPECT_EQ(code(Angular(3), RaceDesign(8, 16).race()), kBad);
+  EXPECT_EQ(code(Angular(16), RaceDesign(512, 1 << 16).race()), kBad);
+  proto::RaceSpec spec = Make(Laplacian(2), 2, 8, 64, 1)->spec().race();
   EXPECT_EQ(code(Laplacian(2), spec), absl::StatusCode::kOk);
   EXPECT_EQ(code(Laplacian(1), spec), absl::StatusCode::kFailedPrecondition);
 }

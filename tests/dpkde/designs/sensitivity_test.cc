@@ -86,6 +86,8 @@ std::vector<Case> Cases() {
       {"exponential_sum_reduced", MakeSimilarity(proto::SimilaritySpec::INVERSE_L2, 1), Cube(5, -3, 3), 5,
        Reduced(ExponentialSumDesign(2, 0.2), 2)},
       {"race_2d", Laplacian(1), Cube(2, -3, 3), 2, RaceDesign(20, 64)},
+      {"race_p_stable", PStable(2), Cube(3, -3, 3), 3, RaceDesign(12, 32)},
+      {"race_angular", Angular(3), absl::nullopt, 5, RaceDesign(12, 8)},
       {"race_100d", Laplacian(50), absl::nullopt, 100, RaceDesign(7, 16)},
       {"tree_rings_1d", MakeSimilarity(proto::SimilaritySpec::L1, 0), Cube(1, -3, 3), 1,
        TreeDesign(proto::TreeSpec::RINGS, 6, 0.5)},

@@ -300,6 +300,12 @@ TEST(PlannerTest, PublishedMechanismsOnlyIfAskedFor) {
     asked.design = name;
     EXPECT_GT(count(asked, name), 0u);
   }
+  // But angles have no other design.
+  PlanInputs angles{Angular(3), 7, absl::nullopt, PureAddRemove(1)};
+  angles.public_n = 1e5;
+  angles.expected_similarity = 0.2;
+  EXPECT_EQ(Plan(angles)->candidates[0].design.race().buckets(), 8u);
+  EXPECT_EQ(count(angles, "race"), Plan(angles)->candidates.size());
   kernel.design = "lsq_rff";
   kernel.features = 100;
   EXPECT_EQ(Plan(kernel)->candidates[0].design.lsq_rff().features(), 100u);

@@ -43,6 +43,40 @@ TEST(SimilarityTest, ProductsFollowTheirDefinitions) {
   EXPECT_FALSE(cosine.is_kernel());
 }
 
+// p_stable: the probability that a shift even in [0, h] does not part two points whose projections differ by r g, g
+// normal, by the midpoint rule over g.
+TEST(SimilarityTest, KernelsOfHashesFollowTheirDefinitions) {
+  using Spec = proto::SimilaritySpec;
+  for (double r : {1e-3, 0.2, 1.0, 5.0, 300.0}) {
+    const double h = 1.5;
+    double expected = 0;
+    constexpr int kSteps = 200000;
+    const double reach = std::min(9.0, h / r);
+    for (int step = 0; step < kSteps; ++step) {
+      const double g = (step + 0.5) / kSteps * reach;
+      expected += std::sqrt(2 / std::acos(-1)) * std::exp(-g * g / 2) * (1 - r * g / h) * reach / kSteps;
+    }
+    EXPECT_NEAR(MakeSimilarity(Spec::P_STABLE, h).EvaluateAxis(r), expected, 1e-9) << r;
+  }
+  const std::vector<float> x = {2, 0}, y = {1, 1}, minus = {-3, 0}, nearby = {2, 1e-10f}, zero = {0, 0};
+  const auto angular = [](double p) { return MakeSimilarity(Spec::ANGULAR, 0, p); };
+  EXPECT_NEAR(angular(1).Evaluate(x, y), 0.75, 1e-15);
+  EXPECT_NEAR(angular(3).Evaluate(x, y), 0.421875, 1e-15);
+  EXPECT_EQ(angular(1).Evaluate(x, x), 1);
+  EXPECT_NEAR(angular(1).Evaluate(x, minus), 0, 1e-15);
+  EXPECT_NEAR((1 - angular(1).Evaluate(x, nearby)) * std::acos(-1) / 5e-11, 1, 1e-5);
+  EXPECT_NEAR(angular(2).Evaluate(x, zero), 0.25, 1e-15);
+  EXPECT_EQ(angular(2).Evaluate(zero, zero), 1);
+  EXPECT_TRUE(angular(1).is_kernel());
+  EXPECT_FALSE(angular(1).is_shift_invariant());
+  for (double p : {0.0, -1.0, 1.5, 17.0, std::nan("")}) {
+    Spec spec;
+    spec.set_kind(Spec::ANGULAR);
+    spec.set_p(p);
+    EXPECT_FALSE(Similarity::Create(spec).ok()) << p;
+  }
+}
+
 TEST(SimilarityTest, KernelsAreOneAtZeroAndDistancesZero) {
   const std::vector<float> x = {1, 2, 3};
   for (const Similarity& kernel : AllKernels(0.1)) EXPECT_EQ(kernel.Evaluate(x, x), 1) << kernel.name();
@@ -123,7 +157,7 @@ TEST(SimilarityTest, KnowsItsNames) {
   EXPECT_EQ(
       SimilarityKindFromName("Gaussian").status().message(),
       "unknown similarity 'Gaussian'; known are gaussian, laplacian, exponential, matern, rational_quadratic, cauchy, "
-      "inverse_l2, inverse_l1, product_cauchy, l1, lp_power, l2, l2_squared, cosine, "
+      "inverse_l2, inverse_l1, product_cauchy, p_stable, angular, l1, lp_power, l2, l2_squared, cosine, "
       "inner_product");
   EXPECT_FALSE(Similarity::Create(proto::SimilaritySpec()).ok());
 }

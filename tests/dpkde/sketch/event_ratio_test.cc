@@ -56,6 +56,8 @@ std::vector<Instance> Instances() {
       {"lsq_fgt", Gaussian(1), Cube(1, -1, 1), LsqFgtDesign({1}, 2)},
       {"race", Laplacian(1), Cube(1, -9, 9), RaceDesign(1, 2)},
       {"exponential_sum", MakeSimilarity(Spec::CAUCHY, 1), Cube(1, -9, 9), ExponentialSumDesign(1, 0.4)},
+      {"race_p_stable", PStable(1), Cube(1, -9, 9), RaceDesign(1, 2)},
+      {"race_angular", Angular(1), Cube(1, -9, 9), RaceDesign(1, 2)},
       {"hadamard", Gaussian(2), Cube(64, -1, 1), HadamardDesign(1)},
       {"slice", MakeSimilarity(Spec::L2, 0), Cube(1, -1, 1), SliceDesign(1, 1)},
       {"l2_squared", MakeSimilarity(Spec::L2_SQUARED, 0), Cube(1, -1, 1), MomentsDesign()},

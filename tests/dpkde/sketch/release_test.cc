@@ -80,6 +80,8 @@ TEST(ReleaseTest, PublishedMechanismsSurviveTheirBytesAndSayHowTheyDiffer) {
   } cases[] = {{Gaussian(1), LsqRffDesign(33), true},
                {Gaussian(1), LsqFgtDesign({4, 5}, 3), true},
                {Laplacian(1), RaceDesign(9, 32), false},
+               {PStable(1), RaceDesign(9, 32), false},
+               {Angular(2), RaceDesign(9, 4), false},
                {MakeSimilarity(proto::SimilaritySpec::INVERSE_L1, 1), ExponentialSumDesign(9, 0.1), true},
                {l1, TreeDesign(proto::TreeSpec::RINGS, 5, 0.2), false},
                {l1, TreeDesign(proto::TreeSpec::SUMS, 5), false},

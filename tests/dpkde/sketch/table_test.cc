@@ -20,6 +20,7 @@
 
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/designs/design_factory.h"
+#include "dpkde/designs/race_design.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/planner/landmark_fit.h"
 #include "tests/testing/seeded_bit_source.h"
@@ -39,6 +40,8 @@ constexpr size_t kDimensions[] = {1, 2, 8, 100};
 std::vector<Similarity> Similarities(size_t dimension) {
   // About as many records matter in any dimension.
   std::vector<Similarity> all = AllKernels(0.8 * std::sqrt(static_cast<double>(dimension)));
+  all.push_back(PStable(0.8 * std::sqrt(static_cast<double>(dimension))));
+  for (int p : {1, 4}) all.push_back(Angular(p));
   for (Spec::Kind kind : {Spec::L1, Spec::L2, Spec::L2_SQUARED, Spec::INNER_PRODUCT, Spec::COSINE}) {
     all.push_back(MakeSimilarity(kind, 0));
   }
@@ -81,7 +84,7 @@ std::vector<DesignLine> DesignLines() {
       {"lsq_rff", [](const Similarity&, size_t) { return LsqRffDesign(64); }},
       {"exponential_sum", [](const Similarity&, size_t) { return ExponentialSumDesign(32, 0.03); }},
       {"lsq_fgt", [](const Similarity&, size_t d) { return LsqFgtDesign(std::vector<uint32_t>(d, 4), 4); }},
-      {"race", [](const Similarity&, size_t) { return RaceDesign(64, 32); }},
+      {"race", [](const Similarity& f, size_t) { return RaceDesign(64, RaceBuckets(f, 32)); }},
       {"tree", [](const Similarity& f, size_t) { return TreeOf(f, TreeDesign(proto::TreeSpec::RINGS, 4, 0.5)); }},
       {"tree_sums", [](const Similarity& f, size_t) { return TreeOf(f, TreeDesign(proto::TreeSpec::SUMS, 4)); }},
       {"tree_centered",
@@ -250,10 +253,10 @@ TEST(TableCountTest, NoCombinationIsMissing) {
   std::map<std::string, int> counts;
   for (const Case& test : Cases()) ++counts[test.line.name];
   const std::map<std::string, int> expected = {
-      {"axis", 12},        {"hadamard", 8},     {"landmark", 60},        {"lsq_rff", 44},
+      {"axis", 12},        {"hadamard", 9},     {"landmark", 60},        {"lsq_rff", 48},
       {"tree", 16},        {"tree_sums", 8},    {"tree_centered", 8},    {"lattice", 8},
-      {"moments", 12},     {"monte_carlo", 44}, {"orthogonal", 32},      {"slice", 4},
-      {"spline_grid", 22}, {"lsq_fgt", 2},      {"exponential_sum", 16}, {"race", 4}};
+      {"moments", 12},     {"monte_carlo", 48}, {"orthogonal", 36},      {"slice", 4},
+      {"spline_grid", 23}, {"lsq_fgt", 2},      {"exponential_sum", 16}, {"race", 16}};
   EXPECT_EQ(counts, expected);
   // Every similarity in every dimension has a design.
   std::map<std::string, int> similarities;
