@@ -193,9 +193,8 @@ class LandmarkDesign final : public Design {
 }  // namespace
 
 bool HasLandmarks(const Similarity& similarity) {
-  const bool is_lsh = similarity.kind() == Spec::ANGULAR || similarity.kind() == Spec::P_STABLE;
-  return (similarity.is_kernel() && !is_lsh) || similarity.kind() == Spec::L1 || similarity.kind() == Spec::L2 ||
-         similarity.kind() == Spec::LP_POWER;
+  return (similarity.is_kernel() && !similarity.is_hash_kernel()) || similarity.kind() == Spec::L1 ||
+         similarity.kind() == Spec::L2 || similarity.kind() == Spec::LP_POWER;
 }
 
 std::vector<CoordinateGroup> LandmarkGroups(const Similarity& similarity, const proto::LandmarkSpec& spec) {
@@ -251,7 +250,7 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLandmarkDesign(const Similarity& sim
                                                            const proto::LandmarkSpec& spec) {
   if (!HasLandmarks(similarity)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(similarity.name(), " is no kernel or distance that landmarks serve"));
+        absl::StrCat(similarity.name(), " is neither a kernel nor a distance that landmarks serve"));
   }
   if (domain.has_value() && domain->dimension() != dimension) {
     return absl::InvalidArgumentError(

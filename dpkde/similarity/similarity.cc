@@ -92,6 +92,8 @@ std::string Similarity::name() const { return KindName(kind()); }
 
 bool Similarity::is_kernel() const { return IsKernel(kind()); }
 
+bool Similarity::is_hash_kernel() const { return kind() == Spec::P_STABLE || kind() == Spec::ANGULAR; }
+
 bool Similarity::is_shift_invariant() const { return geometry_ != Geometry::kInnerProduct; }
 
 bool Similarity::is_euclidean() const { return geometry_ == Geometry::kSquares; }

@@ -24,6 +24,9 @@ constexpr size_t kFirstSamples = 512;
 
 absl::Status CheckArguments(const Similarity& kernel, MatrixView rows, MatrixView queries, MatrixView weights) {
   if (!kernel.is_kernel()) return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " is not a kernel"));
+  if (kernel.is_hash_kernel()) {
+    return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " has private sums only"));
+  }
   DPKDE_RETURN_IF_ERROR(CheckInRange("rows", rows.rows, 0, std::numeric_limits<int32_t>::max()));
   if (weights.rows != rows.rows) {
     return absl::InvalidArgumentError(

@@ -278,6 +278,9 @@ KernelSums::KernelSums(MatrixView rows, const Similarity& kernel, const VectorIn
 absl::StatusOr<KernelSums> KernelSums::Create(MatrixView rows, const Similarity& kernel, const VectorIndex* index,
                                               uint64_t seed) {
   if (!kernel.is_kernel()) return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " is not a kernel"));
+  if (kernel.is_hash_kernel()) {
+    return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " has private sums only"));
+  }
   DPKDE_RETURN_IF_ERROR(CheckInRange("rows", rows.rows, 0, std::numeric_limits<int32_t>::max()));
   if (rows.rows > 0) DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", rows.columns, 1, 65536));
   DPKDE_RETURN_IF_ERROR(CheckPoints("row", rows));

@@ -1,9 +1,11 @@
 // Draws the table of the accuracy benchmark, a panel for each data set, a line for each mechanism; both axes
 // logarithmic:
 //
-//   bazel run //tests/benchmarks:draw_accuracy -- TABLE.csv PICTURE.png [time]
+//   bazel run //tests/benchmarks:draw_accuracy -- TABLE.csv PICTURE.png [time | dimension]
 //
-// Relative error against epsilon, pure; with "time", against microseconds a query, for all pure epsilons.
+// Relative error against epsilon, pure; with "time", against microseconds a query, for all pure epsilons; with
+// "dimension", of its study of reductions, error and microseconds a query against the dimension behind the reduction,
+// two panels a data set.
 
 #include <algorithm>
 #include <cmath>
@@ -28,14 +30,24 @@ constexpr int kPanelWidth = 560, kPanelHeight = 400, kLegend = 86;
 constexpr int kLeft = 100, kRight = 530, kTop = 50, kBottom = 330;  // of the plot in its panel
 
 // In the order of colors and marks.
-constexpr const char* kMechanisms[] = {"planner", "lsq_rff", "lsq_fgt",       "race",
-                                       "tree",    "tree_sums", "tree_centered", "planner_reference",
-                                       "histogram"};
+constexpr const char* kMechanisms[] = {"planner",   "lsq_rff",        "lsq_fgt",       "race",
+                                       "tree",      "tree_sums",      "tree_centered", "planner_reference",
+                                       "histogram", "exponential_sum"};
 
 struct Panel {
-  std::string name;
-  std::map<std::string, std::vector<std::pair<double, double>>> lines;  // by mechanism: x, relative error
+  std::string data, title, below;
+  bool is_line;                                                         // or only points
+  std::map<std::string, std::vector<std::pair<double, double>>> lines;  // by mechanism
 };
+
+enum class Picture { kEpsilon, kTime, kDimension };
+
+std::vector<Panel> PanelsOf(const std::string& data, Picture picture) {
+  if (picture == Picture::kEpsilon) return {{data, data + ": relative error", "epsilon (pure)", true, {}}};
+  if (picture == Picture::kTime) return {{data, data + ": relative error", "microseconds a query", false, {}}};
+  const std::string below = "dimension, epsilon = 1 (pure)";
+  return {{data, data + ": relative error", below, true, {}}, {data, data + ": microseconds a query", below, true, {}}};
+}
 
 struct LogScale {
   double least = 1e300, most = 0;
@@ -54,20 +66,31 @@ struct LogScale {
   }
 };
 
-int Draw(const std::string& table, const std::string& picture, bool time) {
+int Draw(const std::string& table, const std::string& path, Picture picture) {
   std::vector<Panel> panels;
   std::ifstream file(table);
   std::string line;
   std::getline(file, line);  // names of the columns
   while (std::getline(file, line)) {
     const std::vector<std::string> cells = absl::StrSplit(line, ',');
-    double epsilon, delta, relative, query;
-    if (cells.size() != 15 || !absl::SimpleAtod(cells[4], &epsilon) || !absl::SimpleAtod(cells[5], &delta) ||
-        !absl::SimpleAtod(cells[11], &relative) || !absl::SimpleAtod(cells[13], &query)) {
+    double dimension, reduced, epsilon, delta, relative, query;
+    if (cells.size() != 16 || !absl::SimpleAtod(cells[2], &dimension) || !absl::SimpleAtod(cells[3], &reduced) ||
+        !absl::SimpleAtod(cells[5], &epsilon) || !absl::SimpleAtod(cells[6], &delta) ||
+        !absl::SimpleAtod(cells[12], &relative) || !absl::SimpleAtod(cells[14], &query)) {
       return absl::FPrintF(stderr, "%s: not a table of accuracy: %s\n", table, line), 1;
     }
-    if (panels.empty() || panels.back().name != cells[0]) panels.push_back({cells[0], {}});
-    if (delta == 0) panels.back().lines[cells[6]].emplace_back(time ? query : epsilon, relative);
+    if (panels.empty() || panels.back().data != cells[0]) {
+      for (Panel& panel : PanelsOf(cells[0], picture)) panels.push_back(std::move(panel));
+    }
+    if (delta > 0) continue;
+    const size_t last = panels.size() - 1;
+    if (picture == Picture::kDimension) {
+      const double at = reduced > 0 ? reduced : dimension;
+      panels[last - 1].lines[cells[7]].emplace_back(at, relative);
+      panels[last].lines[cells[7]].emplace_back(at, query);
+    } else {
+      panels[last].lines[cells[7]].emplace_back(picture == Picture::kTime ? query : epsilon, relative);
+    }
   }
   if (panels.empty()) return absl::FPrintF(stderr, "%s: empty\n", table), 1;
   const int rows = (static_cast<int>(panels.size()) + kColumns - 1) / kColumns;
@@ -83,36 +106,38 @@ int Draw(const std::string& table, const std::string& picture, bool time) {
       }
     }
     y.Widen();
-    if (time) x.Widen();
+    if (picture == Picture::kTime) x.Widen();
     const auto x_of = [&](double value) { return x.At(value, left + kLeft + 12, left + kRight - 12); };
     const auto y_of = [&](double value) { return y.At(value, top + kBottom, top + kTop); };
-    canvas.Text(left + kLeft, top + 20, panels[p].name + ": relative error");
+    canvas.Text(left + kLeft, top + 20, panels[p].title);
     for (double error = y.least; error <= y.most * 1.01; error *= 10) {
       canvas.Line(left + kLeft, y_of(error), left + kRight, y_of(error), 1, kGrid);
       canvas.Text(left + kLeft - 7 * kAdvance, static_cast<int>(y_of(error)) - 7, absl::StrFormat("%6.0e", error));
     }
     std::vector<double> ticks;
-    if (time) {
+    if (picture == Picture::kTime) {
       for (double at = x.least; at <= x.most * 1.01; at *= 10) ticks.push_back(at);
     } else {
       for (const auto& [at, unused] : panels[p].lines.begin()->second) ticks.push_back(at);
     }
-    for (double tick : ticks) {
-      const std::string label = absl::StrFormat("%g", tick);
-      canvas.Line(x_of(tick), top + kTop, x_of(tick), top + kBottom, 1, kGrid);
-      canvas.Text(static_cast<int>(x_of(tick)) - static_cast<int>(label.size()) * kAdvance / 2, top + kBottom + 10,
-                  label);
+    for (size_t t = 0; t < ticks.size(); ++t) {
+      const std::string label = absl::StrFormat("%g", ticks[t]);
+      const double at = x_of(ticks[t]);
+      canvas.Line(at, top + kTop, at, top + kBottom, 1, kGrid);
+      // The last one is the dimension of the data, which may be near a power of 2.
+      if (t + 2 == ticks.size() && x_of(ticks.back()) - at < 4 * kAdvance) continue;
+      canvas.Text(static_cast<int>(at) - static_cast<int>(label.size()) * kAdvance / 2, top + kBottom + 10, label);
     }
     canvas.Line(left + kLeft, top + kTop, left + kLeft, top + kBottom, 2, kBlack);
     canvas.Line(left + kLeft, top + kBottom, left + kRight, top + kBottom, 2, kBlack);
-    canvas.Text(left + (kLeft + kRight) / 2 - 8 * kAdvance, top + kBottom + 34,
-                time ? "microseconds a query" : "epsilon (pure)");
+    canvas.Text(left + (kLeft + kRight) / 2 - static_cast<int>(panels[p].below.size()) * kAdvance / 2,
+                top + kBottom + 34, panels[p].below);
     for (size_t m = 0; m < std::size(kMechanisms); ++m) {
       const auto found = panels[p].lines.find(kMechanisms[m]);
       if (found == panels[p].lines.end()) continue;
       const auto& points = found->second;
       for (size_t i = 0; i < points.size(); ++i) {
-        if (i > 0 && !time) {
+        if (i > 0 && panels[p].is_line) {
           canvas.Line(x_of(points[i - 1].first), y_of(points[i - 1].second), x_of(points[i].first),
                       y_of(points[i].second), 2, kColors[m]);
         }
@@ -120,14 +145,19 @@ int Draw(const std::string& table, const std::string& picture, bool time) {
       }
     }
   }
-  // The legend, in three lines above.
+  // The legend of what is drawn, in up to three lines above.
+  int place = 0;
   for (size_t m = 0; m < std::size(kMechanisms); ++m) {
-    const int x = 20 + static_cast<int>(m) % 4 * 280, y = 16 + static_cast<int>(m) / 4 * 26;
+    const bool drawn = std::any_of(panels.begin(), panels.end(),
+                                   [&](const Panel& panel) { return panel.lines.count(kMechanisms[m]) > 0; });
+    if (!drawn) continue;
+    const int x = 20 + place % 4 * 280, y = 16 + place / 4 * 26;
+    ++place;
     canvas.Line(x, y, x + 40, y, 2, kColors[m]);
     canvas.Mark(x + 20, y, m, kColors[m]);
     canvas.Text(x + 48, y - 7, kMechanisms[m]);
   }
-  if (!canvas.Write(picture)) return absl::FPrintF(stderr, "%s: cannot be written\n", picture), 1;
+  if (!canvas.Write(path)) return absl::FPrintF(stderr, "%s: cannot be written\n", path), 1;
   return 0;
 }
 
@@ -135,6 +165,10 @@ int Draw(const std::string& table, const std::string& picture, bool time) {
 }  // namespace dpkde
 
 int main(int argc, char** argv) {
-  if (argc < 3) return std::fprintf(stderr, "usage: draw_accuracy TABLE.csv PICTURE.png [time]\n"), 1;
-  return dpkde::Draw(argv[1], argv[2], argc > 3 && std::string(argv[3]) == "time");
+  if (argc < 3) return std::fprintf(stderr, "usage: draw_accuracy TABLE.csv PICTURE.png [time | dimension]\n"), 1;
+  const std::string kind = argc > 3 ? argv[3] : "";
+  return dpkde::Draw(argv[1], argv[2],
+                     kind == "time"        ? dpkde::Picture::kTime
+                     : kind == "dimension" ? dpkde::Picture::kDimension
+                                           : dpkde::Picture::kEpsilon);
 }

@@ -140,6 +140,8 @@ TEST(LandmarkFitTest, RefusesAReferenceThatCannotServe) {
             "the reference must have 3 columns, as the domain has, but has 2");
   EXPECT_EQ(Error(MakeSimilarity(Spec::L2_SQUARED, 0), UniformPoints(20, 2, 0, 1, 1)),
             "l2_squared is neither a kernel nor a distance that landmarks serve");
+  EXPECT_EQ(Error(Angular(1), UniformPoints(20, 2, 0, 1, 1)),
+            "angular is neither a kernel nor a distance that landmarks serve");
   Points bad = UniformPoints(20, 2, 0, 1, 1);
   bad.values[13] = std::nanf("");
   EXPECT_EQ(Error(Gaussian(1), bad), "the reference: row 6, column 1 (counting from 0): must be finite, but is nan");

@@ -254,6 +254,8 @@ TEST(KernelProductTest, Refusals) {
   EXPECT_EQ(
       message(ExactKernelProduct(MakeSimilarity(proto::SimilaritySpec::L1, 0), rows, queries, weights.view(), Pool())),
       "l1 is not a kernel");
+  EXPECT_EQ(message(ExactKernelProduct(PStable(1), rows, queries, weights.view(), Pool())),
+            "p_stable has private sums only");
   const VectorIndex index = Index(Rows(40));
   EXPECT_EQ(message(EstimateKernelProduct(Gaussian(1), rows, queries, weights.view(), &index, {}, Pool())),
             "the index has 40 vectors of dimension 16, but there are 50 rows of dimension 16");

@@ -323,6 +323,7 @@ TEST(KernelSumsTest, Refusals) {
   };
   EXPECT_EQ(message(KernelSums::Create(rows, MakeSimilarity(proto::SimilaritySpec::L2, 0), nullptr, 1).status()),
             "l2 is not a kernel");
+  EXPECT_EQ(message(KernelSums::Create(rows, Angular(1), nullptr, 1).status()), "angular has private sums only");
   EXPECT_EQ(message(KernelSums::Create(rows, Gaussian(1), &index, 1).status()),
             "the index has 90 vectors of dimension 16, but there are 100 rows of dimension 16");
   Points bad = UniformPoints(2, 16, 0, 1, 1);
