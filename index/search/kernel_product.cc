@@ -49,7 +49,7 @@ class Multiplier {
   SampledProduct Multiply(MatrixView queries, const WeightedSample& sample, absl::Span<const int64_t> near,
                           size_t neighbors) const {
     return MultiplySampled(
-        rows_, weights_, sizes_, sample, queries.rows, near, neighbors, /*largest=*/1,
+        rows_, weights_, sizes_, sizes_, sample, queries.rows, near, neighbors, /*largest=*/1,
         [&](size_t begin, size_t end, const KernelPanels& panels, size_t first, size_t last, float* values) {
           KernelValues(kernel_, queries.Slice(begin, end), panels, first, last, values);
         },

@@ -31,15 +31,23 @@ Part MakePart(MatrixView rows, MatrixView weights, absl::Span<const uint32_t> ch
 
 }  // namespace
 
-SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<const double> sizes,
-                               const WeightedSample& sample, size_t queries, absl::Span<const int64_t> near,
-                               size_t neighbors, double largest, ValuesOfBlock block, ValueOfPair pair,
-                               ThreadPool& pool) {
+SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<const double> lengths,
+                               absl::Span<const double> sizes, const WeightedSample& sample, size_t queries,
+                               absl::Span<const int64_t> near, size_t neighbors, double largest, ValuesOfBlock block,
+                               ValueOfPair pair, ThreadPool& pool) {
   const size_t columns = weights.columns;
   const absl::Span<const uint32_t> chosen = sample.rows;
   const Part certain = MakePart(rows, weights, chosen.subspan(0, sample.certain), [](uint32_t) { return 1.0; });
-  const Part drawn =
-      MakePart(rows, weights, chosen.subspan(sample.certain), [&](uint32_t row) { return sample.step / sizes[row]; });
+  const Part drawn = MakePart(rows, weights, chosen.subspan(sample.certain),
+                              [&](uint32_t row) { return lengths[row] > 0 ? sample.step / lengths[row] : 0; });
+  // Values of drawn rows are multiplied by this first: then each adds a vector whose length is its value times the
+  // step.
+  std::vector<float> ratios;
+  double largest_ratio = 0;
+  for (size_t i = sample.certain; i < chosen.size(); ++i) {
+    ratios.push_back(static_cast<float>(lengths[chosen[i]] / sizes[chosen[i]]));
+    largest_ratio = std::max<double>(largest_ratio, ratios.back());
+  }
   constexpr uint32_t kNone = ~uint32_t{0};
   std::vector<uint32_t> place_of(neighbors > 0 ? rows.rows : 0, kNone);  // of a row in the sample
   for (size_t i = 0; neighbors > 0 && i < chosen.size(); ++i) place_of[chosen[i]] = static_cast<uint32_t>(i);
@@ -65,7 +73,7 @@ SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<c
       std::sort(masked[q].begin(), masked[q].end());
     }
     // Adds a part, whose rows begin at place `offset`, to `out`.
-    const auto add = [&](const Part& part, size_t offset, bool with_moments, double* out) {
+    const auto add = [&](const Part& part, size_t offset, bool is_drawn, double* out) {
       for (size_t first = 0; first < part.rows(); first += kBlockRows) {
         const size_t last = std::min(first + kBlockRows, part.rows()), stride = KernelPanels::Stride(last - first);
         block(begin, end, part.panels, first, last, values.data());
@@ -75,7 +83,9 @@ SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<c
                at != near_places.end() && *at < offset + last; ++at) {
             values[q * stride + *at - offset - first] = 0;
           }
-          if (with_moments) AddMoments(&values[q * stride], last - first, &moments[q]);
+          if (!is_drawn) continue;
+          for (size_t i = first; i < last; ++i) values[q * stride + i - first] *= ratios[i];
+          AddMoments(&values[q * stride], last - first, &moments[q]);
         }
         AddProducts(values.data(), count, stride, {&part.weights[first * columns], last - first, columns}, out);
       }
@@ -91,10 +101,9 @@ SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<c
         product.values[(begin + q) * columns + c] += value;
         square += value * value;
       }
-      // A drawn row adds a vector whose length is its value times the step.
-      const double step_square = sample.step * sample.step;
+      const double step_square = sample.step * sample.step, unseen = farthest[q] * largest_ratio;
       const double variance = std::max(0.0, step_square * moments[q].squares - square / m) * m / std::max(1.0, m - 1);
-      product.std_errors[begin + q] = std::sqrt(variance + step_square * farthest[q] * farthest[q]);
+      product.std_errors[begin + q] = std::sqrt(variance + step_square * unseen * unseen);
     }
   });
   return product;

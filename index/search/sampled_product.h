@@ -29,15 +29,16 @@ using ValueOfPair = absl::FunctionRef<double(size_t query, size_t row)>;
 // values[q] = sum_i f(q, row_i) weights[i] for f >= 0: exactly over the near rows of each query and over what is
 // certain in `sample`, and by the drawn rows for the rest; unbiased over samples, whatever is near.
 //
-// rows: n x d. weights: n x columns. sizes: n, the Euclidean length of each row of `weights`, by which `sample` was
-// drawn. near: queries x neighbors rows, -1 for none; best first. largest: of f, where a query has no neighbour.
+// rows: n x d. weights: n x columns; lengths: n, of its rows. sizes: n, by which `sample` was drawn, positive where
+// lengths are; best in proportion to the length of what a row adds. near: queries x neighbors rows, -1 for none; best
+// first. largest: of f, where a query has no neighbour; 0 if not known.
 //
 // std_errors: of drawing with replacement, which is no less; as if one more drawn row had the value of the farthest
 // neighbour. 0 where nothing was drawn. The same bits for any number of threads.
-SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<const double> sizes,
-                               const WeightedSample& sample, size_t queries, absl::Span<const int64_t> near,
-                               size_t neighbors, double largest, ValuesOfBlock block, ValueOfPair pair,
-                               ThreadPool& pool);
+SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<const double> lengths,
+                               absl::Span<const double> sizes, const WeightedSample& sample, size_t queries,
+                               absl::Span<const int64_t> near, size_t neighbors, double largest, ValuesOfBlock block,
+                               ValueOfPair pair, ThreadPool& pool);
 
 // The Euclidean length of each row.
 std::vector<double> RowLengths(MatrixView matrix);
