@@ -6,7 +6,8 @@
 namespace dpkde {
 namespace {
 
-constexpr size_t kTileQueries = 24;
+// Queries and rows of a block of values; the weights of its rows are laid out anew for each.
+constexpr size_t kTileQueries = 96;
 constexpr size_t kBlockRows = 512;
 
 // Rows of a sample, laid out, and what their values are multiplied by.

@@ -1,0 +1,226 @@
+// Sums of a Gaussian kernel over real public vectors, exact and estimated: error against time, and time against the
+// number of rows.
+//
+//   bazel run -c opt //tests/benchmarks:kernel_sum_benchmark -- FOLDER [EXPORT] > kernel_sums.tsv
+//
+// FOLDER holds wordnet_glove/doc_tokens.npy and doc_lens.npy (word vectors of glosses, in order), glove50k.npy and
+// us_zipcodes.npy. The largest set are windows: the means of 2 to 7 successive words of a gloss, 965,406 vectors of 100
+// dimensions; growth is shown on random subsets. Queries are rows that were left out. Bandwidths: such that the median
+// query has the given density, the mean of its kernel values.
+//
+// One thread; times are CPU time, since other programs may be running. With EXPORT, a folder, rows and queries are
+// written there for kernel_sum_peers.py. Columns of the table: kernel_sums.tsv's first line.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/thread_pool.h"
+#include "dpkde/index/ann/vector_index.h"
+#include "dpkde/index/corpus/corpus_files.h"
+#include "dpkde/index/search/kernel_product.h"
+#include "dpkde/index/search/kernel_sums.h"
+#include "dpkde/io/npy_writer.h"
+#include "tests/benchmarks/windows.h"
+#include "tests/testing/specs.h"
+#include "tests/testing/vectors.h"
+
+namespace dpkde {
+namespace {
+
+constexpr size_t kQueries = 1000;
+constexpr int kProbe = 64;
+
+template <typename T>
+T OrDie(absl::StatusOr<T> value) {
+  if (value.ok()) return *std::move(value);
+  std::fprintf(stderr, "%s\n", std::string(value.status().message()).c_str());
+  std::exit(1);
+}
+
+double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+// At which `statistic` of the sums of 200 queries over 20,000 rows, scaled to `rows`, is `wanted`.
+template <typename Statistic>
+double Bandwidth(MatrixView rows, MatrixView queries, double wanted, const Statistic& statistic, ThreadPool& pool) {
+  const MatrixView few = rows.Slice(0, std::min<size_t>(20000, rows.rows));
+  double low = 1e-3, high = 1e3;
+  for (int step = 0; step < 40; ++step) {
+    const double h = std::sqrt(low * high);
+    const KernelSums sums = OrDie(KernelSums::Create(few, Gaussian(h), nullptr, 1));
+    std::vector<double> means;
+    for (const KernelSum& sum : OrDie(sums.Exact(queries.Slice(0, 200), pool))) means.push_back(sum.sum / few.rows);
+    (statistic(means) < wanted ? low : high) = h;
+  }
+  return std::sqrt(low * high);
+}
+
+double Median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+double Mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / values.size();
+}
+
+VectorIndex BuildIndex(MatrixView rows, double* seconds) {
+  VectorIndexOptions options;
+  options.kind = VectorIndexOptions::Kind::kIvf;
+  options.metric = VectorIndexOptions::Metric::kL2;
+  options.ivf_probe = kProbe;
+  const double start = CpuSeconds();
+  VectorIndex index = OrDie(VectorIndex::Build(rows, options, 1));
+  *seconds = CpuSeconds() - start;
+  return index;
+}
+
+struct Line {
+  std::string table, data, method;
+  double density, bandwidth, target;
+  size_t rows;
+  double micros = 0, rms = 0, mean = 0, samples = 0, searched = 0;
+
+  void Print() const {
+    std::printf("%s\t%s\t%g\t%.4f\t%zu\t%s\t%g\t%.2f\t%.5f\t%.5f\t%.0f\t%.3f\n", table.c_str(), data.c_str(), density,
+                bandwidth, rows, method.c_str(), target, micros, rms, mean, samples, searched);
+    std::fflush(stdout);
+  }
+};
+
+void Export(const std::string& folder, const std::string& name, MatrixView matrix) {
+  if (folder.empty()) return;
+  std::ofstream(absl::StrCat(folder, "/", name), std::ios::binary)
+      << EncodeNpy(matrix.data, matrix.rows, matrix.columns);
+}
+
+class Benchmark {
+ public:
+  explicit Benchmark(const std::string& folder) : folder_(folder) {}
+
+  void Run(const std::string& to) {
+    std::printf(
+        "table\tdata\tdensity\tbandwidth\trows\tmethod\ttarget\tus_per_query\trms_error\tmean_"
+        "error\tsamples\tsearched\n");
+    const TokenSets glosses =
+        OrDie(ReadTokenSets(folder_ + "/wordnet_glove/doc_tokens.npy", folder_ + "/wordnet_glove/doc_lens.npy"));
+    const Points windows = Shuffled(Windows(glosses), 1), words = Shuffled(LoadPoints(folder_ + "/glove50k.npy"), 1),
+                 places = Shuffled(LoadPoints(folder_ + "/us_zipcodes.npy"), 1);
+    const size_t most = windows.rows() - kQueries;
+    const std::vector<double> all = {0.4, 0.2, 0.1, 0.05, 0.02};
+    for (const size_t n : {most / 64, most / 32, most / 16, most / 8, most / 4, most / 2, most}) {
+      Sums("windows", windows, n, n == most ? all : std::vector<double>{0.1}, to);
+    }
+    Sums("words", words, words.rows() - kQueries, all, to);
+    Sums("places", places, places.rows() - kQueries, all, to);
+    for (const size_t n : {most / 64, most / 32, most / 16, most / 8}) Product(windows, n);
+  }
+
+ private:
+  void Sums(const std::string& data, const Points& points, size_t n, const std::vector<double>& targets,
+            const std::string& to) {
+    const MatrixView queries = points.view().Slice(0, kQueries), rest = points.view().Slice(kQueries, points.rows()),
+                     rows = rest.Slice(0, n);
+    double build;
+    const VectorIndex index = BuildIndex(rows, &build);
+    Line line{"sums", data, "build of the index, s", 0, 0, 0, n};
+    line.micros = build;
+    line.Print();
+    Export(to, absl::StrCat(data, "_", n, "_rows.npy"), rows);
+    Export(to, absl::StrCat(data, "_queries.npy"), queries);
+    for (const double density : {1e-2, 1e-3, 1e-4}) {
+      double& h = bandwidths_[{data, density}];
+      if (h == 0) h = Bandwidth(rest, queries, density, Median, pool_);
+      const KernelSums sums = OrDie(KernelSums::Create(rows, Gaussian(h), &index, 1));
+      const KernelSums without = OrDie(KernelSums::Create(rows, Gaussian(h), nullptr, 1));
+      double start = CpuSeconds();
+      const std::vector<KernelSum> exact = OrDie(sums.Exact(queries, pool_));
+      line = {"sums", data, "exact", density, h, 0, n};
+      line.micros = (CpuSeconds() - start) / kQueries * 1e6;
+      line.samples = n;
+      line.Print();
+      for (const double target : targets) {
+        KernelSumOptions options;
+        options.relative_error = target;
+        for (const char* method : {"DEANN, permuted", "DEANN", "sample alone"}) {
+          options.independent = method == std::string("DEANN");
+          if (options.independent && targets.size() == 1) continue;
+          start = CpuSeconds();
+          const std::vector<KernelSum> estimates =
+              OrDie((method == std::string("sample alone") ? without : sums).Estimate(queries, options, pool_));
+          line = {"sums", data, method, density, h, target, n};
+          line.micros = (CpuSeconds() - start) / kQueries * 1e6;
+          for (size_t i = 0; i < kQueries; ++i) {
+            const double error = estimates[i].sum / exact[i].sum - 1;
+            line.rms += error * error / kQueries;
+            line.mean += error / kQueries;
+            line.samples += 1.0 * estimates[i].samples / kQueries;
+            line.searched += (estimates[i].neighbors > 0) * 1.0 / kQueries;
+          }
+          line.rms = std::sqrt(line.rms);
+          line.Print();
+        }
+      }
+    }
+  }
+
+  // y = K w of all rows with themselves, w of random signs; the bandwidth shrinks with n, so that every row has a sum
+  // of 1 over the others: the sum of K is linear in n. Errors are ||y - Kw|| / ||w||.
+  void Product(const Points& points, size_t n) {
+    const MatrixView rest = points.view().Slice(kQueries, points.rows()), rows = rest.Slice(0, n);
+    double build;
+    const VectorIndex index = BuildIndex(rows, &build);
+    const double h = Bandwidth(rest, points.view().Slice(0, kQueries), 1.0 / n, Mean, pool_);
+    std::vector<float> w;
+    for (const float value : UniformPoints(n, 1, -1, 1, 5).values) w.push_back(value < 0 ? -1.0f : 1.0f);
+    const MatrixView weights{w.data(), n, 1};
+    double start = CpuSeconds();
+    const KernelProduct exact = OrDie(ExactKernelProduct(Gaussian(h), rows, rows, weights, pool_));
+    Line line{"product", "windows", "exact", 1.0 / n, h, 0, n};
+    line.micros = (CpuSeconds() - start) / n * 1e6;
+    line.samples = n;
+    line.Print();
+    for (const double target : {0.2, 0.1, 0.05}) {
+      KernelProductOptions options;
+      options.error = target;
+      start = CpuSeconds();
+      const KernelProduct product =
+          OrDie(EstimateKernelProduct(Gaussian(h), rows, rows, weights, &index, options, pool_));
+      line = {"product", "windows", "near and sampled", 1.0 / n, h, target, n};
+      line.micros = (CpuSeconds() - start) / n * 1e6;
+      for (size_t i = 0; i < n; ++i) line.rms += std::pow(product.values[i] - exact.values[i], 2) / n;
+      line.rms = std::sqrt(line.rms);
+      line.samples = product.samples;
+      line.searched = product.neighbors > 0;
+      line.Print();
+    }
+    line = {"product", "windows", "build of the index, us a row", 0, h, 0, n};
+    line.micros = build / n * 1e6;
+    line.Print();
+  }
+
+  const std::string folder_;
+  ThreadPool pool_{1};
+  std::map<std::pair<std::string, double>, double> bandwidths_;
+};
+
+}  // namespace
+}  // namespace dpkde
+
+int main(int argc, char** argv) {
+  if (argc != 2 && argc != 3) {
+    return std::fprintf(stderr, "usage: kernel_sum_benchmark FOLDER [EXPORT] (see the file's first comment)\n"), 1;
+  }
+  dpkde::Benchmark(argv[1]).Run(argc == 3 ? argv[2] : "");
+  return 0;
+}
