@@ -43,9 +43,14 @@ absl::Status CheckArguments(MatrixView queries, MatrixView keys, MatrixView valu
 }
 
 double Product(absl::Span<const float> x, absl::Span<const float> y) {
-  double product = 0;
-  for (size_t i = 0; i < x.size(); ++i) product += static_cast<double>(x[i]) * y[i];
-  return product;
+  constexpr size_t kSums = 8;  // one chain of additions would wait for itself
+  double sums[kSums] = {};
+  size_t i = 0;
+  for (; i + kSums <= x.size(); i += kSums) {
+    for (size_t k = 0; k < kSums; ++k) sums[k] += static_cast<double>(x[i + k]) * y[i + k];
+  }
+  for (; i < x.size(); ++i) sums[i % kSums] += static_cast<double>(x[i]) * y[i];
+  return std::accumulate(sums, sums + kSums, 0.0);
 }
 
 // One problem: scaled queries, and values with one column more, for the sum of the weights.

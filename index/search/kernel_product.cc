@@ -139,8 +139,8 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
           least = search + m;
           neighbors = k;
           samples = m;
-        } else if (search + m * error / target >= least) {
-          break;
+        } else if (search + m * std::sqrt(error / target) >= least) {
+          break;  // even if all of the error were that of the row that might be unseen, whose square falls with m^2
         }
       }
       if (offered == 0) break;

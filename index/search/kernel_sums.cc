@@ -239,14 +239,17 @@ class KernelSums::Run {
       return 0;
     }
     const double mean = progress.moments.sum / m;
-    const double variance =
-        std::max(0.0, progress.moments.squares - m * mean * mean) / (m - 1) + progress.largest * progress.largest / m;
+    const double variance = std::max(0.0, progress.moments.squares - m * mean * mean) / (m - 1);
+    const double unseen_square = progress.largest * progress.largest;
     result.sum += rest * mean;
     // Without replacement the sample tells less of the rest the more of it has been seen.
-    const double unseen = options_.independent ? rest : rest - m;
-    result.std_error = std::sqrt(variance * rest * unseen / m);
+    const double left = options_.independent ? rest : rest - m;
+    result.std_error = std::sqrt((variance + unseen_square / m) * rest * left / m);
     const double target = std::max(options_.relative_error * result.sum, options_.absolute_error);
-    return result.std_error <= target ? 0 : rest * (variance / (target * target) * rest);
+    if (result.std_error <= target) return 0;
+    // Where (variance + unseen_square / x) / x is the square of the target's share of each row.
+    const double share_square = target / rest * (target / rest);
+    return (variance + std::sqrt(variance * variance + 4 * share_square * unseen_square)) / (2 * share_square);
   }
 
   struct Scratch {

@@ -10,6 +10,12 @@ namespace {
 constexpr size_t kTileQueries = 96;
 constexpr size_t kBlockRows = 512;
 
+// Near rows lie anywhere: while one is worked on, the next are on their way.
+constexpr size_t kAhead = 4;
+void Prefetch(absl::Span<const float> row) {
+  for (size_t i = 0; i < row.size(); i += 16) __builtin_prefetch(&row[i]);
+}
+
 // Rows of a sample, laid out, and what their values are multiplied by.
 struct Part {
   KernelPanels panels;
@@ -66,6 +72,10 @@ SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<c
       for (size_t j = 0; j < neighbors; ++j) {
         const int64_t row = near[(begin + q) * neighbors + j];
         if (row < 0) break;
+        if (j + kAhead < neighbors && near[(begin + q) * neighbors + j + kAhead] >= 0) {
+          Prefetch(rows.row(near[(begin + q) * neighbors + j + kAhead]));
+          Prefetch(weights.row(near[(begin + q) * neighbors + j + kAhead]));
+        }
         const double value = pair(begin + q, row);
         farthest[q] = j == 0 ? value : std::min(farthest[q], value);
         for (size_t c = 0; c < columns; ++c) out[c] += value * weights.row(row)[c];
