@@ -61,7 +61,8 @@ ABSL_FLAG(
     absl::optional<double>, bandwidth, absl::nullopt,
     "density: h of the similarity, in the unit of the coordinates; > 0. Public. classifier: of its gaussian kernel, in "
     "units of the scaled record; left out: planned.");
-ABSL_FLAG(std::string, mechanism, "auto", "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho).");
+ABSL_FLAG(std::string, mechanism, "auto",
+          "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho). histogram: not knorm.");
 ABSL_FLAG(
     uint64_t, public_seed, 0,
     "Seed of the public random features; query histogram: of --sample; search: of --density_contrast. Has nothing to "

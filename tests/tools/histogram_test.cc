@@ -108,6 +108,14 @@ TEST_F(HistogramToolTest, CountsVotesAndDrawsASyntheticSet) {
   EXPECT_THAT(built.err, HasSubstr("60 items, 2 votes a record, laplace noise"));
   EXPECT_THAT(built.err, Not(HasSubstr("900")));  // no number of private rows
 
+  // Neither a path nor a record.
+  const std::string bytes = FileBytes(Output());
+  EXPECT_THAT(bytes, Not(HasSubstr("records")));
+  const float record[] = {10.1f, 0.5f};
+  EXPECT_THAT(bytes, Not(HasSubstr(std::string(reinterpret_cast<const char*>(record), sizeof(record)))));
+  EXPECT_THAT(FileBytes(shared_->Path("records.npy")),
+              HasSubstr(std::string(reinterpret_cast<const char*>(record), sizeof(record))));
+
   // Noise of standard error 2.8: 30 is beyond 10 of them.
   const std::map<std::string, double> counts = Counts();
   ASSERT_EQ(counts.size(), 4u);

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/io/file.h"
 #include "dpkde/privacy/gaussian_calibration.h"
 #include "dpkde/sketch/histogram_parts.h"
 #include "dpkde/sketch/vote_accumulator.h"
@@ -440,6 +441,25 @@ TEST(HistogramTest, SurvivesItsBytesAndNoticesDamage) {
   EXPECT_EQ(Histogram::Deserialize(SealEnvelope("votes", Histogram::kVersion + 1, "")).status().code(),
             absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Histogram::Deserialize(SealEnvelope("release", 1, "")).status().code(), absl::StatusCode::kDataLoss);
+}
+
+// A file of the first version of the format, as it was released.
+TEST(HistogramTest, ReadsVersionOne) {
+  const auto bytes = ReadFile("tests/testdata/histogram_v1", 1 << 20);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  const auto histogram = Histogram::Deserialize(*bytes);
+  ASSERT_TRUE(histogram.ok()) << histogram.status();
+  ASSERT_EQ(histogram->size(), 4u);
+  const double counts[] = {1.914241791, -3.578009605, -1.714118958, -3.878202438};
+  const char* const names[] = {"north", "south", "east", "west"};
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(histogram->count(i), counts[i], 1e-8);
+    EXPECT_EQ(histogram->item(i), names[i]);
+  }
+  EXPECT_EQ(histogram->threshold(), 1.5);
+  EXPECT_EQ(histogram->plan().votes(), 2u);
+  EXPECT_NEAR(histogram->certificate().epsilon_spent(), 1, 1e-6);
+  EXPECT_EQ(histogram->Serialize(), *bytes);
 }
 
 // Behind a valid checksum: errors or a histogram, never a crash and never a large allocation (run under ASan).
