@@ -256,7 +256,7 @@ absl::StatusOr<std::vector<std::vector<DensityHit>>> Search(const Searcher& sear
     return absl::Status(status.code(), absl::StrCat(density.path, ": ", std::string(status.message())));
   };
   const absl::StatusOr<DocumentDensities> densities = DocumentDensities::Create(
-      searcher.directory(), *release, density.of, {background.data(), background.size() / d, d});
+      searcher.directory(), *release, density.of, {background.data(), background.size() / d, d}, pool);
   if (!densities.ok()) return named(densities.status());
   auto found = SearchByDensity(searcher, *densities, queries, options, density.options, pool);
   if (!found.ok())

@@ -37,6 +37,12 @@ void AppendVectors(const StoredTokens& tokens, DensityOf of, std::vector<float>&
   vectors.resize(before + d);
 }
 
+// Of either sign, so that a mean over a background may be 0.
+bool IsProduct(const Similarity& similarity) {
+  return similarity.kind() == proto::SimilaritySpec::COSINE ||
+         similarity.kind() == proto::SimilaritySpec::INNER_PRODUCT;
+}
+
 double Combine(double weight, double search_score, double density) {
   // So that an infinity which does not count leaves no NaN.
   if (weight == 0) return search_score;
@@ -47,7 +53,7 @@ double Combine(double weight, double search_score, double density) {
 }  // namespace
 
 absl::StatusOr<DocumentDensities> DocumentDensities::Create(const IndexDirectory& directory, const Release& release,
-                                                            DensityOf of, MatrixView background) {
+                                                            DensityOf of, MatrixView background, ThreadPool& pool) {
   if (release.dimension() != directory.dimension()) {
     return absl::InvalidArgumentError(absl::StrCat("the release must have the index's dimension, ",
                                                    directory.dimension(), ", but has ", release.dimension()));
@@ -59,17 +65,30 @@ absl::StatusOr<DocumentDensities> DocumentDensities::Create(const IndexDirectory
     return absl::InvalidArgumentError(absl::StrCat("the background must have the index's dimension, ",
                                                    directory.dimension(), ", but has ", background.columns));
   }
-  return DocumentDensities(directory, release, of, background);
+  double count = release.count().value;
+  if (background.rows > 0 && !IsProduct(release.similarity())) {
+    const absl::StatusOr<std::vector<DensityEstimate>> estimates = release.Estimate(background, pool);
+    if (!estimates.ok()) {
+      return absl::Status(estimates.status().code(),
+                          absl::StrCat("background vector ", std::string(estimates.status().message())));
+    }
+    std::vector<double> sums(background.rows);
+    release.similarity().Sum(background, background, pool, absl::MakeSpan(sums));
+    double released = 0, within = 0;
+    for (size_t i = 0; i < background.rows; ++i) {
+      released += (*estimates)[i].sum;
+      within += sums[i] / background.rows;
+    }
+    if (within > 0) count = released / within;
+  }
+  return DocumentDensities(directory, release, of, background, std::max(count, 1.0));
 }
 
 absl::Status DocumentDensities::Of(absl::Span<const uint64_t> rows, ThreadPool& pool,
                                    absl::Span<DocumentDensity> densities) const {
   const size_t d = directory_->dimension();
   const Similarity& similarity = release_->similarity();
-  const bool is_distance = !similarity.is_kernel() && similarity.kind() != proto::SimilaritySpec::COSINE &&
-                           similarity.kind() != proto::SimilaritySpec::INNER_PRODUCT;
-  const double sign = is_distance ? -1 : 1;
-  const double count = std::max(release_->count().value, 1.0);
+  const double sign = similarity.is_kernel() || IsProduct(similarity) ? 1 : -1;
   std::vector<float> vectors;
   std::vector<size_t> firsts;  // of the documents in `vectors`, in vectors; then the end
   for (size_t begin = 0, end; begin < rows.size(); begin = end) {
@@ -98,9 +117,9 @@ absl::Status DocumentDensities::Of(absl::Span<const uint64_t> rows, ThreadPool& 
       DocumentDensity& density = densities[i];
       density = {};
       for (size_t v = first; v < last; ++v) {
-        density.value += (*estimates)[v].sum / count;
+        density.value += (*estimates)[v].sum / count_;
         if (background_.rows > 0) density.value -= sums[v] / background_.rows;
-        density.std_error += (*estimates)[v].std_error / count;
+        density.std_error += (*estimates)[v].std_error / count_;
       }
       density.value = first == last ? -kInfinity : sign * density.value / (last - first);
       density.std_error /= std::max<size_t>(1, last - first);

@@ -27,8 +27,11 @@ enum class DensityOf {
 // How similar a public document is to private records, by a release of them.
 struct DocumentDensity {
   // The mean similarity of the document and the records, sum / max(count, 1) of the release; minus that for distances,
-  // so that larger is always nearer. Less the same mean over a background, if there is one. Minus infinity for a
-  // document without tokens.
+  // so that larger is always nearer. Minus infinity for a document without tokens.
+  //
+  // With a background: sum / c less the mean similarity to the background. For kernels and distances c is the number
+  // that makes this 0 on the average over the background itself, since the count that is released has far more noise
+  // than sums have (it gets 1 % of epsilon), and an error of c would weigh more than what tells documents apart.
   double value = 0;
   // Standard deviation of the noise of the sum in it; for a mean over tokens an upper bound, since their noise is
   // shared. That of the count scales all documents alike.
@@ -38,7 +41,7 @@ struct DocumentDensity {
 // Densities of the documents of an index.
 //
 //   DPKDE_ASSIGN_OR_RETURN(const DocumentDensities densities,
-//                          DocumentDensities::Create(directory, release, DensityOf::kPooled, background.view()));
+//                          DocumentDensities::Create(directory, release, DensityOf::kPooled, background.view(), pool));
 //   DPKDE_RETURN_IF_ERROR(densities.Of(rows, pool, absl::MakeSpan(values)));
 //
 // Post-processing of the release and of public vectors: no privacy effect, nothing is drawn, and equal rows have equal
@@ -49,22 +52,25 @@ struct DocumentDensity {
 class DocumentDensities {
  public:
   // All must outlive it. `background`: public vectors of the same kind (BackgroundVectors); none: no background.
-  // kInvalidArgument: the release has another dimension than the index, or signed weights, whose mean means nothing.
+  // kInvalidArgument: the release has another dimension than the index, signed weights, whose mean means nothing, or no
+  // answer for a background vector.
   static absl::StatusOr<DocumentDensities> Create(const IndexDirectory& directory, const Release& release, DensityOf of,
-                                                  MatrixView background);
+                                                  MatrixView background, ThreadPool& pool);
 
   // One a row, removed ones included. kInvalidArgument, naming the document, where the release has no answer (outside
   // the domain of some designs).
   absl::Status Of(absl::Span<const uint64_t> rows, ThreadPool& pool, absl::Span<DocumentDensity> densities) const;
 
  private:
-  DocumentDensities(const IndexDirectory& directory, const Release& release, DensityOf of, MatrixView background)
-      : directory_(&directory), release_(&release), of_(of), background_(background) {}
+  DocumentDensities(const IndexDirectory& directory, const Release& release, DensityOf of, MatrixView background,
+                    double count)
+      : directory_(&directory), release_(&release), of_(of), background_(background), count_(count) {}
 
   const IndexDirectory* directory_;
   const Release* release_;
   DensityOf of_;
   MatrixView background_;
+  double count_;  // that sums are divided by
 };
 
 // What stands for the documents of an index, as `of` says, one row each: of at most `documents` of those that are not

@@ -187,7 +187,7 @@ class Topic {
         for (int draw = 0; draw < (epsilon == kNoNoise ? 1 : draws); ++draw) {
           const Release release = Build(kernel, records, fit, epsilon);
           const DocumentDensities densities = OrDie(DocumentDensities::Create(
-              searcher_.directory(), release, of, contrast ? background.view() : MatrixView{}));
+              searcher_.directory(), release, of, contrast ? background.view() : MatrixView{}, pool_));
           std::vector<DocumentDensity> values(public_.size());
           OrDie(densities.Of(public_, pool_, absl::MakeSpan(values)));
           std::vector<double> scores, by_row(documents_.size());
@@ -257,8 +257,17 @@ class Topic {
     std::vector<double> sums(vectors.rows()), of_background(vectors.rows());
     kernel.Sum(records.view(), vectors.view(), pool_, absl::MakeSpan(sums));
     if (background.rows > 0) kernel.Sum(background, vectors.view(), pool_, absl::MakeSpan(of_background));
+    double count = records.rows();
+    if (background.rows > 0) {
+      // As DocumentDensities does.
+      std::vector<double> private_sums(background.rows), within(background.rows);
+      kernel.Sum(records.view(), background, pool_, absl::MakeSpan(private_sums));
+      kernel.Sum(background, background, pool_, absl::MakeSpan(within));
+      count = std::accumulate(private_sums.begin(), private_sums.end(), 0.0) /
+              (std::accumulate(within.begin(), within.end(), 0.0) / background.rows);
+    }
     for (size_t i = 0; i < sums.size(); ++i) {
-      sums[i] = sums[i] / records.rows() - of_background[i] / std::max<size_t>(1, background.rows);
+      sums[i] = sums[i] / count - of_background[i] / std::max<size_t>(1, background.rows);
     }
     std::printf("  exact     picking: of 100 %.3f, of R %.3f\n", Precision(sums, 100), Precision(sums, topic_size_));
   }

@@ -169,13 +169,20 @@ TEST_F(DensitySearchToolTest, TokensOrPooled) {
 TEST_F(DensitySearchToolTest, TheContrastTakesTheBackgroundAway) {
   const std::vector<Hit> plain = Hits(Search({Density(), "--density_weight=1", "--explain"}));
   const std::vector<Hit> contrast = Hits(Search({Density(), "--density_weight=1", "--density_contrast", "--explain"}));
-  // All three documents are the background: 1, exp(-1/2), exp(-2) apart.
+  // All three documents are the background: 1, exp(-1/2), exp(-2) apart, and of 0 on average.
   const double one = std::exp(-0.5), two = std::exp(-2.0);
+  const auto within = [&](const std::string& id) { return id == "middle" ? (1 + 2 * one) / 3 : (1 + one + two) / 3; };
+  double sum = 0, scale = 0;
+  for (const Hit& hit : plain) {
+    sum += hit.density;
+    scale += within(hit.id);
+  }
+  scale /= sum;
+  ASSERT_EQ(contrast.size(), 3u);
   for (const Hit& hit : contrast) {
     for (const Hit& other : plain) {
       if (other.id != hit.id) continue;
-      const double mean = hit.id == "middle" ? (1 + 2 * one) / 3 : (1 + one + two) / 3;
-      EXPECT_NEAR(hit.density, other.density - mean, 1e-4) << hit.id;
+      EXPECT_NEAR(hit.density, other.density * scale - within(hit.id), 1e-4) << hit.id;
     }
   }
 }

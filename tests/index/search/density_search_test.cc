@@ -85,7 +85,7 @@ Searcher Sets(const TokenSets& documents) {
 
 std::vector<DocumentDensity> DensitiesOf(const Searcher& searcher, const Release& release, DensityOf of,
                                          MatrixView background = {}) {
-  const auto densities = DocumentDensities::Create(searcher.directory(), release, of, background);
+  const auto densities = DocumentDensities::Create(searcher.directory(), release, of, background, Pool());
   EXPECT_TRUE(densities.ok()) << densities.status();
   std::vector<uint64_t> rows(searcher.directory().rows());
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = i;
@@ -148,11 +148,20 @@ TEST(DensitySearchTest, TheContrastIsTheDifferenceToTheBackground) {
   const auto plain = DensitiesOf(searcher, release, DensityOf::kTokens);
   const auto contrast = DensitiesOf(searcher, release, DensityOf::kTokens, documents.view());
   const Similarity similarity = Gaussian(0.5);
-  for (size_t i = 0; i < 300; i += 7) {
-    double mean = 0;
-    for (size_t j = 0; j < 300; ++j)
-      mean += similarity.Evaluate(documents.view().row(j), documents.view().row(i)) / 300;
-    EXPECT_NEAR(contrast[i].value, plain[i].value - mean, 1e-9);
+  std::vector<double> sums(300);
+  similarity.Sum(documents.view(), documents.view(), Pool(), absl::MakeSpan(sums));
+  double within = 0, plain_sum = 0, contrast_sum = 0;
+  for (size_t i = 0; i < 300; ++i) {
+    within += sums[i] / 300;
+    plain_sum += plain[i].value;
+    contrast_sum += contrast[i].value;
+  }
+  // The background is these very documents: scaled so that they have 0 on average.
+  EXPECT_NEAR(contrast_sum, 0, 1e-8);
+  const double scale = within / plain_sum;
+  for (size_t i = 0; i < 300; ++i) {
+    EXPECT_NEAR(contrast[i].value, plain[i].value * scale - sums[i] / 300, 1e-9);
+    EXPECT_NEAR(contrast[i].std_error, plain[i].std_error * scale, 1e-9);
   }
   const auto drawn = [&](size_t count, uint64_t seed) {
     return BackgroundVectors(searcher.directory(), DensityOf::kTokens, count, seed);
@@ -177,7 +186,7 @@ TEST(DensitySearchTest, ReranksAndFiltersByTheFormula) {
     const TokenSets documents = SomeSets(200);
     const Points points = UniformPoints(200, 2, -2, 2, 5);
     const Searcher searcher = sets ? Sets(documents) : Singles(points);
-    const auto densities = DocumentDensities::Create(searcher.directory(), release, DensityOf::kTokens, {});
+    const auto densities = DocumentDensities::Create(searcher.directory(), release, DensityOf::kTokens, {}, Pool());
     ASSERT_TRUE(densities.ok());
     const auto all = DensitiesOf(searcher, release, DensityOf::kTokens);
     TokenSets queries(2);
@@ -227,7 +236,7 @@ TEST(DensitySearchTest, ScoresDependOnQueryAndDocumentAlone) {
   const Release release = MakeRelease();
   const TokenSets documents = SomeSets(300);
   const Searcher searcher = Sets(documents);
-  const auto densities = DocumentDensities::Create(searcher.directory(), release, DensityOf::kPooled, {});
+  const auto densities = DocumentDensities::Create(searcher.directory(), release, DensityOf::kPooled, {}, Pool());
   const TokenSets queries = SomeSets(150);
   SearchOptions options;
   options.k = 5;
@@ -263,7 +272,7 @@ TEST(DensitySearchTest, ScoresDependOnQueryAndDocumentAlone) {
 TEST(DensitySearchTest, RefusesByName) {
   const Release release = MakeRelease();
   const Searcher searcher = Singles(UniformPoints(20, 2, -1, 1, 3));
-  const auto densities = DocumentDensities::Create(searcher.directory(), release, DensityOf::kTokens, {});
+  const auto densities = DocumentDensities::Create(searcher.directory(), release, DensityOf::kTokens, {}, Pool());
   const Points query{{0, 0}, 2};
   TokenSets queries(2);
   queries.Append(query.view());
@@ -278,13 +287,13 @@ TEST(DensitySearchTest, RefusesByName) {
   EXPECT_EQ(SearchByDensity(searcher, *densities, queries.view(), {}, by, Pool()).status().code(),
             absl::StatusCode::kInvalidArgument);
   const Searcher wide = Singles(UniformPoints(20, 3, -1, 1, 3));
-  EXPECT_EQ(DocumentDensities::Create(wide.directory(), release, DensityOf::kTokens, {}).status().message(),
+  EXPECT_EQ(DocumentDensities::Create(wide.directory(), release, DensityOf::kTokens, {}, Pool()).status().message(),
             "the release must have the index's dimension, 3, but has 2");
-  EXPECT_EQ(
-      DocumentDensities::Create(searcher.directory(), release, DensityOf::kTokens, UniformPoints(2, 3, -1, 1, 3).view())
-          .status()
-          .message(),
-      "the background must have the index's dimension, 2, but has 3");
+  EXPECT_EQ(DocumentDensities::Create(searcher.directory(), release, DensityOf::kTokens,
+                                      UniformPoints(2, 3, -1, 1, 3).view(), Pool())
+                .status()
+                .message(),
+            "the background must have the index's dimension, 2, but has 3");
 
   // A lattice has no answers outside its box.
   proto::ReleasePlan plan = release.plan();
@@ -293,7 +302,7 @@ TEST(DensitySearchTest, RefusesByName) {
   const Release lattice =
       *std::move(*Accumulator::Create(plan, Accumulator::BadRecords::kFail, Pool())).Privatize(source);
   const Searcher far = Singles(Points{{0, 0, 9, 9}, 2});
-  const auto of_lattice = DocumentDensities::Create(far.directory(), lattice, DensityOf::kTokens, {});
+  const auto of_lattice = DocumentDensities::Create(far.directory(), lattice, DensityOf::kTokens, {}, Pool());
   EXPECT_THAT(SearchByDensity(far, *of_lattice, queries.view(), {}, {}, Pool()).status().message(),
               HasSubstr("document 'd1', vector row 0 (counting from 0): is outside the domain"));
 }
