@@ -353,11 +353,14 @@ int Main(int argc, char** argv) {
       int file;
     } topics[] = {
         {"noun.animal", 5}, {"noun.food", 13}, {"noun.location", 15}, {"noun.person", 18}, {"noun.plant", 20}};
-    for (const auto& topic : topics) {
-      Topic run(topic.name, topic.file, files, documents, searcher, queries.view().Slice(0, kQueries), pool);
-      run.Run(DensityOf::kPooled, draws, /*search=*/true);
-      // Of all tokens of all glosses; two topics tell how it differs.
-      if (topic.file == 5 || topic.file == 20) run.Run(DensityOf::kTokens, std::min(draws, 2), /*search=*/false);
+    for (const DensityOf of : {DensityOf::kPooled, DensityOf::kTokens}) {
+      for (const auto& topic : topics) {
+        // Of all tokens of all glosses: slow, and two topics tell how it differs.
+        const bool tokens = of == DensityOf::kTokens;
+        if (tokens && topic.file != 5 && topic.file != 20) continue;
+        Topic run(topic.name, topic.file, files, documents, searcher, queries.view().Slice(0, kQueries), pool);
+        run.Run(of, tokens ? std::min(draws, 2) : draws, /*search=*/!tokens);
+      }
     }
   }
   std::filesystem::remove_all(place);
