@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <boost/math/constants/constants.hpp>
+#include <boost/math/special_functions/erf.hpp>
+#include <boost/math/special_functions/gamma.hpp>
 #include <boost/random/cauchy_distribution.hpp>
 #include <boost/random/exponential_distribution.hpp>
 #include <boost/random/gamma_distribution.hpp>
@@ -469,15 +471,56 @@ double MixtureScale(const Similarity& similarity, boost::random::mt19937_64& eng
   }
 }
 
-// One frequency, times the bandwidth, of a kernel that is no function of Euclidean distance.
-void DrawOtherFrequency(const Similarity& similarity, size_t d, boost::random::mt19937_64& engine, double* omega) {
+// In the k-th of m equal parts of [0, 1).
+double InStratum(size_t k, size_t m, boost::random::mt19937_64& engine) {
+  constexpr double kMost = 1 - 1e-12;
+  return std::min((k + boost::random::uniform_real_distribution<double>(0, 1)(engine)) / m, kMost);
+}
+
+// The same scale as MixtureScale, but in the k-th of m equal strata of the mixture, where quantiles are at hand.
+double StratifiedScale(const Similarity& similarity, size_t k, size_t m, boost::random::mt19937_64& engine) {
+  switch (similarity.kind()) {
+    case proto::SimilaritySpec::EXPONENTIAL:
+      return 1 / (std::sqrt(2.0) * boost::math::erf_inv(InStratum(k, m, engine)));
+    case proto::SimilaritySpec::MATERN: {
+      const double degrees = 2 * similarity.spec().nu();
+      return std::sqrt(degrees / (2 * boost::math::gamma_p_inv(degrees / 2, InStratum(k, m, engine))));
+    }
+    case proto::SimilaritySpec::RATIONAL_QUADRATIC: {
+      const double alpha = similarity.spec().alpha();
+      // Where gamma_p_inv is known to behave.
+      if (!(alpha >= 0.01 && alpha <= 100)) return MixtureScale(similarity, engine);
+      return std::sqrt(boost::math::gamma_p_inv(alpha, InStratum(k, m, engine)) / alpha);
+    }
+    case proto::SimilaritySpec::CAUCHY:
+      return std::sqrt(-2 * std::log1p(-InStratum(k, m, engine)));
+    case proto::SimilaritySpec::INVERSE_L2: {
+      const double t = -std::log1p(-InStratum(k, m, engine));
+      return t / std::abs(boost::random::normal_distribution<double>()(engine));
+    }
+    default:
+      return MixtureScale(similarity, engine);
+  }
+}
+
+double ScaleOf(const Similarity& similarity, const proto::MonteCarloSpec& spec, size_t k,
+               boost::random::mt19937_64& engine) {
+  return spec.stratified() ? StratifiedScale(similarity, k, spec.features(), engine) : MixtureScale(similarity, engine);
+}
+
+// Frequency k, times the bandwidth, of a kernel that is no function of Euclidean distance.
+void DrawOtherFrequency(const Similarity& similarity, size_t d, const proto::MonteCarloSpec& spec, size_t k,
+                        boost::random::mt19937_64& engine, double* omega) {
   boost::random::cauchy_distribution<double> cauchy;
   boost::random::exponential_distribution<double> exponential;
   if (similarity.kind() == proto::SimilaritySpec::PRODUCT_CAUCHY) {
     for (size_t i = 0; i < d; ++i) omega[i] = exponential(engine) - exponential(engine);  // Laplace
     return;
   }
-  const double t = similarity.kind() == proto::SimilaritySpec::INVERSE_L1 ? exponential(engine) : 1;
+  double t = 1;
+  if (similarity.kind() == proto::SimilaritySpec::INVERSE_L1) {
+    t = spec.stratified() ? -std::log1p(-InStratum(k, spec.features(), engine)) : exponential(engine);
+  }
   for (size_t i = 0; i < d; ++i) omega[i] = t * cauchy(engine);
 }
 
@@ -494,13 +537,13 @@ std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const
     if (spec.orthogonal() && k % d == 0) directions = OrthogonalBlock(spec.public_seed(), k / d, d);
     do {
       if (similarity.is_euclidean()) {
-        const double scale = MixtureScale(similarity, engine);
+        const double scale = ScaleOf(similarity, spec, k, engine);
         boost::random::normal_distribution<double> normal;
         for (size_t i = 0; i < d; ++i) {
           omega[i] = scale * (spec.orthogonal() ? directions[k % d * d + i] : normal(engine));
         }
       } else {
-        DrawOtherFrequency(similarity, d, engine, omega.data());
+        DrawOtherFrequency(similarity, d, spec, k, engine, omega.data());
       }
       for (size_t i = 0; i < d; ++i) row[i] = static_cast<float>(unit * omega[i]);
     } while (domain.has_value() && !(domain->Reach(row) <= kLargestTurns));
@@ -520,7 +563,8 @@ std::vector<float> DrawLengths(const Similarity& similarity, size_t d, const abs
     boost::random::mt19937_64 engine = PublicStream(spec.public_seed(), similarity.name() + " hadamard lengths", k);
     boost::random::gamma_distribution<double> half_chi_square(StructuredDirections::EmbeddingDimension(d) / 2.0);
     do {
-      lengths[k] = static_cast<float>(unit * MixtureScale(similarity, engine) * std::sqrt(2 * half_chi_square(engine)));
+      lengths[k] =
+          static_cast<float>(unit * ScaleOf(similarity, spec, k, engine) * std::sqrt(2 * half_chi_square(engine)));
     } while (!(lengths[k] * reach <= kLargestTurns));
   }
   return lengths;

@@ -136,8 +136,9 @@ class RaceFunction final : public ReleasedFunction {
 
 class RaceDesign final : public Design {
  public:
-  RaceDesign(Hashes hashes, const absl::optional<Domain>& domain, proto::RaceSpec spec)
-      : hashes_(std::move(hashes)),
+  RaceDesign(const Similarity& similarity, Hashes hashes, const absl::optional<Domain>& domain, proto::RaceSpec spec)
+      : similarity_(similarity),
+        hashes_(std::move(hashes)),
         domain_(domain),
         groups_(RaceGroups(hashes_.rows, hashes_.buckets, hashes_.share())) {
     *spec_.mutable_race() = std::move(spec);
@@ -150,6 +151,9 @@ class RaceDesign final : public Design {
   absl::optional<double> SupError() const override { return absl::nullopt; }
   double PredictedApproximationError(double n, double expected_similarity) const override {
     return RaceApproximationError(n, expected_similarity, hashes_.rows, hashes_.share());
+  }
+  double TypicalApproximationError(double n, double expected_similarity) const override {
+    return TypicalRaceApproximationError(similarity_, n, expected_similarity, hashes_.rows, hashes_.share());
   }
 
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
@@ -172,6 +176,7 @@ class RaceDesign final : public Design {
   }
 
  private:
+  Similarity similarity_;
   Hashes hashes_;
   absl::optional<Domain> domain_;
   std::vector<CoordinateGroup> groups_;
@@ -203,6 +208,22 @@ std::vector<CoordinateGroup> RaceGroups(size_t rows, size_t buckets, double shar
 double RaceApproximationError(double n, double expected_similarity, double rows, double share) {
   const double s = expected_similarity;
   return n * std::sqrt(((s < 1 ? s * (1 - s) : 0.25) + s * share) / rows);
+}
+
+double TypicalRaceApproximationError(const Similarity& similarity, double n, double expected_similarity, double rows,
+                                     double share) {
+  // Where nothing is known, in the middle.
+  const double s = expected_similarity < 1 ? expected_similarity : 0.5;
+  double variance = 0;
+  if (similarity.kind() == proto::SimilaritySpec::ANGULAR) {
+    const double p = similarity.spec().p(), u = 1 - std::pow(s, 1 / p);
+    variance = std::pow(std::max(1 - 1.5 * u, 0.0), p) - s * s;
+  } else if (similarity.kind() == proto::SimilaritySpec::P_STABLE) {
+    variance = s * s * (1 - s) * (0.17 + 0.33 * s);
+  } else {
+    variance = std::pow(s, 1.5) - s * s;
+  }
+  return n * std::sqrt((std::max(variance, 0.1 * s * (1 - s)) + s * share) / rows);
 }
 
 absl::StatusOr<std::unique_ptr<Design>> MakeRaceDesign(const Similarity& similarity, size_t dimension,
@@ -283,7 +304,8 @@ absl::StatusOr<std::unique_ptr<Design>> MakeRaceDesign(const Similarity& similar
     return absl::FailedPreconditionError(
         "hashes differ from those the file was made with: its fingerprint does not match on this machine");
   }
-  return std::unique_ptr<Design>(std::make_unique<RaceDesign>(std::move(hashes), domain, std::move(complete)));
+  return std::unique_ptr<Design>(
+      std::make_unique<RaceDesign>(similarity, std::move(hashes), domain, std::move(complete)));
 }
 
 }  // namespace dpkde

@@ -14,7 +14,7 @@ namespace dpkde {
 
 // RACE (Coleman and Shrivastava 2021, "A One-Pass Private Sketch for Most Machine Learning Tasks"; Coleman and
 // Shrivastava 2020): rows of counters that a locality-sensitive hash fills, for kernels that say how often two points
-// share a hash. For angular it is the design of choice, for the others there for comparison.
+// share a hash. For angular it is the only design, and for p_stable one that the planner considers.
 //
 //   laplacian   the cell of a random grid (Rahimi and Recht 2007, random binning): on each axis width w ~ Gamma(2, h)
 //               and an even shift, so that two points share one with probability prod_i E max(0, 1 - |x_i - y_i| / w)
@@ -55,6 +55,8 @@ double RaceShare(const Similarity& similarity, uint32_t buckets);
 // What such a design has, without drawing its hashes: for planning.
 std::vector<CoordinateGroup> RaceGroups(size_t rows, size_t buckets, double share);
 double RaceApproximationError(double n, double expected_similarity, double rows, double share);
+double TypicalRaceApproximationError(const Similarity& similarity, double n, double expected_similarity, double rows,
+                                     double share);
 
 }  // namespace dpkde
 

@@ -108,8 +108,7 @@ class Planner {
     if (inputs_.design == "lsq_rff") Consider("lsq_rff", &Planner::AddLsqRff);
     if (inputs_.design == "lsq_fgt") Consider("lsq_fgt", &Planner::AddLsqFgt);
     if (inputs_.design == "exponential_sum") Consider("exponential_sum", &Planner::AddExponentialSums);
-    // Angles have no other.
-    if (inputs_.design == "race" || inputs_.similarity.kind() == proto::SimilaritySpec::ANGULAR) {
+    if (inputs_.design == "race" || inputs_.similarity.is_hash_kernel()) {
       Consider("race", &Planner::AddRace);
     }
     for (const char* tree : {"tree", "tree_sums", "tree_centered"}) {
@@ -299,14 +298,18 @@ class Planner {
     // One feature, to hear from the design whether its conditions hold.
     spec.mutable_monte_carlo()->set_features(1);
     spec.mutable_monte_carlo()->set_public_seed(inputs_.public_seed);
+    spec.mutable_monte_carlo()->set_stratified(true);
     DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
     const double similarity = ExpectedSimilarity().value_or(1);
     while (features <= most) {
       spec.mutable_monte_carlo()->set_features(features);
-      DPKDE_RETURN_IF_ERROR(
-          Add(spec, MonteCarloGroups(features), MonteCarloApproximationError(N(), similarity, features),
-              TypicalMonteCarloApproximationError(N(), similarity, features, inputs_.dimension,
-                                                  spec.monte_carlo().orthogonal() || spec.monte_carlo().hadamard())));
+      const double worst = MonteCarloApproximationError(N(), similarity, features);
+      const double typical =
+          TypicalMonteCarloApproximationError(N(), similarity, features, inputs_.dimension,
+                                              spec.monte_carlo().orthogonal() || spec.monte_carlo().hadamard());
+      // What is typical of others does not hold for a kernel that falls off as slowly as p_stable.
+      DPKDE_RETURN_IF_ERROR(Add(spec, MonteCarloGroups(features), worst,
+                                inputs_.similarity.kind() == proto::SimilaritySpec::P_STABLE ? worst : typical));
       if (features == most) break;
       // 32, 48, 64, 96, ..
       features = (features & (features - 1)) == 0 ? features / 2 * 3 : features / 3 * 4;
@@ -384,9 +387,10 @@ class Planner {
     DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
     for (uint32_t rows = 1; rows <= kMostRaceRows && rows * buckets <= kMostRaceCounters; rows *= 2) {
       race.set_rows(rows);
-      DPKDE_RETURN_IF_ERROR(Add(spec, RaceGroups(rows, buckets, share),
-                                RaceApproximationError(N(), ExpectedSimilarity().value_or(1), rows, share),
-                                RaceApproximationError(N(), ranking_similarity_, rows, share)));
+      DPKDE_RETURN_IF_ERROR(
+          Add(spec, RaceGroups(rows, buckets, share),
+              RaceApproximationError(N(), ExpectedSimilarity().value_or(1), rows, share),
+              TypicalRaceApproximationError(inputs_.similarity, N(), ranking_similarity_, rows, share)));
     }
     return absl::OkStatus();
   }

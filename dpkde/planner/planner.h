@@ -33,7 +33,7 @@ struct PlanInputs {
   // Set for weighted sums; public. Predictions are then for weights of the bound each.
   absl::optional<proto::WeightSpec> weights = absl::nullopt;
   // Restricts the designs to one name (DesignName); nullopt: all but those of published mechanisms
-  // (race for angular, which has no other).
+  // (race is considered for kernels of hashes: angular has no other).
   absl::optional<std::string> design = absl::nullopt;
   // Restricts the noise; nullopt: all that the privacy allows.
   absl::optional<proto::Mechanism> mechanism = absl::nullopt;
@@ -83,9 +83,9 @@ struct PlanResult {
 // and 1, 3, 7, .. harmonics, up to 2^14 pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths
 // and three ridges; 2^5, 3 2^4, 2^6, .. 2^12 Monte-Carlo features, 2^14 hadamard ones (more only if asked for: records
 // cost time in proportion). Where they are asked for: 2^0 .. 2^12 lsq_rff features, as many of all terms of sums of
-// exponentials, for four tolerances; trees of 1 to 17 levels, rings of six ratios, of l2 on 4, 8, .. 256 projections and
-// to 8 levels; fast Gauss transforms with cells of 0.5 to 2.8 bandwidths and 1 to 8 terms; 2^0 .. 2^12 rows of 2048
-// counters (angular always, 2^p counters).
+// exponentials, for four tolerances; trees of 1 to 17 levels, rings of six ratios, of l2 on 4, 8, .. 256 projections
+// and to 8 levels; fast Gauss transforms with cells of 0.5 to 2.8 bandwidths and 1 to 8 terms; 2^0 .. 2^12 rows of 2048
+// counters (of p_stable and angular always; angular: 2^p counters).
 //
 // kInvalidArgument if nothing is admissible, with the reasons. No privacy effect: reads public values only.
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);

@@ -1,6 +1,6 @@
 // Published mechanisms beside the planner's choice, on real data:
 //
-//   bazel run //tests/benchmarks:accuracy -- FOLDER [NAME [pure | delta | dimension]] > TABLE.csv
+//   bazel run //tests/benchmarks:accuracy -- FOLDER [NAME [pure | delta | all | dimension [planner]]] > TABLE.csv
 //
 // FOLDER holds us_zipcodes.npy, shuttle.npy, letter.npy, glove50k.npy and mnist10k.npy (tests/testdata/README.md has
 // two of them and says where they are from); what is missing is skipped, and so are cases whose name does not begin
@@ -319,7 +319,7 @@ class Runner {
   std::map<std::string, std::unique_ptr<Noiseless>> noiseless_;
 };
 
-int Main(const std::string& folder, const std::string& name, const std::string& kind) {
+int Main(const std::string& folder, const std::string& name, const std::string& kind, bool only_planner) {
   std::printf(
       "data,records,dimension,reduced_to,similarity,epsilon,delta,mechanism,design,rmse,spread,noise,relative,build_s,"
       "query_us,"
@@ -339,6 +339,7 @@ int Main(const std::string& folder, const std::string& name, const std::string& 
       continue;
     }
     std::fprintf(stderr, "%s\n", test.name.c_str());
+    if (only_planner) test.published.clear();
     Runner runner(test, Load(path, test.column, test.scale));
     study ? runner.RunDimensions() : runner.Run(kind);
   }
@@ -349,6 +350,8 @@ int Main(const std::string& folder, const std::string& name, const std::string& 
 }  // namespace dpkde
 
 int main(int argc, char** argv) {
-  if (argc < 2) return std::fprintf(stderr, "usage: accuracy FOLDER [NAME [pure | delta | dimension]]\n"), 1;
-  return dpkde::Main(argv[1], argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "");
+  if (argc < 2)
+    return std::fprintf(stderr, "usage: accuracy FOLDER [NAME [pure | delta | all | dimension [planner]]]\n"), 1;
+  return dpkde::Main(argv[1], argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "",
+                     argc > 4 && std::string(argv[4]) == "planner");
 }

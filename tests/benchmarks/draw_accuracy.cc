@@ -46,7 +46,7 @@ std::vector<Panel> PanelsOf(const std::string& data, Picture picture) {
   if (picture == Picture::kEpsilon) return {{data, data + ": relative error", "epsilon (pure)", true, {}}};
   if (picture == Picture::kTime) return {{data, data + ": relative error", "microseconds a query", false, {}}};
   const std::string below = "dimension, epsilon = 1 (pure)";
-  return {{data, data + ": relative error", below, true, {}}, {data, data + ": microseconds a query", below, true, {}}};
+  return {{data, data + ": relative error", below, true, {}}, {data, data + ": query time (us)", below, true, {}}};
 }
 
 struct LogScale {

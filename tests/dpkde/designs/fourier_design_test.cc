@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <numeric>
 
 #include "absl/strings/escaping.h"
@@ -101,6 +102,46 @@ TEST(MonteCarloTest, EveryKernelIsUnbiasedOverSeeds) {
           << similarity.spec().ShortDebugString();
       // The spread is at most that of a cosine, 1 / sqrt(2 m), and the test has power: a bias of 0.03 would show.
       EXPECT_LE(5 * error, 0.03);
+    }
+  }
+}
+
+// Stratified scales: unbiased, and of mixtures with less of a spread than without strata; of cauchy, say, by a factor
+// of three and more.
+TEST(MonteCarloTest, StrataAreUnbiasedAndLowerTheSpread) {
+  using Spec = proto::SimilaritySpec;
+  const Points x = UniformPoints(1, 8, -1, 1, 5), y = UniformPoints(1, 8, -1, 1, 6);
+  for (const Similarity& similarity :
+       {MakeSimilarity(Spec::EXPONENTIAL, 2), MakeSimilarity(Spec::MATERN, 2, 1.5),
+        MakeSimilarity(Spec::RATIONAL_QUADRATIC, 2, 0.7), MakeSimilarity(Spec::CAUCHY, 2),
+        MakeSimilarity(Spec::INVERSE_L2, 2), MakeSimilarity(Spec::INVERSE_L1, 2), PStable(2)}) {
+    for (const bool orthogonal : {false, true}) {
+      if (orthogonal != similarity.is_euclidean()) continue;
+      double spread[2] = {};
+      for (const bool stratified : {false, true}) {
+        double sum = 0, squares = 0;
+        constexpr int kSeeds = 150;
+        for (int seed = 0; seed < kSeeds; ++seed) {
+          proto::MonteCarloSpec spec = MonteCarloDesign(64, orthogonal, seed).monte_carlo();
+          spec.set_stratified(stratified);
+          const auto design = MakeMonteCarloDesign(similarity, 8, Cube(8, -1, 1), spec);
+          ASSERT_TRUE(design.ok()) << design.status();
+          const double value = Feature(**design, x.view(), y.view());
+          sum += value / kSeeds;
+          squares += value * value / kSeeds;
+        }
+        spread[stratified] = std::sqrt(squares - sum * sum);
+        EXPECT_NEAR(sum, similarity.Evaluate(x.view().row(0), y.view().row(0)),
+                    5 * spread[stratified] / std::sqrt(kSeeds))
+            << similarity.spec().ShortDebugString();
+      }
+      std::printf("%s%s: spread %.4f, stratified %.4f\n", orthogonal ? "orthogonal " : "", similarity.name().c_str(),
+                  spread[0], spread[1]);
+      // 150 draws know a spread to 6 %.
+      EXPECT_LE(spread[1], 1.25 * spread[0]) << similarity.spec().ShortDebugString();
+      if (orthogonal && similarity.kind() == Spec::CAUCHY) {
+        EXPECT_LE(spread[1], spread[0] / 1.15);
+      }
     }
   }
 }

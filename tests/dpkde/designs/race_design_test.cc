@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/noise/mechanism.h"
@@ -87,6 +88,40 @@ TEST(RaceDesignTest, ErrorOfRecordsInOnePlaceIsThatOfTheTheory) {
   EXPECT_NEAR(std::sqrt(square) / RaceApproximationError(100, 0.5, 20, 0), 1, 0.15);
   // The control: of twice the rows.
   EXPECT_GT(std::sqrt(square) / RaceApproximationError(100, 0.5, 40, 0), 1.2);
+}
+
+// Records and query in independent directions of many dimensions: all at one distance, or angle, from each other.
+TEST(RaceDesignTest, ErrorOfRecordsAroundOneCenterIsTypical) {
+  ThreadPool pool(1);
+  const struct {
+    Similarity similarity;
+    double shift;  // of the cloud from the origin, for angles below 90 degrees
+  } cases[] = {{PStable(30), 0}, {PStable(10), 0}, {Laplacian(60), 0}, {Angular(2), 1.2}, {Angular(4), 2}};
+  for (const auto& test : cases) {
+    constexpr size_t kDimension = 60, kRecords = 50, kQueries = 40;
+    const double low = -1.5 + test.shift, high = 1.5 + test.shift;
+    const Points points = UniformPoints(kRecords, kDimension, low, high, 1);
+    const Points queries = UniformPoints(kQueries, kDimension, low, high, 2);
+    std::vector<double> exact(kQueries);
+    test.similarity.Sum(points.view(), queries.view(), pool, absl::MakeSpan(exact));
+    double square = 0, similarity = 0;
+    for (double sum : exact) similarity += sum / kRecords / kQueries;
+    constexpr int kSeeds = 50;
+    for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+      const std::vector<Answer> answers =
+          Noiseless(*Make(test.similarity, kDimension, 40, 4096, seed), points, queries);
+      for (size_t q = 0; q < kQueries; ++q) square += std::pow(answers[q].sum - exact[q], 2) / (kSeeds * kQueries);
+    }
+    // What a record alone adds: n s (1 - s) / rows.
+    const double share = RaceShare(test.similarity, 4096);
+    const double typical = std::hypot(TypicalRaceApproximationError(test.similarity, kRecords, similarity, 40, share),
+                                      std::sqrt(kRecords * similarity * (1 - similarity) / 40));
+    const double measured = std::sqrt(square);
+    std::printf("%s: similarity %.3f, error %.3f, typical %.3f, worst %.3f\n", test.similarity.name().c_str(),
+                similarity, measured, typical, RaceApproximationError(kRecords, similarity, 40, share));
+    EXPECT_LE(measured, 1.2 * typical) << test.similarity.name();
+    EXPECT_GE(measured, typical / 1.5) << test.similarity.name();
+  }
 }
 
 // sqrt(2 rows) / epsilon, with 1 % or more of epsilon for the count.

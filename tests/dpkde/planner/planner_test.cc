@@ -306,6 +306,10 @@ TEST(PlannerTest, PublishedMechanismsOnlyIfAskedFor) {
   angles.expected_similarity = 0.2;
   EXPECT_EQ(Plan(angles)->candidates[0].design.race().buckets(), 8u);
   EXPECT_EQ(count(angles, "race"), Plan(angles)->candidates.size());
+  angles.similarity = PStable(3);
+  angles.domain = Cube(7, -1, 1);
+  EXPECT_GT(count(angles, "race"), 0u);
+  EXPECT_LT(count(angles, "race"), Plan(angles)->candidates.size());
   kernel.design = "lsq_rff";
   kernel.features = 100;
   EXPECT_EQ(Plan(kernel)->candidates[0].design.lsq_rff().features(), 100u);
