@@ -111,6 +111,8 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
   };
 
   size_t samples = options.samples.value_or(0);
+  // Queries whose farthest neighbour has a larger value are in places so dense that all their rows are added up.
+  double densest = std::numeric_limits<double>::infinity();
   if (!options.samples.has_value()) {
     const size_t d = queries.columns;
     const size_t pilots = std::min(queries.rows, std::clamp<size_t>(queries.rows / 16, 16, 256));
@@ -126,22 +128,34 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
     const double scale = static_cast<double>(queries.rows) / pilots;
     const double target = options.error * options.error * SumOfSquares(sizes);
 
-    // Rows that each query would meet at most, with and without neighbours: beyond half, all is better.
-    size_t least = weighted / 2;
+    // Rows that each query would meet on average: beyond half of all, all is better.
+    double least = weighted / 2.0;
     const size_t offered = neighbors;
     neighbors = 0;
     for (const size_t k : {size_t{0}, offered}) {
-      const size_t search = k == 0 ? 0 : SearchCost(*index, options.search, k) + k;
+      const double search = k == 0 ? 0 : SearchCost(*index, options.search, k) + k;
       for (size_t m = kFirstSamples; search + m < least; m *= 2) {
         const WeightedSample sample = DrawBySize(sizes, m, engine);
-        const double error = scale * SumOfSquares(multiplier.Multiply(pilot, sample, near, k).std_errors);
-        if (error <= target) {
-          least = search + m;
-          neighbors = k;
-          samples = m;
-        } else if (search + m * std::sqrt(error / target) >= least) {
-          break;  // even if all of the error were that of the row that might be unseen, whose square falls with m^2
+        const SampledProduct product = multiplier.Multiply(pilot, sample, near, k);
+        // How many of the pilots have to be exact, those in the densest places first, for the others to meet the
+        // target?
+        std::vector<size_t> order(pilots);
+        std::iota(order.begin(), order.end(), 0);
+        std::sort(order.begin(), order.end(),
+                  [&](size_t a, size_t b) { return product.farthest[a] > product.farthest[b]; });
+        double error = scale * SumOfSquares(product.std_errors);
+        size_t exact = 0;
+        while (k > 0 && error > target && exact < pilots) {
+          error -= scale * product.std_errors[order[exact]] * product.std_errors[order[exact]];
+          ++exact;
         }
+        const double cost = search + m + static_cast<double>(weighted) * exact / pilots;
+        if (error > target || cost >= least) continue;
+        least = cost;
+        neighbors = k;
+        samples = m;
+        // Of the others, the densest pilot: what is denser was not tried.
+        densest = exact == 0 ? std::numeric_limits<double>::infinity() : product.farthest[order[exact]];
       }
       if (offered == 0) break;
     }
@@ -152,6 +166,18 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
   const WeightedSample sample = DrawBySize(sizes, samples, engine);
   DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, find_near(queries));
   SampledProduct product = multiplier.Multiply(queries, sample, near, neighbors);
+  std::vector<size_t> dense;
+  std::vector<float> gathered;
+  for (size_t i = 0; i < queries.rows; ++i) {
+    if (product.farthest[i] <= densest) continue;
+    dense.push_back(i);
+    gathered.insert(gathered.end(), queries.row(i).begin(), queries.row(i).end());
+  }
+  const KernelProduct exact = multiplier.Exact({gathered.data(), dense.size(), queries.columns});
+  for (size_t i = 0; i < dense.size(); ++i) {
+    std::copy_n(&exact.values[i * weights.columns], weights.columns, &product.values[dense[i] * weights.columns]);
+    product.std_errors[dense[i]] = 0;
+  }
   return KernelProduct{std::move(product.values), std::move(product.std_errors), sample.rows.size(), neighbors};
 }
 

@@ -59,6 +59,9 @@ absl::StatusOr<KernelProduct> ExactKernelProduct(const Similarity& kernel, Matri
 // be found; what is left varies little. Their algorithm finds large entries by hashing that adapts to the kernel's
 // sums, and proves ||y - Kw|| <= error ||w|| in n^1.89 steps. This is the practical form of it, with less of a proof:
 //
+// Few queries may stand in places so dense that neighbours do not cover what is large. They are computed exactly: those
+// whose farthest neighbour has a larger value than a bound that is chosen, with the size of the sample, by a pilot.
+//
 // Guarantee. Unbiased over seeds for any weights and whatever the index finds. With n queries, no row of the rest
 // beyond tau and column sums of at most C, m sampled rows give E||Y - KW||^2 <= tau C |W|_1^2 / m <= n tau C ||W||^2 /
 // m, where |W|_1 is the sum of the lengths of the rows of W: m = n tau C / error^2 suffice. That is sublinear only as

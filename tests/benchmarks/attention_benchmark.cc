@@ -3,7 +3,7 @@
 //   bazel run -c opt //tests/benchmarks:attention_benchmark -- FOLDER
 //
 // FOLDER holds glove50k.npy (word vectors) and wordnet_glove/doc_tokens.npy and doc_lens.npy. Keys and values: 48,000
-// words, of unit length; then 120,000 windows, the means of 2 to 7 successive words of a gloss, of unit length.
+// words, of unit length; then 240,000 windows, the means of 2 to 7 successive words of a gloss, of unit length.
 // Queries: 1,000 others of the same kind. No model was trained on these: the shape of the attention is that of real
 // embeddings, not of a transformer.
 //

@@ -182,6 +182,41 @@ TEST(KernelProductTest, TargetIsMet) {
   }
 }
 
+// A tenth of the queries stand where rows are far denser than neighbours can cover.
+TEST(KernelProductTest, QueriesInDensePlacesAreExact) {
+  Points rows{{Rows(16000).data, Rows(16000).data + 16000 * 16}, 16};
+  Points queries{{Queries(270).data, Queries(270).data + 270 * 16}, 16};
+  const Points jitter = UniformPoints(3030, 16, -0.2, 0.2, 8);
+  for (size_t i = 0; i < 3030; ++i) {
+    for (size_t j = 0; j < 16; ++j) {
+      (i < 3000 ? rows : queries).values.push_back(Queries(300).row(299)[j] + jitter.values[i * 16 + j]);
+    }
+  }
+  const VectorIndex index = Index(rows.view());
+  const Points weights = UniformPoints(19000, 1, -1, 1, 9);
+  const KernelProduct truth = Exact(Gaussian(1), rows.view(), queries.view(), weights.view());
+  KernelProductOptions options;
+  options.error = 0.02;
+  double squares = 0;
+  for (uint64_t seed = 0; seed < 4; ++seed) {
+    options.seed = seed;
+    const KernelProduct product = Estimate(Gaussian(1), rows.view(), queries.view(), weights.view(), &index, options);
+    EXPECT_GT(product.neighbors, 0);
+    EXPECT_LT(product.samples, 9500);
+    int exact = 0;
+    for (size_t i = 0; i < 300; ++i) {
+      if (i >= 270) EXPECT_EQ(product.std_errors[i], 0) << i;
+      if (product.std_errors[i] > 0) continue;
+      ++exact;
+      EXPECT_NEAR(product.values[i], truth.values[i], 1e-4);
+    }
+    EXPECT_LT(exact, 120);
+    squares += SquaredDistance(product.values, truth.values);
+  }
+  EXPECT_GT(squares, 0);
+  EXPECT_LT(squares, 4 * 1.2 * 0.02 * 0.02 * SquaredLength(weights.values));
+}
+
 TEST(KernelProductTest, FallsBackToEverything) {
   const MatrixView rows = Rows(5000), queries = Queries(40);
   const VectorIndex index = Index(rows);
