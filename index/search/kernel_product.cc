@@ -111,8 +111,7 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
   };
 
   size_t samples = options.samples.value_or(0);
-  // Queries whose farthest neighbour has a larger value are in places so dense that all their rows are added up.
-  double densest = std::numeric_limits<double>::infinity();
+  double target = std::numeric_limits<double>::infinity();  // of the squared error
   if (!options.samples.has_value()) {
     const size_t d = queries.columns;
     const size_t pilots = std::min(queries.rows, std::clamp<size_t>(queries.rows / 16, 16, 256));
@@ -126,7 +125,7 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
     const MatrixView pilot{gathered.data(), pilots, d};
     DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, find_near(pilot));
     const double scale = static_cast<double>(queries.rows) / pilots;
-    const double target = options.error * options.error * SumOfSquares(sizes);
+    target = options.error * options.error * SumOfSquares(sizes);
 
     // Rows that each query would meet on average: beyond half of all, all is better.
     double least = weighted / 2.0;
@@ -154,8 +153,6 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
         least = cost;
         neighbors = k;
         samples = m;
-        // Of the others, the densest pilot: what is denser was not tried.
-        densest = exact == 0 ? std::numeric_limits<double>::infinity() : product.farthest[order[exact]];
       }
       if (offered == 0) break;
     }
@@ -166,13 +163,20 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
   const WeightedSample sample = DrawBySize(sizes, samples, engine);
   DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, find_near(queries));
   SampledProduct product = multiplier.Multiply(queries, sample, near, neighbors);
-  std::vector<size_t> dense;
-  std::vector<float> gathered;
-  for (size_t i = 0; i < queries.rows; ++i) {
-    if (product.farthest[i] <= densest) continue;
-    dense.push_back(i);
-    gathered.insert(gathered.end(), queries.row(i).begin(), queries.row(i).end());
+
+  // The queries in the densest places are computed exactly until the errors of the others meet the target.
+  std::vector<size_t> dense(queries.rows);
+  std::iota(dense.begin(), dense.end(), 0);
+  std::stable_sort(dense.begin(), dense.end(),
+                   [&](size_t a, size_t b) { return product.farthest[a] > product.farthest[b]; });
+  double error = SumOfSquares(product.std_errors);
+  size_t count = 0;
+  for (; count < dense.size() && error > target; ++count) {
+    error -= product.std_errors[dense[count]] * product.std_errors[dense[count]];
   }
+  dense.resize(count);
+  std::vector<float> gathered;
+  for (const size_t i : dense) gathered.insert(gathered.end(), queries.row(i).begin(), queries.row(i).end());
   const KernelProduct exact = multiplier.Exact({gathered.data(), dense.size(), queries.columns});
   for (size_t i = 0; i < dense.size(); ++i) {
     std::copy_n(&exact.values[i * weights.columns], weights.columns, &product.values[dense[i] * weights.columns]);

@@ -59,16 +59,16 @@ absl::StatusOr<KernelProduct> ExactKernelProduct(const Similarity& kernel, Matri
 // be found; what is left varies little. Their algorithm finds large entries by hashing that adapts to the kernel's
 // sums, and proves ||y - Kw|| <= error ||w|| in n^1.89 steps. This is the practical form of it, with less of a proof:
 //
-// Few queries may stand in places so dense that neighbours do not cover what is large. They are computed exactly: those
-// whose farthest neighbour has a larger value than a bound that is chosen, with the size of the sample, by a pilot.
+// Few queries may stand in places so dense that neighbours do not cover what is large: those whose farthest neighbour
+// has the largest values are computed exactly, as many as it takes.
 //
-// Guarantee. Unbiased over seeds for any weights and whatever the index finds. With n queries, no row of the rest
-// beyond tau and column sums of at most C, m sampled rows give E||Y - KW||^2 <= tau C |W|_1^2 / m <= n tau C ||W||^2 /
-// m, where |W|_1 is the sum of the lengths of the rows of W: m = n tau C / error^2 suffice. That is sublinear only as
-// far as neighbours bring tau down. Without a bound on columns, m is chosen by what a pilot sample shows for up to 256
-// of the queries, so that the target is met about, not surely; the final sample is independent of it, and std_errors
-// are its own. Where that would cost more than everything, everything is computed: the result is that of
-// ExactKernelProduct().
+// Guarantee. With options.samples unbiased over seeds, for any weights and whatever the index finds. With n queries, no
+// row of the rest beyond tau and column sums of at most C, m sampled rows give E||Y - KW||^2 <= tau C |W|_1^2 / m <=
+// n tau C ||W||^2 / m, where |W|_1 is the sum of the lengths of the rows of W: m = n tau C / error^2 suffice. That is
+// sublinear only as far as neighbours bring tau down. Without a bound on columns, m is chosen by what pilot samples
+// show for up to 256 of the queries; the final sample is independent of them. Its own std_errors meet the target: exact
+// queries see to that, and as their number depends on the sample, there is a bias that is small beside the error. Where
+// all this would cost more than everything, everything is computed: the result is that of ExactKernelProduct().
 //
 // `index`: of `rows` in their order (see kernel_sums.h), or nullptr. The same bits for the same arguments, whatever the
 // number of threads. Memory besides the arguments: 4 m (d + c) bytes, 12 q neighbors, 16 q c.

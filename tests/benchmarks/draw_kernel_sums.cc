@@ -42,8 +42,10 @@ class Plot {
     double low[2] = {1e300, 1e300}, high[2] = {0, 0};
     for (const Series& series : all) {
       for (const auto& [x, y] : series.points) {
-        low[0] = std::min(low[0], x), high[0] = std::max(high[0], x);
-        low[1] = std::min(low[1], y), high[1] = std::max(high[1], y);
+        low[0] = std::min(low[0], x);
+        high[0] = std::max(high[0], x);
+        low[1] = std::min(low[1], y);
+        high[1] = std::max(high[1], y);
       }
     }
     for (int axis : {0, 1}) {
@@ -107,7 +109,8 @@ int Draw(const std::string& table, const std::string& picture) {
         !absl::SimpleAtod(cells[7], &line.micros) || !absl::SimpleAtod(cells[8], &line.rms)) {
       continue;
     }
-    line.data = cells[1], line.method = cells[5];
+    line.data = cells[1];
+    line.method = cells[5];
     if (line.data != "windows" || line.density == 0) continue;
     most = std::max(most, line.rows);
     lines.push_back(line);
@@ -136,7 +139,7 @@ int Draw(const std::string& table, const std::string& picture) {
   if (growth.empty() || error.empty()) return absl::FPrintF(stderr, "%s: no lines of windows\n", table), 1;
   Canvas canvas(kWidth, kHeight);
   Plot(&canvas, 100, 720, "Time of a query, target 10 % (others at density 0.001)", "rows", "microseconds", growth);
-  Plot(&canvas, 860, 1480, absl::StrFormat("Error at %.0f rows (exact: %.0f us)", most, exact), "microseconds a query",
+  Plot(&canvas, 860, 1450, absl::StrFormat("Error at %.0f rows (exact: %.0f us)", most, exact), "microseconds a query",
        "relative error (root mean square)", error);
   if (!canvas.Write(picture)) return absl::FPrintF(stderr, "%s: cannot be written\n", picture), 1;
   return 0;

@@ -205,7 +205,9 @@ TEST(KernelProductTest, QueriesInDensePlacesAreExact) {
     EXPECT_LT(product.samples, 9500);
     int exact = 0;
     for (size_t i = 0; i < 300; ++i) {
-      if (i >= 270) EXPECT_EQ(product.std_errors[i], 0) << i;
+      if (i >= 270) {
+        EXPECT_EQ(product.std_errors[i], 0) << i;
+      }
       if (product.std_errors[i] > 0) continue;
       ++exact;
       EXPECT_NEAR(product.values[i], truth.values[i], 1e-4);
