@@ -31,8 +31,8 @@ struct KernelSumOptions {
   absl::optional<size_t> samples;
 
   // Rows are drawn for each query on its own (DEANN as first published), so that errors of different queries are
-  // independent. Several times slower: scattered memory. Otherwise every query takes the same rows, which lie together
-  // (the permuted variant), and errors of neighbouring queries are alike.
+  // independent. Tens of times slower: scattered memory, one query at a time. Otherwise every query takes the same
+  // rows, which lie together (the permuted variant), and errors of neighbouring queries are alike.
   bool independent = false;
 
   // How the index is searched; `allowed` and `threads` are ignored.
@@ -67,7 +67,8 @@ struct KernelSum {
 // queries stand beside it (independent: on its position among them).
 //
 // Complexity, n rows of dimension d. 4nd bytes besides `rows` and the index. A query takes O(d) for each sampled row,
-// and one search where it pays. A row costs 1 to 4 ns at d = 100 on one thread of an AVX-512 CPU.
+// and one search where it pays. A row costs 4 to 5 ns at d = 100 on one thread of an AVX-512 CPU,
+// most of it squared differences.
 //
 // Thread-safe for const methods.
 class KernelSums {
