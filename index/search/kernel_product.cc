@@ -77,6 +77,21 @@ double SumOfSquares(const std::vector<double>& values) {
   return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
 }
 
+// The queries of the largest errors, as many as leave no more than `target` in the squares of the others.
+std::vector<size_t> LargestErrors(const std::vector<double>& errors, double target) {
+  std::vector<size_t> order(errors.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return errors[a] < errors[b]; });
+  double sum = 0;
+  size_t kept = 0;
+  while (kept < order.size()) {
+    sum += errors[order[kept]] * errors[order[kept]];
+    if (!(sum <= target)) break;
+    ++kept;
+  }
+  return {order.begin() + kept, order.end()};
+}
+
 }  // namespace
 
 absl::StatusOr<KernelProduct> ExactKernelProduct(const Similarity& kernel, MatrixView rows, MatrixView queries,
@@ -136,20 +151,10 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
       for (size_t m = kFirstSamples; search + m < least; m *= 2) {
         const WeightedSample sample = DrawBySize(sizes, m, engine);
         const SampledProduct product = multiplier.Multiply(pilot, sample, near, k);
-        // How many of the pilots have to be exact, those in the densest places first, for the others to meet the
-        // target?
-        std::vector<size_t> order(pilots);
-        std::iota(order.begin(), order.end(), 0);
-        std::sort(order.begin(), order.end(),
-                  [&](size_t a, size_t b) { return product.farthest[a] > product.farthest[b]; });
-        double error = scale * SumOfSquares(product.std_errors);
-        size_t exact = 0;
-        while (k > 0 && error > target && exact < pilots) {
-          error -= scale * product.std_errors[order[exact]] * product.std_errors[order[exact]];
-          ++exact;
-        }
+        // How many of the pilots have to be exact for the others to meet the target?
+        const size_t exact = LargestErrors(product.std_errors, target / scale).size();
         const double cost = search + m + static_cast<double>(weighted) * exact / pilots;
-        if (error > target || cost >= least) continue;
+        if (cost >= least) continue;
         least = cost;
         neighbors = k;
         samples = m;
@@ -164,17 +169,7 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
   DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, find_near(queries));
   SampledProduct product = multiplier.Multiply(queries, sample, near, neighbors);
 
-  // The queries in the densest places are computed exactly until the errors of the others meet the target.
-  std::vector<size_t> dense(queries.rows);
-  std::iota(dense.begin(), dense.end(), 0);
-  std::stable_sort(dense.begin(), dense.end(),
-                   [&](size_t a, size_t b) { return product.farthest[a] > product.farthest[b]; });
-  double error = SumOfSquares(product.std_errors);
-  size_t count = 0;
-  for (; count < dense.size() && error > target; ++count) {
-    error -= product.std_errors[dense[count]] * product.std_errors[dense[count]];
-  }
-  dense.resize(count);
+  const std::vector<size_t> dense = LargestErrors(product.std_errors, target);
   std::vector<float> gathered;
   for (const size_t i : dense) gathered.insert(gathered.end(), queries.row(i).begin(), queries.row(i).end());
   const KernelProduct exact = multiplier.Exact({gathered.data(), dense.size(), queries.columns});

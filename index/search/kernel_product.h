@@ -59,16 +59,17 @@ absl::StatusOr<KernelProduct> ExactKernelProduct(const Similarity& kernel, Matri
 // be found; what is left varies little. Their algorithm finds large entries by hashing that adapts to the kernel's
 // sums, and proves ||y - Kw|| <= error ||w|| in n^1.89 steps. This is the practical form of it, with less of a proof:
 //
-// Few queries may stand in places so dense that neighbours do not cover what is large: those whose farthest neighbour
-// has the largest values are computed exactly, as many as it takes.
+// Some queries may stand in places so dense that neighbours do not cover what is large, or miss a near row that the
+// index did not find: those of the largest standard errors are computed exactly, as many as it takes.
 //
 // Guarantee. With options.samples unbiased over seeds, for any weights and whatever the index finds. With n queries, no
-// row of the rest beyond tau and column sums of at most C, m sampled rows give E||Y - KW||^2 <= tau C |W|_1^2 / m <=
-// n tau C ||W||^2 / m, where |W|_1 is the sum of the lengths of the rows of W: m = n tau C / error^2 suffice. That is
+// row of the rest beyond tau and column sums of at most C, m sampled rows give E||Y - KW||^2 <= tau C |W|_1^2 / m <= n
+// tau C ||W||^2 / m, where |W|_1 is the sum of the lengths of the rows of W: m = n tau C / error^2 suffice. That is
 // sublinear only as far as neighbours bring tau down. Without a bound on columns, m is chosen by what pilot samples
 // show for up to 256 of the queries; the final sample is independent of them. Its own std_errors meet the target: exact
-// queries see to that, and as their number depends on the sample, there is a bias that is small beside the error. Where
-// all this would cost more than everything, everything is computed: the result is that of ExactKernelProduct().
+// queries see to that; as the sample chooses them, there is a bias, which is small beside the error except where the
+// index missed rows, and then no more than what it missed. Where all this would cost more than everything, everything
+// is computed: the result is that of ExactKernelProduct().
 //
 // `index`: of `rows` in their order (see kernel_sums.h), or nullptr. The same bits for the same arguments, whatever the
 // number of threads. Memory besides the arguments: 4 m (d + c) bytes, 12 q neighbors, 16 q c.

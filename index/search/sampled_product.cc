@@ -59,16 +59,14 @@ SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<c
   std::vector<uint32_t> place_of(neighbors > 0 ? rows.rows : 0, kNone);  // of a row in the sample
   for (size_t i = 0; neighbors > 0 && i < chosen.size(); ++i) place_of[chosen[i]] = static_cast<uint32_t>(i);
 
-  SampledProduct product{std::vector<double>(queries * columns), std::vector<double>(queries),
-                         std::vector<double>(queries, largest)};
+  SampledProduct product{std::vector<double>(queries * columns), std::vector<double>(queries)};
   const size_t tiles = (queries + kTileQueries - 1) / kTileQueries;
   pool.ParallelFor(tiles, 1, [&](size_t tile, size_t, int /*worker*/) {
     const size_t begin = tile * kTileQueries, end = std::min(begin + kTileQueries, queries), count = end - begin;
     std::vector<std::vector<uint32_t>> masked(count);  // places of near rows, sorted
-    std::vector<double> light(count * columns);
+    std::vector<double> farthest(count, largest), light(count * columns);
     std::vector<float> values(count * kBlockRows);
     std::vector<Moments> moments(count);
-    double* const farthest = &product.farthest[begin];
     for (size_t q = 0; q < count; ++q) {
       double* const out = &product.values[(begin + q) * columns];
       for (size_t j = 0; j < neighbors; ++j) {

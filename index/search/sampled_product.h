@@ -17,7 +17,6 @@ namespace dpkde {
 struct SampledProduct {
   std::vector<double> values;      // queries x columns, row-major
   std::vector<double> std_errors;  // of each query: of the Euclidean length of the error of its row
-  std::vector<double> farthest;    // of each query: the value of its farthest near row, or `largest`
 };
 
 // Values of the function whose product with weights is wanted, of queries [begin, end) and rows [first, last) of
