@@ -67,9 +67,8 @@ absl::StatusOr<KernelProduct> ExactKernelProduct(const Similarity& kernel, Matri
 // tau C ||W||^2 / m, where |W|_1 is the sum of the lengths of the rows of W: m = n tau C / error^2 suffice. That is
 // sublinear only as far as neighbours bring tau down. Without a bound on columns, m is chosen by what pilot samples
 // show for up to 256 of the queries; the final sample is independent of them. Its own std_errors meet the target: exact
-// queries see to that; as the sample chooses them, there is a bias, which is small beside the error except where the
-// index missed rows, and then no more than what it missed. Where all this would cost more than everything, everything
-// is computed: the result is that of ExactKernelProduct().
+// queries see to that, but as the sample chooses them, what is returned is no longer exactly unbiased. Where all this
+// would cost more than everything, everything is computed: the result is that of ExactKernelProduct().
 //
 // `index`: of `rows` in their order (see kernel_sums.h), or nullptr. The same bits for the same arguments, whatever the
 // number of threads. Memory besides the arguments: 4 m (d + c) bytes, 12 q neighbors, 16 q c.
