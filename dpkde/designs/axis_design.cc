@@ -4,13 +4,13 @@
 #include <boost/math/constants/constants.hpp>
 #include <boost/math/quadrature/tanh_sinh.hpp>
 #include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/designs/axis_tables.h"
 #include "dpkde/designs/convex_regression.h"
 #include "dpkde/designs/fourier_kernel.h"
 
@@ -24,44 +24,9 @@ constexpr int64_t kMostValues = int64_t{1} << 22;
 // the smallest of all.
 constexpr size_t kNodesPerPeriod = 16;
 
-// GCC's and Clang's vectors: element by element.
-using Four = double __attribute__((vector_size(4 * sizeof(double))));
-
-// Weights of the nodes at -1, 0, 1, 2 for an interpolation at u in [0, 1]: a polynomial in u, one element a node.
-struct Interpolation {
-  Four powers[4];
-};
-
-// Lagrange's cubic.
-constexpr Interpolation kCubic = {{{0, 1, 0, 0},
-                                   {-1.0 / 3, -1.0 / 2, 1, -1.0 / 6},
-                                   {1.0 / 2, -1, 1.0 / 2, 0},
-                                   {-1.0 / 6, 1.0 / 2, -1.0 / 2, 1.0 / 6}}};
-// Keeps convex nodes convex.
-constexpr Interpolation kLinear = {{{0, 1, 0, 0}, {0, -1, 1, 0}, {0, 0, 0, 0}, {0, 0, 0, 0}}};
-
-// The function of one axis, tabulated over the width of the domain at equal steps, one node beyond either end.
-struct AxisTable {
-  double lower = 0;
-  double inverse_step = 0;
-  std::vector<double> nodes;
-
-  // The nodes around y, times their weights.
-  Four Weighted(const Interpolation& interpolation, double y) const {
-    const double t = std::max((y - lower) * inverse_step, 0.0);
-    const int64_t cell = std::min(static_cast<int64_t>(t), static_cast<int64_t>(nodes.size()) - 4);
-    const double u = t - static_cast<double>(cell);
-    const Four* const p = interpolation.powers;
-    Four values;
-    std::memcpy(&values, nodes.data() + cell, sizeof(values));
-    return (p[0] + u * (p[1] + u * (p[2] + u * p[3]))) * values;
-  }
-};
-
 class AxisFunction final : public ReleasedFunction {
  public:
-  AxisFunction(std::vector<AxisTable> tables, bool is_convex, double constant, double noise_variance,
-               double count_covariance)
+  AxisFunction(AxisTables tables, bool is_convex, double constant, double noise_variance, double count_covariance)
       : tables_(std::move(tables)),
         is_convex_(is_convex),
         constant_(constant),
@@ -69,11 +34,10 @@ class AxisFunction final : public ReleasedFunction {
         count_covariance_(count_covariance) {}
 
   void Evaluate(MatrixView queries, absl::Span<Answer> answers) const override {
+    std::vector<double> sums(queries.rows, constant_);
+    tables_.AddSums(interpolation_, queries, absl::MakeSpan(sums));
     for (size_t q = 0; q < queries.rows; ++q) {
-      const float* y = queries.row(q).data();
-      Four sum = {constant_, 0, 0, 0};
-      for (size_t i = 0; i < tables_.size(); ++i) sum += tables_[i].Weighted(*interpolation_, y[i]);
-      answers[q].sum = sum[0] + sum[1] + sum[2] + sum[3];
+      answers[q].sum = sums[q];
       answers[q].noise_variance = noise_variance_;
       answers[q].count_covariance = count_covariance_;
     }
@@ -82,16 +46,16 @@ class AxisFunction final : public ReleasedFunction {
   // A sum of |x - y|^p is convex in y, whatever the constant.
   void Project() override {
     if (!is_convex_) return;
-    for (AxisTable& table : tables_) {
-      std::vector<double>& nodes = table.nodes;
-      ProjectToConvex(absl::MakeSpan(nodes).subspan(1, nodes.size() - 2));  // those inside the domain
+    for (size_t i = 0; i < tables_.axes(); ++i) {
+      const absl::Span<double> nodes = tables_.nodes(i);
+      ProjectToConvex(nodes.subspan(1, nodes.size() - 2));  // those inside the domain
     }
-    interpolation_ = &kLinear;
+    interpolation_ = AxisTables::Interpolation::kLinear;
   }
 
  private:
-  std::vector<AxisTable> tables_;
-  const Interpolation* interpolation_ = &kCubic;
+  AxisTables tables_;
+  AxisTables::Interpolation interpolation_ = AxisTables::Interpolation::kCubic;
   bool is_convex_;
   double constant_;
   double noise_variance_;
@@ -189,8 +153,10 @@ class AxisDesign final : public Design {
     const size_t d = dimension(), h = harmonics_.size();
     const double unit = kGridUnit;
     const size_t steps = std::max<size_t>(8, kNodesPerPeriod * harmonics_.back() / 2);
-    std::vector<AxisTable> tables(d);
-    std::vector<float> points(steps + 3);
+    AxisTables tables(domain_, steps);
+    // In the scaled coordinate, [-1/4, 1/4].
+    std::vector<float> points(tables.nodes_each());
+    for (size_t j = 0; j < points.size(); ++j) points[j] = static_cast<float>((j - 1.0) / steps / 2 - 0.25);
     std::vector<double> cos_weights(panels_.padded()), sin_weights(panels_.padded());
     double noise_variance = 0;
     for (size_t i = 0; i < d; ++i) {
@@ -200,15 +166,8 @@ class AxisDesign final : public Design {
         sin_weights[panels_.column_of[k]] = c * values[2 * h * i + h + k];
         noise_variance += c * c * variances[h * i + k];
       }
-      // In the scaled coordinate, [-1/4, 1/4].
-      AxisTable& table = tables[i];
-      const double step = domain_.width(i) / steps;
-      table.lower = domain_.lower()[i];
-      table.inverse_step = 1 / step;
-      for (size_t j = 0; j < points.size(); ++j) points[j] = static_cast<float>((j - 1.0) / steps / 2 - 0.25);
-      table.nodes.resize(points.size());
       EvaluateFourier(panels_, {points.data(), points.size(), 1}, cos_weights.data(), sin_weights.data(),
-                      table.nodes.data(), nullptr);
+                      tables.nodes(i).data(), nullptr);
     }
     const double c0 = count_coefficient_ / unit;
     const double count_variance = variances[h * d];

@@ -58,10 +58,11 @@ double ExactSum(const std::vector<float>& sorted, const std::vector<double>& pre
 }
 
 void Errors() {
-  constexpr int kDraws = 300;
   const Points queries = UniformPoints(400, 1, 0, 1, 5);
   ThreadPool pool;
   for (size_t n : {1000, 100000, 10000000}) {
+    // A function of many harmonics takes long to tabulate.
+    const int draws = n > 1000000 ? 50 : 300;
     for (bool atoms : {false, true}) {
       Points points = UniformPoints(atoms ? 100 : n, 1, 0, 1, 3);
       if (atoms) {
@@ -84,27 +85,34 @@ void Errors() {
         const auto design = CreateDesign(inputs.similarity, 1, inputs.domain, choice.design);
         const auto mechanism = Mechanism::Calibrate(choice.mechanism, (*design)->groups(), inputs.privacy);
         std::vector<int64_t> raw((*design)->num_coordinates());
-        const size_t chunk = 1 << 16;
-        for (size_t begin = 0; begin < n; begin += chunk) {
-          (*design)->Accumulate(points.view().Slice(begin, std::min(begin + chunk, n)), absl::MakeSpan(raw));
+        // Sums are of integers: those of n records on 100 atoms are n / 100 times those of the atoms.
+        const size_t distinct = atoms ? 100 : n, chunk = 1 << 16;
+        for (size_t begin = 0; begin < distinct; begin += chunk) {
+          (*design)->Accumulate(points.view().Slice(begin, std::min(begin + chunk, distinct)), absl::MakeSpan(raw));
         }
+        for (int64_t& sum : raw) sum *= static_cast<int64_t>(n / distinct);
         SystemBitSource noise;
         std::vector<Answer> answers(queries.rows());
-        double square = 0;
-        for (int draw = 0; draw < kDraws; ++draw) {
+        double square = 0, fourth = 0;
+        for (int draw = 0; draw < draws; ++draw) {
           std::vector<int64_t> values = raw;
           mechanism->AddNoise(absl::MakeSpan(values), noise);
           (*design)
               ->MakeReleasedFunction(values, mechanism->variances())
               ->Evaluate(queries.view(), absl::MakeSpan(answers));
+          double mean_square = 0;
           for (size_t q = 0; q < queries.rows(); ++q) {
-            square += std::pow(answers[q].sum - ExactSum(sorted, prefix, queries.values[q]), 2);
+            mean_square += std::pow(answers[q].sum - ExactSum(sorted, prefix, queries.values[q]), 2) / queries.rows();
           }
+          square += mean_square / draws;
+          fourth += mean_square * mean_square / draws;
         }
-        std::printf("n = %-9zu %-6s %-10s %s: rmse %.3f predicted %.3f (noise %.3f)\n", n, atoms ? "atoms" : "smooth",
-                    neighboring == Neighboring::kAddRemove ? "add_remove" : "replace",
-                    DescribeDesign(choice.design).c_str(), std::sqrt(square / kDraws / queries.rows()),
-                    choice.total_error(), choice.noise_error);
+        const double rmse = std::sqrt(square);
+        const double standard_error = std::sqrt((fourth - square * square) / draws) / (2 * rmse);
+        std::printf("n = %-9zu %-6s %-10s %s: rmse %.3f +- %.3f predicted %.3f (noise %.3f)\n", n,
+                    atoms ? "atoms" : "smooth", neighboring == Neighboring::kAddRemove ? "add_remove" : "replace",
+                    DescribeDesign(choice.design).c_str(), rmse, standard_error, choice.total_error(),
+                    choice.noise_error);
         std::fflush(stdout);
       }
     }
