@@ -39,10 +39,9 @@ class BlockPlanner {
     for (auto& [id, ball] : balls_) PlanBall(ball);
     std::stable_sort(disks_.begin(), disks_.end(),
                      [&](size_t a, size_t b) { return groups_[a].mean_square_weight > groups_[b].mean_square_weight; });
-    prefix_.push_back(0);
-    for (size_t g : disks_) prefix_.push_back(prefix_.back() + groups_[g].mean_square_weight);
+    weight_from_ = WeightFrom(disks_);
     // Weights of zero would get nothing.
-    floor_ = 1e-18 * std::max(prefix_.back(), 1e-280);
+    floor_ = 1e-18 * std::max(weight_from_[0], 1e-280);
     radius_square_ = disks_.empty() ? 0 : std::pow(static_cast<double>(Of(disks_[0]).l2), 2);
   }
 
@@ -87,19 +86,24 @@ class BlockPlanner {
     double cost = 0;             // their sum
   };
 
+  // Sums of the weights from each member to the last: from the smallest up, so that none is lost in rounding.
+  std::vector<double> WeightFrom(const std::vector<size_t>& members) const {
+    std::vector<double> sums(members.size() + 1, 0);
+    for (size_t i = members.size(); i-- > 0;) sums[i] = sums[i + 1] + groups_[members[i]].mean_square_weight;
+    return sums;
+  }
+
   // Cuts the groups of a ball into runs of least total cost.
   void PlanBall(Ball& ball) const {
     std::vector<size_t>& members = ball.groups;
     const auto weight = [&](size_t g) { return groups_[g].mean_square_weight / groups_[g].count; };
     std::stable_sort(members.begin(), members.end(), [&](size_t a, size_t b) { return weight(a) > weight(b); });
-    std::vector<double> weights = {0}, sizes = {0};
-    for (size_t g : members) {
-      weights.push_back(weights.back() + groups_[g].mean_square_weight);
-      sizes.push_back(sizes.back() + groups_[g].count);
-    }
-    const double floor = 1e-18 * std::max(weights.back(), 1e-280);
+    const std::vector<double> weight_from = WeightFrom(members);
+    std::vector<double> sizes = {0};
+    for (size_t g : members) sizes.push_back(sizes.back() + groups_[g].count);
+    const double floor = 1e-18 * std::max(weight_from[0], 1e-280);
     const auto cost = [&](size_t begin, size_t end) {
-      return std::sqrt((weights[end] - weights[begin] + floor) * (sizes[end] - sizes[begin] + 1));
+      return std::sqrt((weight_from[begin] - weight_from[end] + floor) * (sizes[end] - sizes[begin] + 1));
     };
     const std::vector<size_t> cuts = Cuts(members.size());
     std::vector<double> best(cuts.size(), 0);
@@ -152,7 +156,7 @@ class BlockPlanner {
 
   // A^(1/3) of sorted disks [begin, end).
   double Demand(size_t begin, size_t end) const {
-    return std::cbrt((prefix_[end] - prefix_[begin] + floor_) * DiskVariance(end - begin) * radius_square_);
+    return std::cbrt((weight_from_[begin] - weight_from_[end] + floor_) * DiskVariance(end - begin) * radius_square_);
   }
 
   double OtherDemand(size_t g) const {
@@ -165,7 +169,7 @@ class BlockPlanner {
   double JointDemand(size_t end) const {
     const size_t count = others_.back();
     const double bound = Of(count).l1;
-    return std::cbrt((prefix_[end] + floor_) * JointDiskVariance(end) * radius_square_ +
+    return std::cbrt((weight_from_[0] - weight_from_[end] + floor_) * JointDiskVariance(end) * radius_square_ +
                      groups_[count].mean_square_weight * JointCountVariance(end) * bound * bound);
   }
 
@@ -213,7 +217,7 @@ class BlockPlanner {
   std::vector<size_t> disks_;   // by falling weight
   std::vector<size_t> others_;  // in order
   std::map<uint32_t, Ball> balls_;
-  std::vector<double> prefix_;  // of the weights of disks_
+  std::vector<double> weight_from_;
   double floor_ = 0;
   double radius_square_ = 0;
   std::vector<size_t> cuts_;
