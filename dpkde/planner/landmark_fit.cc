@@ -67,6 +67,14 @@ void AddProduct(double alpha, const Matrix& a, size_t a_begin, size_t a_end, con
 
 // Means over points that stand for records and queries, at each rank.
 struct Validation {
+  Validation(size_t ranks, size_t most)
+      : bias(ranks),
+        bias_variance(ranks),
+        residual(ranks),
+        diagonal(ranks),
+        diagonal_square(ranks),
+        feature_weight(most) {}
+
   std::vector<double> bias;  // E_y (E_x r(x, y))^2
   std::vector<double> bias_variance;
   std::vector<double> residual;  // E r(x, y)^2
@@ -80,34 +88,21 @@ class Fitter {
   Fitter(const Similarity& similarity, ThreadPool& pool) : similarity_(similarity), pool_(pool) {}
 
   // k between all pairs of points.
-  Matrix Gram(MatrixView points) const {
-    Matrix gram(points.rows, points.rows);
-    const std::vector<double> distances = Distances(points);
-    pool_.ParallelFor(points.rows, 16, [&](size_t begin, size_t end, int) {
-      for (size_t i = begin; i < end; ++i) {
-        for (size_t j = 0; j <= i; ++j) {
-          const double f = similarity_.Evaluate(points.row(i), points.row(j));
-          gram.at(i, j) = is_distance() ? (distances[i] + distances[j] - f) / (2 * radius_) : f;
-        }
-      }
-    });
-    for (size_t i = 0; i < points.rows; ++i) {
-      for (size_t j = i + 1; j < points.rows; ++j) gram.at(i, j) = gram.at(j, i);
-    }
-    return gram;
-  }
-
   Matrix Gram(MatrixView a, MatrixView b) const {
     Matrix gram(a.rows, b.rows);
+    const bool is_symmetric = a.data == b.data && a.rows == b.rows;
     const std::vector<double> a_distances = Distances(a), b_distances = Distances(b);
     pool_.ParallelFor(a.rows, 16, [&](size_t begin, size_t end, int) {
       for (size_t i = begin; i < end; ++i) {
-        for (size_t j = 0; j < b.rows; ++j) {
+        for (size_t j = 0; j < (is_symmetric ? i + 1 : b.rows); ++j) {
           const double f = similarity_.Evaluate(a.row(i), b.row(j));
           gram.at(i, j) = is_distance() ? (a_distances[i] + b_distances[j] - f) / (2 * radius_) : f;
         }
       }
     });
+    for (size_t i = 0; is_symmetric && i < a.rows; ++i) {
+      for (size_t j = i + 1; j < a.rows; ++j) gram.at(i, j) = gram.at(j, i);
+    }
     return gram;
   }
 
@@ -152,7 +147,8 @@ class Fitter {
     for (size_t rank = 0; rank < ranks.size(); ++rank) {
       AddProduct(-1, features, done, ranks[rank], features, true, residual);
       done = ranks[rank];
-      double bias = 0, bias_square = 0, squares = 0, diagonal = 0, diagonal_square = 0;
+      std::vector<double> means(h), own_bias(h);
+      double bias = 0, squares = 0, diagonal = 0, diagonal_square = 0;
       for (size_t j = 0; j < h; ++j) {
         double sum = 0, square = 0;
         for (size_t i = 0; i < h; ++i) {
@@ -160,16 +156,24 @@ class Fitter {
           sum += residual.at(j, i);
           square += residual.at(j, i) * residual.at(j, i);
         }
-        const double own_bias = (sum * sum - square) / ((h - 1.0) * (h - 2.0));
-        bias += own_bias / h;
-        bias_square += own_bias * own_bias / h;
+        means[j] = sum / (h - 1.0);
+        own_bias[j] = (sum * sum - square) / ((h - 1.0) * (h - 2.0));
+        bias += own_bias[j] / h;
         squares += square / (h - 1.0) / h;
         const double own = std::max(residual.at(j, j), 0.0);
         diagonal += own / h;
         diagonal_square += own * own / h;
       }
+      // Each point is a query once and a record twice: Hoeffding's projection of the U-statistic, whose variance is
+      // that of the mean of these.
+      double projected_square = 0;
+      for (size_t i = 0; i < h; ++i) {
+        double as_record = 0;
+        for (size_t j = 0; j < h; ++j) as_record += i == j ? 0 : residual.at(j, i) * means[j];
+        projected_square += std::pow(own_bias[i] + 2 * as_record / (h - 1.0) - 3 * bias, 2) / h;
+      }
       validation.bias[rank] += bias;
-      validation.bias_variance[rank] += std::max(bias_square - bias * bias, 0.0) / h;
+      validation.bias_variance[rank] += projected_square / h;
       validation.residual[rank] += squares;
       validation.diagonal[rank] += diagonal;
       validation.diagonal_square[rank] += diagonal_square;
@@ -188,7 +192,8 @@ class Fitter {
                                                 boost::random::mt19937_64& random) const {
     const size_t first = count / 2, d = from.columns;
     std::vector<double> unused;
-    DPKDE_ASSIGN_OR_RETURN(const Matrix projection, Projection(Gram(from.Slice(0, first)), unused));
+    DPKDE_ASSIGN_OR_RETURN(const Matrix projection,
+                           Projection(Gram(from.Slice(0, first), from.Slice(0, first)), unused));
     const MatrixView rest = from.Slice(first, from.rows);
     Matrix features(rest.rows, first);
     AddProduct(1, Gram(rest, from.Slice(0, first)), 0, first, projection, false, features);
@@ -383,7 +388,7 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
 
   LandmarkFit fit;
   fit.dimension_ = d;
-  const Matrix gram = fitter.Gram(all);
+  const Matrix gram = fitter.Gram(all, all);
   std::vector<size_t> rows(all.rows);
   std::iota(rows.begin(), rows.end(), 0);
   const absl::Span<const size_t> landmarks = absl::MakeSpan(rows).subspan(0, l);
@@ -398,12 +403,7 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
   }
   if (fit.ranks_.empty()) return absl::InvalidArgumentError("the points of the reference must not all be equal");
 
-  Validation validation;
-  for (auto* means : {&validation.bias, &validation.bias_variance, &validation.residual, &validation.diagonal,
-                      &validation.diagonal_square}) {
-    means->assign(fit.ranks_.size(), 0);
-  }
-  validation.feature_weight.assign(fit.ranks_.back(), 0);
+  Validation validation(fit.ranks_.size(), fit.ranks_.back());
   if (has_rest) {
     const absl::Span<const size_t> rest = absl::MakeSpan(rows).subspan(l);
     fitter.Validate(Part(gram, rest, landmarks), projection, fit.ranks_, Part(gram, rest, rest), validation);
@@ -440,8 +440,9 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
     spec.set_origin_weight(fitter.origin_weight());
     const double mean = validation.diagonal[rank] / validation.folds;
     // Not below its standard error: few points cannot tell a small bias from none.
-    const double least = std::sqrt(validation.bias_variance[rank]) / validation.folds;
-    spec.set_mean_square_bias(unit * std::max(validation.bias[rank] / validation.folds, least));
+    const double error = unit * std::sqrt(validation.bias_variance[rank]) / validation.folds;
+    fit.bias_errors_.push_back(error);
+    spec.set_mean_square_bias(std::max(unit * validation.bias[rank] / validation.folds, error));
     spec.set_mean_square_residual(unit * validation.residual[rank] / validation.folds);
     spec.set_residual_mean(mean);
     spec.set_residual_deviation(
@@ -458,6 +459,12 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
   fit.points_.assign(points.begin(), points.begin() + l * d);
   fit.projection_ = projection.values;
   return fit;
+}
+
+double LandmarkFit::CautiousError(size_t i, double n) const {
+  proto::LandmarkSpec cautious = outlines_[i];
+  cautious.set_mean_square_bias(cautious.mean_square_bias() + 2 * bias_errors_[i]);
+  return LandmarkApproximationError(cautious, n);
 }
 
 proto::LandmarkSpec LandmarkFit::Complete(const proto::LandmarkSpec& outline) const {

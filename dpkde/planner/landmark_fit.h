@@ -63,6 +63,10 @@ class LandmarkFit {
   const proto::LandmarkSpec& outline(size_t i) const { return outlines_[i]; }
   proto::LandmarkSpec Complete(const proto::LandmarkSpec& outline) const;
 
+  // The error to expect of a sum over n records at ranks()[i], with two standard errors added to the estimated bias:
+  // what to rank by, since of many estimates the least is likely one that came out too low.
+  double CautiousError(size_t i, double n) const;
+
   // Mean of f over pairs of different reference points.
   double mean_similarity() const { return mean_similarity_; }
 
@@ -74,6 +78,7 @@ class LandmarkFit {
   std::vector<double> projection_;  // L x L, columns by falling eigenvalue
   std::vector<uint32_t> ranks_;
   std::vector<proto::LandmarkSpec> outlines_;
+  std::vector<double> bias_errors_;  // standard errors of mean_square_bias
   double mean_similarity_ = 0;
 };
 

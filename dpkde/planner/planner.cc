@@ -186,7 +186,8 @@ class Planner {
       proto::DesignSpec spec;
       *spec.mutable_landmark() = inputs_.landmarks->outline(i);
       const double error = LandmarkApproximationError(spec.landmark(), N());
-      DPKDE_RETURN_IF_ERROR(Add(spec, LandmarkGroups(inputs_.similarity, spec.landmark()), error, error));
+      const double cautious = inputs_.landmarks->CautiousError(i, N());
+      DPKDE_RETURN_IF_ERROR(Add(spec, LandmarkGroups(inputs_.similarity, spec.landmark()), error, cautious));
     }
     return absl::OkStatus();
   }

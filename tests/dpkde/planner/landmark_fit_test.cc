@@ -111,6 +111,32 @@ TEST(LandmarkFitTest, LeverageAndCentroidsReachRarePoints) {
   EXPECT_LT(missed(LandmarkChoice::kKMeans), 0.9 * uniform);
 }
 
+// The caution is about the reference's size, not the data: estimates from parts of it scatter by about what it says.
+TEST(LandmarkFitTest, CautionIsTheScatterOfTheEstimate) {
+  const Points letters = Shuffled(LoadPoints("tests/testdata/letter.npy"), 2);
+  constexpr size_t kParts = 12, kRows = 160;
+  constexpr size_t kIndex = 7;
+  constexpr double kMany = 1e9;  // records: only the bias counts
+  std::vector<double> estimates;
+  double caution = 0;
+  for (size_t part = 0; part < kParts; ++part) {
+    const auto begin = letters.values.begin() + part * kRows * 16;
+    LandmarkFitOptions options;
+    options.most_landmarks = 60;
+    options.choice = LandmarkChoice::kUniform;
+    const auto fit = Fit(Gaussian(4), {{begin, begin + kRows * 16}, 16}, absl::nullopt, options);
+    ASSERT_TRUE(fit.ok()) << fit.status();
+    const double expected = fit->outline(kIndex).mean_square_bias();
+    estimates.push_back(expected);
+    caution += (std::pow(fit->CautiousError(kIndex, kMany) / kMany, 2) - expected) / 2 / kParts;
+  }
+  double mean = 0, square = 0;
+  for (double estimate : estimates) mean += estimate / kParts;
+  for (double estimate : estimates) square += std::pow(estimate - mean, 2) / (kParts - 1);
+  EXPECT_GT(caution, 0.4 * std::sqrt(square));
+  EXPECT_LT(caution, 2 * std::sqrt(square));
+}
+
 TEST(LandmarkFitTest, IsAFunctionOfReferenceAndSeed) {
   const Points reference = UniformPoints(60, 3, -1, 1, 5);
   const auto bytes = [&](uint64_t seed) {
