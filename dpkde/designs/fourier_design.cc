@@ -602,7 +602,8 @@ double TypicalMonteCarloApproximationError(double n, double expected_similarity,
   const double s = expected_similarity < 1 ? expected_similarity : 1.0 / 3;
   double variance = s * (1 - s) * (1 - s) / 2;
   if (orthogonal) {
-    const double saving = (dimension - 1) / dimension * std::pow(s * std::log(s), 2) / 2;
+    const double pairs = std::min(features, dimension) - 1;
+    const double saving = pairs / dimension * std::pow(s * std::log(s), 2) / 2;
     variance *= std::pow(std::max(1 - saving / variance, 0.05), dimension / (dimension + 16));
   }
   return n * std::sqrt(variance / features);

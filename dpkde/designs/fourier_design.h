@@ -80,8 +80,9 @@ absl::StatusOr<std::vector<float>> MonteCarloTurns(const Similarity& similarity,
 //
 // Typical are records around one center: then f(x + x' - 2y), of a vector whose square is three times as long, is about
 // s^3 (gaussian), and the variance s (1 - s)^2 / 2. Orthogonal directions save up to (d - 1) / d (s log s)^2 / 2 of
-// that (Yu et al. 2016, Theorem 2, for the same records). The part d / (d + 16) of it on a logarithmic scale is counted
-// on: in few dimensions similarities scatter more than records around one center would let them.
+// that (Yu et al. 2016, Theorem 2, for the same records), and (m - 1) / d if there are m < d of them. The part d / (d +
+// 16) of it on a logarithmic scale is counted on: in few dimensions similarities scatter more than records around one
+// center would let them.
 std::vector<CoordinateGroup> MonteCarloGroups(size_t features);
 double TypicalMonteCarloApproximationError(double n, double expected_similarity, double features, double dimension,
                                            bool orthogonal);
