@@ -69,13 +69,22 @@ void Classifier::Fit() {
   const double sum_variance = mechanism_.variances().front() / (unit * unit);
   const double count_variance = mechanism_.variances().back() / (unit * unit);
 
-  // Counts, with a public prior of as many records as the noise may feign.
-  const double prior = std::max(1.0, 2 * std::sqrt(count_variance));
+  // Counts: of what they differ by, what is clearly not noise (by two standard deviations of a variance of so many), so
+  // that those of classes of one size become equal; and no fewer than the noise may feign.
   std::vector<double> n(classes);
-  double total = 0;
+  double mean_count = 0, spread = 0;
   for (size_t c = 0; c < classes; ++c) {
-    n[c] = std::max(0.0, message_.class_sums(c).values(m) / unit) + prior;
-    total += n[c];
+    n[c] = message_.class_sums(c).values(m) / unit;
+    mean_count += n[c] / classes;
+  }
+  for (double count : n) spread += std::pow(count - mean_count, 2) / std::max<double>(1, classes - 1.0);
+  spread = std::max(spread - count_variance * (1 + 2 * std::sqrt(2 / std::max<double>(1, classes - 1.0))), 0.0);
+  const double kept_count = spread > 0 ? spread / (spread + count_variance) : 0;
+  const double least_count = std::max(1.0, 2 * kept_count * std::sqrt(count_variance));
+  double total = 0;
+  for (double& count : n) {
+    count = std::max(mean_count + kept_count * (count - mean_count), least_count);
+    total += count;
   }
 
   // Deviations of the class means from the overall mean, and the noise variance of a coordinate of them.
@@ -90,7 +99,7 @@ void Classifier::Fit() {
     for (size_t j = 0; j < m; ++j) {
       deviation[c * m + j] = message_.class_sums(c).values(j) / unit / n[c] - center_[j];
     }
-    noise[c] = (sum_variance + count_variance * center_square / m) / (n[c] * n[c]);
+    noise[c] = (sum_variance + kept_count * count_variance * center_square / m) / (n[c] * n[c]);
   }
 
   // The covariance: none (the identity), within classes from the second moment, or of the public landmarks.

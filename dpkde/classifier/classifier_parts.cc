@@ -119,7 +119,7 @@ absl::StatusOr<ClassifierParts> BuildClassifierPlan(const Plan& plan) {
       if (spec.has_linear()) return absl::InvalidArgumentError("the kernel model needs fourier or landmark features");
       break;
     case proto::ClassifierPlan_Model_MOMENTS:
-      if (!spec.has_linear()) return absl::InvalidArgumentError("the moments model needs linear features");
+      if (landmarks) return absl::InvalidArgumentError("the moments model needs linear or fourier features");
       break;
     case proto::ClassifierPlan_Model_DISCRIMINANT:
       break;

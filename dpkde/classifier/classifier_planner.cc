@@ -138,7 +138,8 @@ class Planner {
   void SetFourier(uint32_t features) {
     proto::FourierFeatureMap& map = *choice_.plan.mutable_features()->mutable_fourier();
     map.set_frequencies(std::max<uint32_t>(1, inputs_.features.value_or(features) / 2));
-    map.set_bandwidth(inputs_.bandwidth.value_or(inputs_.unit_rows ? 0.7 : 0.35));
+    const bool many = choice_.plan.model() == proto::ClassifierPlan_Model_MOMENTS && features >= 512;
+    map.set_bandwidth(inputs_.bandwidth.value_or(inputs_.unit_rows ? 0.7 : many ? 0.26 : 0.35));
     map.set_public_seed(inputs_.public_seed);
   }
 
@@ -164,16 +165,22 @@ class Planner {
       choice_.reason = "mean similarity to each class, as asked for";
       return;
     }
+    // Few coordinates are too few features, and mean distances of many are as good as those of a kernel. More classes
+    // than coordinates crowd linear scores.
+    const bool few = d < 64;
+    const bool crowded = few && inputs_.labels.size() > inputs_.dimension;
     uint32_t fourier = 0;
     for (uint32_t m = 24; m <= 384; m *= 2) {
       if (AffordsSecondMoment(m, gaussian_ ? 4 : 0.5)) fourier = m;
     }
     const bool forced = inputs_.model == proto::ClassifierPlan_Model_DISCRIMINANT;
-    if (inputs_.model != proto::ClassifierPlan_Model_MOMENTS && fourier >= 96 && fourier >= 4 * std::min(d, 24.0)) {
+    const bool may_be_discriminant = inputs_.model != proto::ClassifierPlan_Model_MOMENTS;
+    if (may_be_discriminant && fourier >= std::max(96.0, (forced ? 4 : 10) * std::min(d, 24.0))) {
       SetDiscriminant();
       SetFourier(fourier);
       choice_.reason = "the noise affords a covariance of Fourier features";
-    } else if (forced || (inputs_.model != proto::ClassifierPlan_Model_MOMENTS && AffordsSecondMoment(d, 4))) {
+    } else if (forced || (may_be_discriminant && !(crowded && gaussian_ && MostFeatures(1.1) >= 256) &&
+                          AffordsSecondMoment(d, 0.5))) {
       SetDiscriminant();
       double most = 4;
       for (double m = 4; m <= 512 && AffordsSecondMoment(m, 4); m *= 1.25) most = m;
@@ -182,7 +189,11 @@ class Planner {
       choice_.reason = "the noise affords a covariance of the coordinates";
     } else {
       plan.set_model(proto::ClassifierPlan_Model_MOMENTS);
-      SetLinear(MostFeatures(0.125));
+      if (few) {
+        SetFourier(static_cast<uint32_t>(std::clamp(MostFeatures(gaussian_ ? 1.1 : 0.8), 16.0, 1024.0)));
+      } else {
+        SetLinear(MostFeatures(gaussian_ ? 0.5 : 0.2));
+      }
       choice_.reason =
           inputs_.model.has_value() ? "class means, as asked for" : "the noise affords class means, but no covariance";
     }

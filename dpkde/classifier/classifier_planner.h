@@ -50,12 +50,15 @@ struct ClassifierChoice {
 //   reference points: landmark features, with Gaussian noise as many as keep that of a class mean below .3 of the unit
 //     ball (64 at least), and the regression on the public covariance; with pure noise 3 sqrt(epsilon n) (16 at least),
 //     and, since those are few, the discriminant;
-//   else a discriminant, as long as the noise's largest expected eigenvalue is below 4 times that of covariances of m
-//     even directions, s_2 sqrt(2 m) m <= 4 n: of Fourier features with Gaussian noise (m of 24, 48, .. 384) where at
-//     least 96 are affordable, of the coordinates themselves where they are few enough;
-//   else moments, after a random projection to so many dimensions that the noise of a class mean stays below an eighth.
+//   else a discriminant, as long as the noise's largest expected eigenvalue is small beside covariances of m even
+//     directions, s_2 sqrt(2 m) m <= f n: of Fourier features with Gaussian noise (m of 24, 48, .. 384, f = 4) where at
+//     least 96, and 10 times as many as coordinates (of which 24 count), are affordable; of the coordinates themselves
+//     (f = 1/2), unless there are more classes than coordinates, which crowd linear scores, and noise for 256 features;
+//   else moments: of Fourier features below 64 dimensions, of coordinates from there on, after a random projection if
+//     need be; as many as keep the noise of a class mean below 1.1 and .5 of the unit ball (pure noise: .8 and .2).
 //
-// The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains; landmarks .5 and
+// The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains, .26 for
+// moments of 512 features and more; landmarks .5 and
 // .225 with Gaussian noise, .65 and .32 with pure) and shares were chosen by test accuracy on random splits of letter
 // and mnist10k; figures of those two data sets flatter (docs/classification.md).
 //

@@ -69,15 +69,17 @@ void AddProduct(double alpha, const Matrix& a, size_t a_begin, size_t a_end, con
 struct Validation {
   Validation(size_t ranks, size_t most)
       : bias(ranks),
-        bias_variance(ranks),
+        query_variance(ranks),
+        variance(ranks),
         residual(ranks),
         diagonal(ranks),
         diagonal_square(ranks),
         feature_weight(most) {}
 
-  std::vector<double> bias;  // E_y (E_x r(x, y))^2
-  std::vector<double> bias_variance;
-  std::vector<double> residual;  // E r(x, y)^2
+  std::vector<double> bias;            // E_y (E_x r(x, y))^2
+  std::vector<double> query_variance;  // of the estimate of bias, from that of queries
+  std::vector<double> variance;        // of queries and records
+  std::vector<double> residual;        // E r(x, y)^2
   std::vector<double> diagonal, diagonal_square;
   std::vector<double> feature_weight;
   double folds = 0;
@@ -166,14 +168,16 @@ class Fitter {
       }
       // Each point is a query once and a record twice: Hoeffding's projection of the U-statistic, whose variance is
       // that of the mean of these.
-      double projected_square = 0;
+      double projected_square = 0, query_square = 0;
       for (size_t i = 0; i < h; ++i) {
         double as_record = 0;
         for (size_t j = 0; j < h; ++j) as_record += i == j ? 0 : residual.at(j, i) * means[j];
         projected_square += std::pow(own_bias[i] + 2 * as_record / (h - 1.0) - 3 * bias, 2) / h;
+        query_square += std::pow(own_bias[i] - bias, 2) / h;
       }
       validation.bias[rank] += bias;
-      validation.bias_variance[rank] += projected_square / h;
+      validation.query_variance[rank] += query_square / h;
+      validation.variance[rank] += projected_square / h;
       validation.residual[rank] += squares;
       validation.diagonal[rank] += diagonal;
       validation.diagonal_square[rank] += diagonal_square;
@@ -439,10 +443,13 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
     }
     spec.set_origin_weight(fitter.origin_weight());
     const double mean = validation.diagonal[rank] / validation.folds;
-    // Not below its standard error: few points cannot tell a small bias from none.
-    const double error = unit * std::sqrt(validation.bias_variance[rank]) / validation.folds;
-    fit.bias_errors_.push_back(error);
-    spec.set_mean_square_bias(std::max(unit * validation.bias[rank] / validation.folds, error));
+    // Not below what queries make it scatter: few points cannot tell a small bias from none.
+    const double least = std::sqrt(validation.query_variance[rank]) / validation.folds;
+    spec.set_mean_square_bias(unit * std::max(validation.bias[rank] / validation.folds, least));
+    // What all ranks have in common does not tell them apart.
+    const double common = std::sqrt(validation.variance.back()) / validation.folds;
+    const double error = std::sqrt(validation.variance[rank]) / validation.folds;
+    fit.bias_errors_.push_back(unit * std::max(error - common, 0.0));
     spec.set_mean_square_residual(unit * validation.residual[rank] / validation.folds);
     spec.set_residual_mean(mean);
     spec.set_residual_deviation(
@@ -463,7 +470,7 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
 
 double LandmarkFit::CautiousError(size_t i, double n) const {
   proto::LandmarkSpec cautious = outlines_[i];
-  cautious.set_mean_square_bias(cautious.mean_square_bias() + 2 * bias_errors_[i]);
+  cautious.set_mean_square_bias(cautious.mean_square_bias() + bias_errors_[i]);
   return LandmarkApproximationError(cautious, n);
 }
 

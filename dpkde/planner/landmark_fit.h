@@ -63,7 +63,7 @@ class LandmarkFit {
   const proto::LandmarkSpec& outline(size_t i) const { return outlines_[i]; }
   proto::LandmarkSpec Complete(const proto::LandmarkSpec& outline) const;
 
-  // The error to expect of a sum over n records at ranks()[i], with two standard errors added to the estimated bias:
+  // The error to expect of a sum over n records at ranks()[i], with one standard error added to the estimated bias:
   // what to rank by, since of many estimates the least is likely one that came out too low.
   double CautiousError(size_t i, double n) const;
 

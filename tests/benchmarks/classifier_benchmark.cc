@@ -2,7 +2,7 @@
 // tenth of the private rows as an unlabelled public reference instead; beside the same classifier without noise to
 // speak of (pure epsilon = 1000).
 //
-//   classifier_benchmark FOLDER [SPLITS [DATASET]]
+//   classifier_benchmark FOLDER [SPLITS [DATASET [MODEL]]]
 //
 // FOLDER holds letter.npy, shuttle.npy, mnist10k.npy, and *_labels.npy; without it nothing is done. Splits, and public
 // randomness, are fixed by their number; noise is the system's, so figures vary from run to run.
@@ -182,8 +182,14 @@ int Main(int argc, char** argv) {
   datasets.push_back(Load(folder, "mnist10k", 0, 10, true, absl::nullopt));
   for (const Dataset& data : datasets) {
     if (argc > 3 && data.name != argv[3]) continue;
-    Run(data, false, absl::nullopt, splits, pool);
-    Run(data, true, absl::nullopt, splits, pool);
+    absl::optional<proto::ClassifierPlan::Model> model;
+    for (int m = proto::ClassifierPlan_Model_KERNEL; m <= proto::ClassifierPlan_Model_LANDMARK_RIDGE; ++m) {
+      const auto candidate = static_cast<proto::ClassifierPlan::Model>(m);
+      if (argc > 4 && ModelName(candidate) == argv[4]) model = candidate;
+    }
+    const bool any = !model.has_value();
+    if (any || *model != proto::ClassifierPlan_Model_LANDMARK_RIDGE) Run(data, false, model, splits, pool);
+    if (any || *model != proto::ClassifierPlan_Model_MOMENTS) Run(data, true, model, splits, pool);
   }
   return 0;
 }

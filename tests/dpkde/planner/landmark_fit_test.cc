@@ -128,7 +128,7 @@ TEST(LandmarkFitTest, CautionIsTheScatterOfTheEstimate) {
     ASSERT_TRUE(fit.ok()) << fit.status();
     const double expected = fit->outline(kIndex).mean_square_bias();
     estimates.push_back(expected);
-    caution += (std::pow(fit->CautiousError(kIndex, kMany) / kMany, 2) - expected) / 2 / kParts;
+    caution += (std::pow(fit->CautiousError(kIndex, kMany) / kMany, 2) - expected) / kParts;
   }
   double mean = 0, square = 0;
   for (double estimate : estimates) mean += estimate / kParts;
