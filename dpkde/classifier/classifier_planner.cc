@@ -24,7 +24,9 @@ constexpr uint64_t kCapacity = uint64_t{1} << 40;
 
 constexpr double kPureSecondShare = 0.5;
 constexpr double kGaussianSecondShare = 0.3;  // of mu^2
-constexpr uint32_t kMostProjected = 512;
+// Coordinates as they are cost nothing but noise.
+constexpr uint32_t kMostLinear = 1024;
+constexpr uint32_t kMostRank = 768;
 
 class Planner {
  public:
@@ -127,7 +129,7 @@ class Planner {
                                                                   : std::max(16.0, 3 * std::sqrt(budget_ * n_)));
     size_t choice = 0;
     for (size_t i = 0; i < fit.ranks().size(); ++i) {
-      if (fit.ranks()[i] <= std::min<double>(most, kMostProjected * 1.5)) choice = i;
+      if (fit.ranks()[i] <= std::min<double>(most, kMostRank)) choice = i;
     }
     proto::LandmarkFeatureMap& map = *choice_.plan.mutable_features()->mutable_landmark();
     map.set_bandwidth(bandwidth);
@@ -147,7 +149,7 @@ class Planner {
     proto::LinearFeatureMap& map = *choice_.plan.mutable_features()->mutable_linear();
     map.set_public_seed(inputs_.public_seed);
     const double most = inputs_.features.has_value() ? *inputs_.features
-                                                     : std::clamp(features, 16.0, static_cast<double>(kMostProjected));
+                                                     : std::clamp(features, 16.0, static_cast<double>(kMostLinear));
     if (most < inputs_.dimension) map.set_reduce_to(static_cast<uint32_t>(most));
   }
 

@@ -169,7 +169,7 @@ class SplineGridDesign final : public Design {
     // where queries lie in dense places and so the rms answer is up to three times the mean.
     const double near = n * expected_similarity;
     return std::min(PredictedApproximationError(n, expected_similarity),
-                    4.2 * std::sqrt(relative_square_error_) * std::pow(near, near < 1 ? 0.5 : 0.63));
+                    4.35 * std::sqrt(relative_square_error_) * std::pow(near, near < 1 ? 0.5 : 0.628));
   }
 
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override { Add(rows, nullptr, sums); }
