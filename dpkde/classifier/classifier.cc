@@ -69,7 +69,7 @@ void Classifier::Fit() {
   const double sum_variance = mechanism_.variances().front() / (unit * unit);
   const double count_variance = mechanism_.variances().back() / (unit * unit);
 
-  // Counts: of what they differ by, what is clearly not noise (by two standard deviations of a variance of so many), so
+  // Counts: of what they differ by, what is clearly not noise (by one standard deviation of a variance of so many), so
   // that those of classes of one size become equal; and no fewer than the noise may feign.
   std::vector<double> n(classes);
   double mean_count = 0, spread = 0;
@@ -78,7 +78,7 @@ void Classifier::Fit() {
     mean_count += n[c] / classes;
   }
   for (double count : n) spread += std::pow(count - mean_count, 2) / std::max<double>(1, classes - 1.0);
-  spread = std::max(spread - count_variance * (1 + 2 * std::sqrt(2 / std::max<double>(1, classes - 1.0))), 0.0);
+  spread = std::max(spread - count_variance * (1 + std::sqrt(2 / std::max<double>(1, classes - 1.0))), 0.0);
   const double kept_count = spread > 0 ? spread / (spread + count_variance) : 0;
   const double least_count = std::max(1.0, 2 * kept_count * std::sqrt(count_variance));
   double total = 0;

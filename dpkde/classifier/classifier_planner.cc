@@ -126,7 +126,7 @@ class Planner {
                             options, pool_));
     const double most = inputs_.features.has_value() ? *inputs_.features
                                                      : (gaussian_ ? std::max(64.0, MostFeatures(0.3))
-                                                                  : std::max(16.0, 3 * std::sqrt(budget_ * n_)));
+                                                                  : std::max(16.0, 2.2 * std::sqrt(budget_ * n_)));
     size_t choice = 0;
     for (size_t i = 0; i < fit.ranks().size(); ++i) {
       if (fit.ranks()[i] <= std::min<double>(most, kMostRank)) choice = i;
@@ -148,8 +148,8 @@ class Planner {
   void SetLinear(double features) {
     proto::LinearFeatureMap& map = *choice_.plan.mutable_features()->mutable_linear();
     map.set_public_seed(inputs_.public_seed);
-    const double most = inputs_.features.has_value() ? *inputs_.features
-                                                     : std::clamp(features, 16.0, static_cast<double>(kMostLinear));
+    const double most =
+        inputs_.features.has_value() ? *inputs_.features : std::clamp(features, 16.0, static_cast<double>(kMostLinear));
     if (most < inputs_.dimension) map.set_reduce_to(static_cast<uint32_t>(most));
   }
 

@@ -48,8 +48,8 @@ struct ClassifierChoice {
 // a class expected, and noise of standard deviation s for a sum's coordinate (mu or epsilon of the budget's share):
 //
 //   reference points: landmark features, with Gaussian noise as many as keep that of a class mean below .3 of the unit
-//     ball (64 at least), and the regression on the public covariance; with pure noise 3 sqrt(epsilon n) (16 at least),
-//     and, since those are few, the discriminant;
+//     ball (64 at least), and the regression on the public covariance; with pure noise 2.2 sqrt(epsilon n) (16 at
+//     least), and, since those are few, the discriminant;
 //   else a discriminant, as long as the noise's largest expected eigenvalue is small beside covariances of m even
 //     directions, s_2 sqrt(2 m) m <= f n: of Fourier features with Gaussian noise (m of 24, 48, .. 384, f = 4) where at
 //     least 96, and 10 times as many as coordinates (of which 24 count), are affordable; of the coordinates themselves
