@@ -1,6 +1,7 @@
 #include "dpkde/tools/build_classifier.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -25,6 +26,8 @@
 #include "dpkde/io/list_reader.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
+#include "dpkde/noise/mechanism.h"
+#include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
 #include "dpkde/tools/domain_options.h"
 #include "dpkde/tools/exit_code.h"
@@ -101,14 +104,19 @@ absl::StatusOr<absl::optional<Plan::Model>> ParseModel() {
 absl::Status CheckPaths() {
   const std::string input = absl::GetFlag(FLAGS_input), labels = absl::GetFlag(FLAGS_labels);
   const std::string reference = absl::GetFlag(FLAGS_reference);
-  if (input.empty()) return UsageError("--input is missing");
-  if (labels.empty()) return UsageError("--labels is missing");
+  const bool dry_run = absl::GetFlag(FLAGS_dry_run);
+  if (input.empty() && !(dry_run && absl::GetFlag(FLAGS_dim).has_value())) {
+    return UsageError(dry_run ? "--input (or --dim) is missing" : "--input is missing");
+  }
+  if (absl::GetFlag(FLAGS_dim).has_value() && !dry_run) return UsageError("--dim needs --dry_run");
+  if (labels.empty() && !dry_run) return UsageError("--labels is missing");
   if (!reference.empty() && (IsSameFile(reference, input) || IsSameFile(reference, labels))) {
     return UsageError(
         "--reference and --input are the same file: landmarks are stored in the release in the clear, so private "
         "records "
         "cannot be among them");
   }
+  if (dry_run) return absl::OkStatus();
   DPKDE_RETURN_IF_ERROR(CheckReleasePaths({input, labels, reference}));
   return CheckLedgerFlags();
 }
@@ -154,7 +162,7 @@ absl::StatusOr<Settings> ParseFlags() {
           "--bad_records=replace is not taken with text: a malformed first record would decide the columns");
     }
   }
-  DPKDE_RETURN_IF_ERROR(CheckExpectedN(/*dry_run=*/false));
+  DPKDE_RETURN_IF_ERROR(CheckExpectedN(absl::GetFlag(FLAGS_dry_run)));
   DPKDE_RETURN_IF_ERROR(CheckPaths());
   const std::string label_set = absl::GetFlag(FLAGS_label_set);
   if (!label_set.empty()) {
@@ -224,15 +232,53 @@ std::vector<std::string> AssertedPublic(const ClassifierInputs& inputs) {
   return asserted;
 }
 
+// What would be released, and how noisy, for one n.
+absl::Status PrintPlan(ClassifierInputs inputs, double n, ThreadPool& pool) {
+  inputs.public_n = n;
+  DPKDE_ASSIGN_OR_RETURN(const ClassifierChoice choice, PlanClassifier(inputs, pool));
+  DPKDE_ASSIGN_OR_RETURN(const ClassifierParts parts, BuildClassifierPlan(choice.plan));
+  DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism,
+                         Mechanism::Calibrate(choice.plan.mechanism(), parts.groups, parts.step));
+  const auto deviation = [&](size_t group) { return std::sqrt(mechanism.variances()[group]) / kGridUnit; };
+  const double records = n / inputs.labels.size();
+  absl::PrintF("n = %.10g: %s of %d features, %s noise: %s\n", n, ModelName(choice.plan.model()),
+               parts.features->size(), MechanismName(choice.plan.mechanism()), choice.reason);
+  absl::PrintF("  std_error of a coordinate of a class sum: %.6g records; of a class mean, |features| <= 1: %.6g\n",
+               deviation(0), deviation(0) / records);
+  if (parts.has_second_moment()) absl::PrintF("  of an entry of the second moment: %.6g records\n", deviation(1));
+  absl::PrintF("  of the number of records of a class: %.6g (of %.6g, if classes are of one size)\n",
+               deviation(parts.groups.size() - 1), records);
+  const NoiseGuarantee guarantee = WholeGuarantee(mechanism.guarantee(), parts.privacy);
+  absl::PrintF("  spends %s\n", inputs.privacy.rho().has_value() ? absl::StrFormat("rho = %.10g", guarantee.rho)
+                                                                 : absl::StrFormat("epsilon = %.10g, delta = %.10g",
+                                                                                   guarantee.epsilon, guarantee.delta));
+  return absl::OkStatus();
+}
+
+absl::Status DryRun(const ClassifierInputs& inputs, const absl::optional<uint64_t>& public_rows, ThreadPool& pool) {
+  std::vector<double> sizes = {1e3, 1e5, 1e7};
+  if (absl::GetFlag(FLAGS_expected_n).has_value()) {
+    sizes = {*absl::GetFlag(FLAGS_expected_n)};
+  } else if (public_rows.has_value()) {
+    sizes = {std::max<double>(1, static_cast<double>(*public_rows))};
+  }
+  for (double n : sizes) DPKDE_RETURN_IF_ERROR(PrintPlan(inputs, n, pool));
+  return absl::OkStatus();
+}
+
 absl::Status Run(const std::vector<std::string>&) {
   const absl::Time start = absl::Now();
   DPKDE_ASSIGN_OR_RETURN(const Settings settings, ParseFlags());
   const bool add_remove = settings.privacy->neighboring() == Neighboring::kAddRemove;
   const std::string input = absl::GetFlag(FLAGS_input);
-  const absl::StatusOr<std::unique_ptr<VectorReader>> opened = VectorReader::Open(input, settings.reader_options);
-  if (!opened.ok()) return DataError(opened.status());
-  VectorReader& reader = **opened;
-  const size_t dimension = reader.dimension();
+  const bool dry_run = absl::GetFlag(FLAGS_dry_run);
+  std::unique_ptr<VectorReader> opened;
+  if (!input.empty()) {
+    absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(input, settings.reader_options);
+    if (!reader.ok()) return DataError(reader.status());
+    opened = *std::move(reader);
+  }
+  const size_t dimension = opened != nullptr ? opened->dimension() : *absl::GetFlag(FLAGS_dim);
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   DPKDE_ASSIGN_OR_RETURN(ClassifierInputs inputs, MakeInputs(settings, dimension));
   DPKDE_RETURN_IF_ERROR(CheckPlan(inputs, pool));
@@ -245,6 +291,11 @@ absl::Status Run(const std::vector<std::string>&) {
       return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_reference), ": has no rows"));
     }
   }
+  if (dry_run) {
+    const bool is_public = !add_remove && opened != nullptr;
+    return DryRun(inputs, is_public ? opened->row_count() : absl::nullopt, pool);
+  }
+  VectorReader& reader = *opened;
   DPKDE_ASSIGN_OR_RETURN(
       LedgerEntries entries,
       LedgerEntries::Open(*settings.privacy, inputs.privacy,
@@ -316,12 +367,14 @@ Subcommand BuildClassifierSubcommand() {
       "classifier",
       "Releases a differentially private classifier of labelled records, over a public set of labels.",
       "--input=F --labels=F --label_set=0-9|a,b,c [--model=M] (--domain_min=a,b --domain_max=c,d | --domain_radius=R | "
-      "--unit_rows) --epsilon=E [--delta=D] | --rho=R --neighboring=add_remove|replace ... --output=F",
+      "--unit_rows) --epsilon=E [--delta=D] | --rho=R --neighboring=add_remove|replace [--dry_run [--dim=D]] ... "
+      "--output=F",
       {"input",       "input_format",   "csv_header", "labels",        "label_set",     "model",
        "unit_rows",   "class_features", "bandwidth",  "epsilon",       "delta",         "rho",
        "neighboring", "domain_min",     "domain_max", "domain_radius", "domain_center", "mechanism",
        "public_seed", "expected_n",     "reference",  "bad_records",   "threads",       "quiet",
-       "overwrite",   "summary_out",    "ledger",     "dataset",       "output"},
+       "overwrite",   "summary_out",    "ledger",     "dataset",       "output",        "dry_run",
+       "dim"},
       {},
       Run};
 }

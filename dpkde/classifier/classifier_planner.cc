@@ -66,8 +66,10 @@ class Planner {
     }
     if (has_reference) {
       DPKDE_RETURN_IF_ERROR(SetLandmarks());
-      plan.set_model(model.value_or(gaussian_ ? proto::ClassifierPlan_Model_LANDMARK_RIDGE
-                                              : proto::ClassifierPlan_Model_DISCRIMINANT));
+      // The discriminant shrinks what is noise; where little is, the regression is better.
+      const bool regress = gaussian_ && MostFeatures(0.3) >= 2500;
+      plan.set_model(model.value_or(regress ? proto::ClassifierPlan_Model_LANDMARK_RIDGE
+                                            : proto::ClassifierPlan_Model_DISCRIMINANT));
       choice_.reason = absl::StrCat(plan.features().landmark().landmarks().rank(), " features of ",
                                     plan.features().landmark().landmarks().landmarks(),
                                     " public landmarks, whose covariance is public too");

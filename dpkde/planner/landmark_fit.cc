@@ -331,6 +331,20 @@ void MakeFalling(std::vector<double>& values) {
   }
 }
 
+// Runs of equal values, made to fall as `like` does, with the same mean.
+std::vector<double> Tilted(const std::vector<double>& values, const std::vector<double>& like) {
+  std::vector<double> tilted;
+  for (size_t begin = 0, end; begin < values.size(); begin = end) {
+    end = begin;
+    double total = 0;
+    for (; end < values.size() && values[end] == values[begin]; ++end) total += like[end];
+    for (size_t i = begin; i < end; ++i) {
+      tilted.push_back(total > 0 ? values[i] * (end - begin) * like[i] / total : values[i]);
+    }
+  }
+  return tilted;
+}
+
 }  // namespace
 
 absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, const absl::optional<Domain>& domain,
@@ -424,11 +438,14 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
     }
   }
   MakeFalling(validation.bias);
+  // Where the estimates cannot tell ranks apart, the residual does: it is known far better.
+  std::vector<double> cautious = Tilted(validation.bias, validation.residual);
   // What is left at the largest rank is due to the landmarks' number, of which folds have fewer, and falls in
   // proportion.
   if (!has_rest) {
     const double left = validation.bias.back() / kFolds;
     for (double& bias : validation.bias) bias -= left;
+    for (double& bias : cautious) bias -= left;
   }
 
   const double unit = fitter.scale() * fitter.scale();
@@ -449,7 +466,8 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
     // What all ranks have in common does not tell them apart.
     const double common = std::sqrt(validation.variance.back()) / validation.folds;
     const double error = std::sqrt(validation.variance[rank]) / validation.folds;
-    fit.bias_errors_.push_back(unit * std::max(error - common, 0.0));
+    fit.cautious_bias_.push_back(unit *
+                                 std::max(cautious[rank] / validation.folds + std::max(error - common, 0.0), 0.0));
     spec.set_mean_square_residual(unit * validation.residual[rank] / validation.folds);
     spec.set_residual_mean(mean);
     spec.set_residual_deviation(
@@ -470,7 +488,7 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
 
 double LandmarkFit::CautiousError(size_t i, double n) const {
   proto::LandmarkSpec cautious = outlines_[i];
-  cautious.set_mean_square_bias(cautious.mean_square_bias() + bias_errors_[i]);
+  cautious.set_mean_square_bias(cautious_bias_[i]);
   return LandmarkApproximationError(cautious, n);
 }
 

@@ -63,8 +63,9 @@ class LandmarkFit {
   const proto::LandmarkSpec& outline(size_t i) const { return outlines_[i]; }
   proto::LandmarkSpec Complete(const proto::LandmarkSpec& outline) const;
 
-  // The error to expect of a sum over n records at ranks()[i], with one standard error added to the estimated bias:
-  // what to rank by, since of many estimates the least is likely one that came out too low.
+  // What to rank by: the error to expect of a sum over n records at ranks()[i], with that part of the standard error of
+  // the bias added that larger ranks do not have, since of many estimates the least is likely one that came out too
+  // low.
   double CautiousError(size_t i, double n) const;
 
   // Mean of f over pairs of different reference points.
@@ -78,7 +79,7 @@ class LandmarkFit {
   std::vector<double> projection_;  // L x L, columns by falling eigenvalue
   std::vector<uint32_t> ranks_;
   std::vector<proto::LandmarkSpec> outlines_;
-  std::vector<double> bias_errors_;  // standard errors of mean_square_bias
+  std::vector<double> cautious_bias_;
   double mean_similarity_ = 0;
 };
 

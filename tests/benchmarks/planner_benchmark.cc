@@ -1,8 +1,8 @@
 // Whether the planner is right: for each data set and budget, its choice given correct public hints, and without hints,
 // against the best of all its candidates as measured; where the dimension is high, also given 2,000 public reference
-// points (the last of a seeded shuffle, which are then no private records).
+// points (the last of a shuffle, whose seed is SHUFFLE or 3, which are then no private records).
 //
-//   bazel run //tests/benchmarks:planner_benchmark -- FOLDER [NAME]
+//   bazel run //tests/benchmarks:planner_benchmark -- FOLDER [NAME [SHUFFLE]]
 //
 // FOLDER holds us_zipcodes.npy, letter.npy, shuttle.npy, glove50k.npy and mnist10k.npy (see tests/testdata/README.md);
 // what is missing is skipped, and so are cases whose name does not begin with NAME. Domains and bandwidths are
@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -67,7 +68,7 @@ struct Measured {
 
 class Bench {
  public:
-  explicit Bench(const Case& test, const std::string& folder) : test_(test) {
+  explicit Bench(const Case& test, const std::string& folder, uint64_t shuffle) : test_(test) {
     points_ = LoadPoints(folder + "/" + test.file);
     for (float& value : points_.values) value = static_cast<float>(value * test.scale);
     // What is answered is the sum over clamped records, of queries in the domain.
@@ -77,7 +78,7 @@ class Bench {
       }
     }
     if (test.has_reference) {
-      points_ = Shuffled(points_, 3);
+      points_ = Shuffled(points_, shuffle);
       const size_t kept = points_.rows() - kReference;
       landmarks_ = std::make_shared<const LandmarkFit>(*LandmarkFit::Create(
           test.similarity, test.domain, points_.view().Slice(kept, points_.rows()), LandmarkFitOptions(), pool_));
@@ -201,13 +202,14 @@ int Main(int argc, char** argv) {
     return 1;
   }
   const std::string folder = argv[1], prefix = argc > 2 ? argv[2] : "";
+  const uint64_t shuffle = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 3;
   for (const Case& test : Cases()) {
     if (test.name.compare(0, prefix.size(), prefix) != 0) continue;
     if (!std::ifstream(folder + "/" + test.file).good()) {
       std::printf("%s: skipped, %s/%s is missing\n", test.name.c_str(), folder.c_str(), test.file.c_str());
       continue;
     }
-    Bench(test, folder).Run();
+    Bench(test, folder, shuffle).Run();
   }
   return 0;
 }

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
+#include "tests/tools/killed_build.h"
 #include "tests/tools/refusal.h"
 #include "tests/tools/vector_files.h"
 
@@ -174,6 +175,40 @@ TEST_F(ClassifierToolTest, PaysFromTheLedgerOnce) {
   const std::string before = FileBytes(Output());
   ExpectRefusal(Build(), "dpkde_build", 4, {ledger});
   EXPECT_EQ(FileBytes(Output()), before);
+}
+
+// Killed at any instant: whatever of a release is on the disk, its cost is in the ledger.
+TEST_F(ClassifierToolTest, KilledAtAnyInstantNoNoiseIsWithoutItsEntry) {
+  const std::string ledger = outputs_.Path("ledger");
+  ASSERT_EQ(RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=points", "--budget_epsilon=100",
+                                       "--neighboring=add_remove"})
+                .exit_code,
+            0);
+  // Many labels, so that noise and writing take a while.
+  std::vector<std::string> arguments = {"classifier", "--ledger=" + ledger, "--dataset=points", "--quiet"};
+  flags_.erase("output");
+  flags_["label_set"] = "0-3000";
+  flags_["model"] = "kernel";
+  flags_["expected_n"] = "2000";
+  for (const auto& [name, value] : flags_) arguments.push_back(absl::StrCat("--", name, "=", value));
+  ExpectNoNoiseWithoutEntry(arguments, ledger, /*entries_of_one=*/1, /*rounds=*/20);
+}
+
+TEST_F(ClassifierToolTest, DryRunNeedsNeitherRecordsNorLabels) {
+  std::vector<std::string> arguments = {"classifier",       "--dry_run",      "--dim=16",
+                                        "--label_set=0-25", "--domain_min=0", "--domain_max=15",
+                                        "--epsilon=1",      "--delta=1e-6",   "--neighboring=add_remove"};
+  const CommandResult dry = RunCommand("dpkde_build", arguments);
+  ASSERT_EQ(dry.exit_code, 0) << dry.err;
+  for (const char* n : {"n = 1000: ", "n = 100000: ", "n = 10000000: "}) EXPECT_THAT(dry.out, HasSubstr(n));
+  EXPECT_THAT(dry.out, HasSubstr("std_error of a coordinate of a class sum"));
+  arguments.push_back("--expected_n=5000");
+  const CommandResult one = RunCommand("dpkde_build", arguments);
+  ASSERT_EQ(one.exit_code, 0) << one.err;
+  EXPECT_THAT(one.out, HasSubstr("n = 5000: "));
+  EXPECT_THAT(one.out, Not(HasSubstr("n = 1000: ")));
+  arguments.erase(arguments.begin() + 2);
+  ExpectRefusal(RunCommand("dpkde_build", arguments), "dpkde_build", 1, {"--input (or --dim) is missing"});
 }
 
 }  // namespace

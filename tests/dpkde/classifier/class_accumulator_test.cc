@@ -10,6 +10,7 @@
 #include "dpkde/classifier/second_moment.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/io/file.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/vectors.h"
 
@@ -309,6 +310,26 @@ TEST(ClassifierTest, RoundTripAndDamage) {
 }
 
 // Well-formed envelopes whose content does not hold together.
+// A file of the first version of the format, as it was released.
+TEST(ClassifierTest, ReadsVersionOne) {
+  const auto bytes = ReadFile("tests/testdata/classifier_v1", 1 << 20);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  const auto classifier = Classifier::Deserialize(*bytes);
+  ASSERT_TRUE(classifier.ok()) << classifier.status();
+  EXPECT_EQ(classifier->plan().model(), proto::ClassifierPlan_Model_DISCRIMINANT);
+  EXPECT_NEAR(classifier->certificate().epsilon_spent(), 1, 1e-6);
+  const std::vector<float> queries = {-0.5f, -0.5f, 0.5f, -0.5f, 0, 0.5f, 0.1f, 0.1f};
+  ThreadPool pool(1);
+  const auto predictions = classifier->Classify({queries.data(), 4, 2}, pool);
+  ASSERT_TRUE(predictions.ok()) << predictions.status();
+  const size_t labels[] = {0, 1, 2, 2};
+  for (size_t q = 0; q < 4; ++q) EXPECT_EQ((*predictions)[q].label, labels[q]) << q;
+  const auto& message = ClassifierTestPeer::Message(*classifier);
+  ASSERT_EQ(message.class_sums_size(), 3);
+  EXPECT_EQ(message.second_moment_size(), 3);
+  EXPECT_EQ(classifier->Serialize(), *bytes);
+}
+
 TEST(ClassifierTest, LoadingIsBuilding) {
   const Classifier classifier = Release(MakePlan(Pure(1)), MakeBlobs(300, 4, 2), 1);
   const auto refused = [&](const auto& change) {
