@@ -126,9 +126,10 @@ class Planner {
         const LandmarkFit fit,
         LandmarkFit::Create(similarity, absl::nullopt, {scaled.data(), inputs_.reference.rows, inputs_.dimension},
                             options, pool_));
-    const double most = inputs_.features.has_value() ? *inputs_.features
-                                                     : (gaussian_ ? std::max(64.0, MostFeatures(0.3))
-                                                                  : std::max(16.0, 2.2 * std::sqrt(budget_ * n_)));
+    const double most = inputs_.features.has_value()
+                            ? *inputs_.features
+                            : (gaussian_ ? std::max(64.0, MostFeatures(0.3))
+                                         : std::max(16.0, 0.55 * std::sqrt(budget_ * inputs_.public_n)));
     size_t choice = 0;
     for (size_t i = 0; i < fit.ranks().size(); ++i) {
       if (fit.ranks()[i] <= std::min<double>(most, kMostRank)) choice = i;

@@ -48,8 +48,9 @@ struct ClassifierChoice {
 // a class expected, and noise of standard deviation s for a sum's coordinate (mu or epsilon of the budget's share):
 //
 //   reference points: landmark features, with Gaussian noise as many as keep that of a class mean below .3 of the unit
-//     ball (64 at least), and the regression on the public covariance; with pure noise 2.2 sqrt(epsilon n) (16 at
-//     least), and, since those are few, the discriminant;
+//     ball (64 at least), with pure noise .55 times the root of epsilon and all records (16 at least); the
+//     discriminant, which shrinks what is noise, or, where noise would allow 2,500 features, the regression on the
+//     public covariance;
 //   else a discriminant, as long as the noise's largest expected eigenvalue is small beside covariances of m even
 //     directions, s_2 sqrt(2 m) m <= f n: of Fourier features with Gaussian noise (m of 24, 48, .. 384, f = 4) where at
 //     least 96, and 10 times as many as coordinates (of which 24 count), are affordable; of the coordinates themselves
@@ -57,10 +58,10 @@ struct ClassifierChoice {
 //   else moments: of Fourier features below 64 dimensions, of coordinates from there on, after a random projection if
 //     need be; as many as keep the noise of a class mean below 1.1 and .5 of the unit ball (pure noise: .8 and .2).
 //
-// The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains, .26 for
-// moments of 512 features and more; landmarks .5 and
-// .225 with Gaussian noise, .65 and .32 with pure) and shares were chosen by test accuracy on random splits of letter
-// and mnist10k; figures of those two data sets flatter (docs/classification.md).
+// The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains, .26 for moments
+// of 512 features and more; landmarks .5 and .225 with Gaussian noise, .65 and .32 with pure) and shares were chosen by
+// test accuracy on random splits of letter and mnist10k; figures of those two data sets flatter
+// (docs/classification.md).
 //
 // kInvalidArgument, naming the field, for what does not go together. No privacy effect.
 absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool);
