@@ -143,8 +143,9 @@ class Planner {
   void SetFourier(uint32_t features) {
     proto::FourierFeatureMap& map = *choice_.plan.mutable_features()->mutable_fourier();
     map.set_frequencies(std::max<uint32_t>(1, inputs_.features.value_or(features) / 2));
-    const bool many = choice_.plan.model() == proto::ClassifierPlan_Model_MOMENTS && features >= 512;
-    map.set_bandwidth(inputs_.bandwidth.value_or(inputs_.unit_rows ? 0.7 : many ? 0.26 : 0.35));
+    const double narrow = choice_.plan.model() == proto::ClassifierPlan_Model_MOMENTS ? (features >= 512 ? 0.2 : 0.35)
+                                                                                      : (features >= 384 ? 0.28 : 0.35);
+    map.set_bandwidth(inputs_.bandwidth.value_or(inputs_.unit_rows ? 0.7 : narrow));
     map.set_public_seed(inputs_.public_seed);
   }
 
@@ -184,7 +185,7 @@ class Planner {
       SetDiscriminant();
       SetFourier(fourier);
       choice_.reason = "the noise affords a covariance of Fourier features";
-    } else if (forced || (may_be_discriminant && !(crowded && gaussian_ && MostFeatures(1.1) >= 256) &&
+    } else if (forced || (may_be_discriminant && !(crowded && gaussian_ && MostFeatures(0.8) >= 256) &&
                           AffordsSecondMoment(d, 0.5))) {
       SetDiscriminant();
       double most = 4;
@@ -195,7 +196,7 @@ class Planner {
     } else {
       plan.set_model(proto::ClassifierPlan_Model_MOMENTS);
       if (few) {
-        SetFourier(static_cast<uint32_t>(std::clamp(MostFeatures(gaussian_ ? 1.1 : 0.8), 16.0, 1024.0)));
+        SetFourier(static_cast<uint32_t>(std::clamp(MostFeatures(0.8), 16.0, 1024.0)));
       } else {
         SetLinear(MostFeatures(gaussian_ ? 0.5 : 0.2));
       }

@@ -54,14 +54,15 @@ struct ClassifierChoice {
 //   else a discriminant, as long as the noise's largest expected eigenvalue is small beside covariances of m even
 //     directions, s_2 sqrt(2 m) m <= f n: of Fourier features with Gaussian noise (m of 24, 48, .. 384, f = 4) where at
 //     least 96, and 10 times as many as coordinates (of which 24 count), are affordable; of the coordinates themselves
-//     (f = 1/2), unless there are more classes than coordinates, which crowd linear scores, and noise for 256 features;
+//     (f = 1/2), unless there are more classes than coordinates, which crowd linear scores, and noise allows moments of
+//     256 features;
 //   else moments: of Fourier features below 64 dimensions, of coordinates from there on, after a random projection if
-//     need be; as many as keep the noise of a class mean below 1.1 and .5 of the unit ball (pure noise: .8 and .2).
+//     need be; as many as keep the noise of a class mean below .8 and .5 of the unit ball (pure noise: .8 and .2).
 //
-// The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains, .26 for moments
-// of 512 features and more; landmarks .5 and .225 with Gaussian noise, .65 and .32 with pure) and shares were chosen by
-// test accuracy on random splits of letter and mnist10k; figures of those two data sets flatter
-// (docs/classification.md).
+// The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains, .28 for
+// discriminants of 384 features and .2 for moments of 512 and more; landmarks .5 and .225 with Gaussian noise, .65 and
+// .32 with pure) and shares were chosen by test accuracy on random splits of letter and mnist10k; figures of those two
+// data sets flatter (docs/classification.md).
 //
 // kInvalidArgument, naming the field, for what does not go together. No privacy effect.
 absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool);
