@@ -9,14 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/base/symmetric_eigen.h"
 #include "dpkde/classifier/second_moment.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/sketch/certificate.h"
-
-// LAPACK, as OpenBLAS exports it. Released and public values only.
-extern "C" void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
-                        double* work, const int* lwork, int* iwork, const int* liwork, int* info);
 
 namespace dpkde {
 namespace {
@@ -34,23 +31,6 @@ constexpr double kRidge = 0.003;
 constexpr double kClearlySome = 6;
 // Added to every eigenvalue of a covariance of features in the unit ball.
 constexpr double kLeastEigenvalue = 1e-6;
-
-// Eigenvectors as rows of a, n x n; by rising eigenvalue.
-void Eigen(std::vector<double>& a, int n, std::vector<double>& values) {
-  values.assign(n, 0);
-  double work_size = 0;
-  int integer_size = 0, info = 0, query = -1;
-  dsyevd_("V", "U", &n, a.data(), &n, values.data(), &work_size, &query, &integer_size, &query, &info);
-  std::vector<double> work(static_cast<size_t>(work_size));
-  std::vector<int> integers(integer_size);
-  const int work_length = static_cast<int>(work.size());
-  dsyevd_("V", "U", &n, a.data(), &n, values.data(), work.data(), &work_length, integers.data(), &integer_size, &info);
-  if (info == 0) return;
-  // Does not happen for finite symmetric matrices; the coordinate axes are as good a basis as is left.
-  std::fill(a.begin(), a.end(), 0.0);
-  for (int i = 0; i < n; ++i) a[static_cast<size_t>(i) * n + i] = 1;
-  std::fill(values.begin(), values.end(), 1.0);
-}
 
 }  // namespace
 
@@ -144,7 +124,16 @@ void Classifier::Fit() {
         rotation_[j * m + i] = value;
       }
     }
-    Eigen(rotation_, static_cast<int>(m), eigenvalues);
+    absl::StatusOr<SymmetricEigen> eigen = EigenOfSymmetric(std::move(rotation_), m);
+    if (eigen.ok()) {
+      rotation_ = std::move(eigen->vectors);
+      eigenvalues = std::move(eigen->values);
+    } else {
+      // Does not happen for finite symmetric matrices; the coordinate axes are as good a basis as is left.
+      rotation_.assign(m * m, 0);
+      for (size_t i = 0; i < m; ++i) rotation_[i * m + i] = 1;
+      eigenvalues.assign(m, 1.0);
+    }
     const double ridge = parts_->has_second_moment() ? kNoiseRidge * 2 * std::sqrt(m / 2.0) *
                                                                std::sqrt(mechanism_.variances()[1]) / unit / total +
                                                            kLeastEigenvalue

@@ -8,11 +8,12 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
-#include "dpkde/base/version.h"
 #include "dpkde/classifier/second_moment.h"
 #include "dpkde/designs/design.h"
+#include "dpkde/sketch/certificate.h"
 
 namespace dpkde {
 namespace {
@@ -148,31 +149,12 @@ absl::StatusOr<ClassifierParts> BuildClassifierPlan(const Plan& plan) {
 
 proto::Certificate MakeClassifierCertificate(const Plan& plan, const ClassifierParts& parts,
                                              const Mechanism& mechanism) {
-  const NoiseGuarantee guarantee = WholeGuarantee(mechanism.guarantee(), parts.privacy);
-  const double counted = plan.planning_count().epsilon();
-  proto::Certificate certificate;
-  if (plan.privacy().has_rho()) certificate.set_rho_spent(Up(guarantee.rho + counted * counted / 2));
-  if (guarantee.epsilon > 0) {
-    certificate.set_epsilon_spent(counted > 0 ? Up(guarantee.epsilon + counted) : guarantee.epsilon);
-  }
-  certificate.set_delta_spent(guarantee.delta);
-  certificate.set_sampler_delta(guarantee.sampler_delta);
-  certificate.set_neighboring(plan.privacy().neighboring());
+  // The REPLACE sensitivities of the groups are those of two steps.
+  proto::Certificate certificate =
+      MakeCertificate(plan.privacy(), plan.planning_count().epsilon(), parts.groups,
+                      WholeGuarantee(mechanism.guarantee(), parts.privacy), mechanism.SamplerName());
   certificate.set_unit_of_privacy(
-      "one row of the input with its label; a person who owns k rows is protected at k times epsilon");
-  certificate.set_sampler(mechanism.SamplerName());
-  const uint64_t steps = parts.privacy.neighboring() == Neighboring::kReplace ? 2 : 1;
-  uint64_t l1 = 0;
-  double l2_square = 0;
-  for (const CoordinateGroup& group : parts.groups) {
-    l1 += steps * group.add_remove.l1;
-    l2_square += std::pow(static_cast<double>(steps * group.add_remove.l2), 2);
-  }
-  certificate.set_l1_sensitivity(l1);
-  certificate.set_l2_sensitivity(Up(std::sqrt(l2_square)));
-  certificate.set_grid_bits(kGridBits);
-  certificate.set_mu(guarantee.mu);
-  certificate.set_program_version(kDpkdeVersion);
+      absl::StrReplaceAll(certificate.unit_of_privacy(), {{"row of the input", "row of the input with its label"}}));
   return certificate;
 }
 

@@ -448,8 +448,7 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
     // A fold's features are those of fewer landmarks, and worse than the fit's; what the fit leaves of its own
     // landmarks is less than of others. Ranks are told apart by what is halfway.
     Validation own(fit.ranks_.size(), fit.ranks_.back());
-    const Matrix landmark_gram = Part(gram, landmarks, landmarks);
-    fitter.Validate(landmark_gram, projection, fit.ranks_, landmark_gram, own);
+    fitter.Validate(gram, projection, fit.ranks_, gram, own);
     for (size_t rank = 0; rank < cautious.size(); ++rank) {
       cautious[rank] = (cautious[rank] + validation.folds * std::max(own.bias[rank], 0.0)) / 2;
     }

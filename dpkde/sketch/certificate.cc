@@ -15,7 +15,12 @@ namespace dpkde {
 
 proto::Certificate MakeCertificate(const proto::PrivacyParameters& privacy, double counted_epsilon,
                                    const std::vector<CoordinateGroup>& groups, const Mechanism& mechanism) {
-  const NoiseGuarantee& guarantee = mechanism.guarantee();
+  return MakeCertificate(privacy, counted_epsilon, groups, mechanism.guarantee(), mechanism.SamplerName());
+}
+
+proto::Certificate MakeCertificate(const proto::PrivacyParameters& privacy, double counted_epsilon,
+                                   const std::vector<CoordinateGroup>& groups, const NoiseGuarantee& guarantee,
+                                   const std::string& sampler) {
   proto::Certificate certificate;
   double epsilon = guarantee.epsilon;
   if (counted_epsilon > 0) {
@@ -33,7 +38,7 @@ proto::Certificate MakeCertificate(const proto::PrivacyParameters& privacy, doub
   certificate.set_unit_of_privacy(
       privacy.has_rho() ? "one row of the input; a person who owns k rows is protected at k^2 times rho"
                         : "one row of the input; a person who owns k rows is protected at k times epsilon");
-  certificate.set_sampler(mechanism.SamplerName());
+  certificate.set_sampler(sampler);
   uint64_t l1 = 0;
   double l2_square = 0;
   std::map<uint32_t, size_t> coordinates_of_ball;

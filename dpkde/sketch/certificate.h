@@ -17,6 +17,10 @@ namespace dpkde {
 // `privacy`: of the plan; `counted_epsilon`: the price of a planning count, 0 without one.
 proto::Certificate MakeCertificate(const proto::PrivacyParameters& privacy, double counted_epsilon,
                                    const std::vector<CoordinateGroup>& groups, const Mechanism& mechanism);
+// Where the whole guarantees something else than one addition of the mechanism's noise.
+proto::Certificate MakeCertificate(const proto::PrivacyParameters& privacy, double counted_epsilon,
+                                   const std::vector<CoordinateGroup>& groups, const NoiseGuarantee& guarantee,
+                                   const std::string& sampler);
 
 // For loading: kInvalidArgument if a file states more privacy than the noise in it gives.
 absl::Status CheckCertificate(const proto::Certificate& stated, const proto::Certificate& computed);
