@@ -140,12 +140,18 @@ class Planner {
     return absl::OkStatus();
   }
 
-  void SetFourier(uint32_t features) {
+  void SetFourier(uint32_t planned) {
+    const uint32_t features = inputs_.features.value_or(planned);
     proto::FourierFeatureMap& map = *choice_.plan.mutable_features()->mutable_fourier();
-    map.set_frequencies(std::max<uint32_t>(1, inputs_.features.value_or(features) / 2));
-    const double narrow = choice_.plan.model() == proto::ClassifierPlan_Model_MOMENTS ? (features >= 512 ? 0.2 : 0.35)
-                                                                                      : (features >= 384 ? 0.28 : 0.35);
-    map.set_bandwidth(inputs_.bandwidth.value_or(inputs_.unit_rows ? 0.7 : narrow));
+    map.set_frequencies(std::max<uint32_t>(1, features / 2));
+    double bandwidth = inputs_.unit_rows ? 0.7 : 0.35;
+    if (!inputs_.unit_rows && choice_.plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT && features >= 384) {
+      bandwidth = 0.28;
+    }
+    if (!inputs_.unit_rows && choice_.plan.model() == proto::ClassifierPlan_Model_MOMENTS && features >= 512) {
+      bandwidth = 0.2;
+    }
+    map.set_bandwidth(inputs_.bandwidth.value_or(bandwidth));
     map.set_public_seed(inputs_.public_seed);
   }
 

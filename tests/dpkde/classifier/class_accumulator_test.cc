@@ -389,6 +389,27 @@ TEST(ClassifierPlannerTest, MomentsOfFewCoordinatesAreOfFourierFeatures) {
   EXPECT_GE(Accuracy(Release(choice->plan, blobs, 4), queries), 0.75) << choice->reason;
 }
 
+// As classifier_planner.h says: of the features that are taken, whoever chose their number.
+TEST(ClassifierPlannerTest, BandwidthFollowsModelAndFeatures) {
+  ThreadPool pool(1);
+  const auto bandwidth = [&](proto::ClassifierPlan_Model model, uint32_t features) {
+    ClassifierInputs inputs{
+        2, *Domain::Box({-1.0, -1.0}, {1.0, 1.0}), false, {"a", "b"}, *PrivacySpec::Approximate(4, 1e-6, kAddRemove)};
+    inputs.public_n = 100000;
+    inputs.model = model;
+    inputs.features = features;
+    const auto choice = PlanClassifier(inputs, pool);
+    EXPECT_TRUE(choice.ok()) << choice.status();
+    EXPECT_EQ(2 * choice->plan.features().fourier().frequencies(), features);
+    return choice->plan.features().fourier().bandwidth();
+  };
+  EXPECT_EQ(bandwidth(proto::ClassifierPlan_Model_KERNEL, 4096), 0.35);
+  EXPECT_EQ(bandwidth(proto::ClassifierPlan_Model_MOMENTS, 500), 0.35);
+  EXPECT_EQ(bandwidth(proto::ClassifierPlan_Model_MOMENTS, 512), 0.2);
+  EXPECT_EQ(bandwidth(proto::ClassifierPlan_Model_DISCRIMINANT, 192), 0.35);
+  EXPECT_EQ(bandwidth(proto::ClassifierPlan_Model_DISCRIMINANT, 384), 0.28);
+}
+
 // Classes of one size: a noised count tells nothing of them, and must not decide. With counts that are taken at their
 // word, errors of 250 records of 1,000 halve the accuracy.
 TEST(ClassifierTest, NoiseOfCountsDecidesNothingAmongEqualClasses) {
