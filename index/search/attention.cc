@@ -1,7 +1,7 @@
 #include "dpkde/index/search/attention.h"
 
 #include <algorithm>
-#include <boost/random/uniform_int_distribution.hpp>
+#include <boost/random/mersenne_twister.hpp>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -14,8 +14,8 @@
 #include "dpkde/designs/public_random.h"
 #include "dpkde/index/ann/kernels.h"
 #include "dpkde/index/search/kernel_panels.h"
+#include "dpkde/index/search/near_rows.h"
 #include "dpkde/index/search/sampled_product.h"
-#include "dpkde/index/search/search_cost.h"
 #include "dpkde/index/search/weighted_sample.h"
 
 namespace dpkde {
@@ -156,15 +156,10 @@ class Problem {
   // of its value.
   std::vector<double> Importance(boost::random::mt19937_64& engine) const {
     std::vector<double> sizes = lengths_;
-    const size_t d = queries_.columns, pilots = std::min(kPilotQueries, queries_.rows), n = keys_.rows;
+    const size_t pilots = std::min(kPilotQueries, queries_.rows), n = keys_.rows;
     if (pilots == 0) return sizes;
-    std::vector<float> gathered(pilots * d);
-    for (size_t i = 0; i < pilots; ++i) {  // one from each part of the queries
-      const size_t begin = queries_.rows * i / pilots, end = queries_.rows * (i + 1) / pilots;
-      const size_t query = boost::random::uniform_int_distribution<size_t>(begin, end - 1)(engine);
-      std::copy_n(queries_.row(query).data(), d, &gathered[i * d]);
-    }
-    const MatrixView pilot{gathered.data(), pilots, d};
+    const std::vector<float> gathered = DrawOneOfEachPart(queries_, pilots, engine);
+    const MatrixView pilot{gathered.data(), pilots, queries_.columns};
     const std::vector<float> offsets = Offsets(pilot);
     std::vector<uint32_t> all(n);
     std::iota(all.begin(), all.end(), 0);
@@ -245,10 +240,7 @@ absl::StatusOr<Attention> EstimateAttention(MatrixView queries, MatrixView keys,
   const size_t neighbors = index == nullptr ? 0 : std::min(options.neighbors, keys.rows);
   std::vector<int64_t> near;
   if (neighbors > 0) {
-    VectorSearchOptions search = options.search;
-    search.allowed = nullptr;
-    search.threads = pool.threads();
-    DPKDE_ASSIGN_OR_RETURN(VectorSearchResult found, index->Search(queries, neighbors, search));
+    DPKDE_ASSIGN_OR_RETURN(VectorSearchResult found, FindNear(*index, queries, neighbors, options.search, pool));
     near = std::move(found.ids);
   }
   return problem.Estimate(near, neighbors, options.samples, options.seed);

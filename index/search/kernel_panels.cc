@@ -168,6 +168,14 @@ absl::Status CheckPoints(absl::string_view role, MatrixView points) {
   return absl::OkStatus();
 }
 
+absl::Status CheckKernel(const Similarity& kernel) {
+  if (!kernel.is_kernel()) return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " is not a kernel"));
+  if (kernel.is_hash_kernel()) {
+    return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " has private sums only"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckQueries(MatrixView queries, MatrixView rows) {
   if (queries.rows > 0 && rows.rows > 0 && queries.columns != rows.columns) {
     return absl::InvalidArgumentError(

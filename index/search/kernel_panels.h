@@ -67,7 +67,10 @@ void AddProducts(const float* values, size_t queries, size_t stride, MatrixView 
 // what a row is called in messages.
 absl::Status CheckPoints(absl::string_view role, MatrixView points);
 
-// The same of queries, which must have as many columns as `rows`.
+// kInvalidArgument for what is no kernel, and for hash kernels, whose values have no fast form.
+absl::Status CheckKernel(const Similarity& kernel);
+
+// As CheckPoints, of queries, which must have as many columns as `rows`.
 absl::Status CheckQueries(MatrixView queries, MatrixView rows);
 
 }  // namespace dpkde

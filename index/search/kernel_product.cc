@@ -1,7 +1,7 @@
 #include "dpkde/index/search/kernel_product.h"
 
 #include <algorithm>
-#include <boost/random/uniform_int_distribution.hpp>
+#include <boost/random/mersenne_twister.hpp>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -13,8 +13,8 @@
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
 #include "dpkde/index/search/kernel_panels.h"
+#include "dpkde/index/search/near_rows.h"
 #include "dpkde/index/search/sampled_product.h"
-#include "dpkde/index/search/search_cost.h"
 #include "dpkde/index/search/weighted_sample.h"
 
 namespace dpkde {
@@ -23,10 +23,7 @@ namespace {
 constexpr size_t kFirstSamples = 512;
 
 absl::Status CheckArguments(const Similarity& kernel, MatrixView rows, MatrixView queries, MatrixView weights) {
-  if (!kernel.is_kernel()) return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " is not a kernel"));
-  if (kernel.is_hash_kernel()) {
-    return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " has private sums only"));
-  }
+  DPKDE_RETURN_IF_ERROR(CheckKernel(kernel));
   DPKDE_RETURN_IF_ERROR(CheckInRange("rows", rows.rows, 0, std::numeric_limits<int32_t>::max()));
   if (weights.rows != rows.rows) {
     return absl::InvalidArgumentError(
@@ -118,26 +115,17 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
   size_t neighbors = index == nullptr ? 0 : std::min(options.neighbors, rows.rows);
   const auto find_near = [&](MatrixView of) -> absl::StatusOr<std::vector<int64_t>> {
     if (neighbors == 0) return std::vector<int64_t>();
-    VectorSearchOptions search = options.search;
-    search.allowed = nullptr;
-    search.threads = pool.threads();
-    DPKDE_ASSIGN_OR_RETURN(VectorSearchResult found, index->Search(of, neighbors, search));
+    DPKDE_ASSIGN_OR_RETURN(VectorSearchResult found, FindNear(*index, of, neighbors, options.search, pool));
     return std::move(found.ids);
   };
 
   size_t samples = options.samples.value_or(0);
   double target = std::numeric_limits<double>::infinity();  // of the squared error
   if (!options.samples.has_value()) {
-    const size_t d = queries.columns;
     const size_t pilots = std::min(queries.rows, std::clamp<size_t>(queries.rows / 16, 16, 256));
     boost::random::mt19937_64 engine = PublicStream(options.seed, "kernel product pilot", 0);
-    std::vector<float> gathered(pilots * d);
-    for (size_t i = 0; i < pilots; ++i) {  // one from each part of the queries
-      const size_t begin = queries.rows * i / pilots, end = queries.rows * (i + 1) / pilots;
-      std::copy_n(queries.row(boost::random::uniform_int_distribution<size_t>(begin, end - 1)(engine)).data(), d,
-                  &gathered[i * d]);
-    }
-    const MatrixView pilot{gathered.data(), pilots, d};
+    const std::vector<float> gathered = DrawOneOfEachPart(queries, pilots, engine);
+    const MatrixView pilot{gathered.data(), pilots, queries.columns};
     DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, find_near(pilot));
     const double scale = static_cast<double>(queries.rows) / pilots;
     target = options.error * options.error * SumOfSquares(sizes);

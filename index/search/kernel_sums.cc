@@ -13,7 +13,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
-#include "dpkde/index/search/search_cost.h"
+#include "dpkde/index/search/near_rows.h"
 
 namespace dpkde {
 namespace {
@@ -138,11 +138,9 @@ class KernelSums::Run {
     for (size_t a = 0; a < active.size(); ++a) {
       std::copy_n(queries_.row(active[a]).data(), d, &gathered[a * d]);
     }
-    VectorSearchOptions search = options_.search;
-    search.allowed = nullptr;
-    search.threads = pool_.threads();
-    DPKDE_ASSIGN_OR_RETURN(const VectorSearchResult found,
-                           sums_.index_->Search({gathered.data(), active.size(), d}, k, search));
+    DPKDE_ASSIGN_OR_RETURN(
+        const VectorSearchResult found,
+        dpkde::FindNear(*sums_.index_, {gathered.data(), active.size(), d}, k, options_.search, pool_));
     pool_.ParallelFor(active.size(), 8, [&](size_t begin, size_t end, int /*worker*/) {
       for (size_t a = begin; a < end; ++a) {
         Progress& progress = progress_[active[a]];
@@ -280,10 +278,7 @@ KernelSums::KernelSums(MatrixView rows, const Similarity& kernel, const VectorIn
 
 absl::StatusOr<KernelSums> KernelSums::Create(MatrixView rows, const Similarity& kernel, const VectorIndex* index,
                                               uint64_t seed) {
-  if (!kernel.is_kernel()) return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " is not a kernel"));
-  if (kernel.is_hash_kernel()) {
-    return absl::InvalidArgumentError(absl::StrCat(kernel.name(), " has private sums only"));
-  }
+  DPKDE_RETURN_IF_ERROR(CheckKernel(kernel));
   DPKDE_RETURN_IF_ERROR(CheckInRange("rows", rows.rows, 0, std::numeric_limits<int32_t>::max()));
   if (rows.rows > 0) DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", rows.columns, 1, 65536));
   DPKDE_RETURN_IF_ERROR(CheckPoints("row", rows));

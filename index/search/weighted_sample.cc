@@ -41,4 +41,15 @@ WeightedSample DrawBySize(absl::Span<const double> sizes, size_t count, boost::r
   return sample;
 }
 
+std::vector<float> DrawOneOfEachPart(MatrixView points, size_t parts, boost::random::mt19937_64& engine) {
+  std::vector<float> drawn;
+  drawn.reserve(parts * points.columns);
+  for (size_t i = 0; i < parts; ++i) {
+    const size_t begin = points.rows * i / parts, end = points.rows * (i + 1) / parts;
+    const auto point = points.row(boost::random::uniform_int_distribution<size_t>(begin, end - 1)(engine));
+    drawn.insert(drawn.end(), point.begin(), point.end());
+  }
+  return drawn;
+}
+
 }  // namespace dpkde

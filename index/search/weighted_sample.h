@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "dpkde/base/matrix_view.h"
 
 namespace dpkde {
 
@@ -27,6 +28,10 @@ struct WeightedSample {
 // fixed step and a random start (Madow 1949; in random order, Hartley and Rao 1962), so that every row is drawn with
 // probability size / step. For equal sizes that is simple sampling without replacement. O(n log n).
 WeightedSample DrawBySize(absl::Span<const double> sizes, size_t count, boost::random::mt19937_64& engine);
+
+// One point drawn from each of `parts` runs of consecutive points, of sizes that differ by one at most; parts <=
+// points.rows.
+std::vector<float> DrawOneOfEachPart(MatrixView points, size_t parts, boost::random::mt19937_64& engine);
 
 }  // namespace dpkde
 

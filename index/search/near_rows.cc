@@ -1,4 +1,4 @@
-#include "dpkde/index/search/search_cost.h"
+#include "dpkde/index/search/near_rows.h"
 
 #include <algorithm>
 #include <cmath>
@@ -28,6 +28,13 @@ absl::Status CheckIndex(const VectorIndex* index, MatrixView rows) {
   return absl::InvalidArgumentError(absl::StrCat("the index has ", index->size(), " vectors of dimension ",
                                                  index->dimension(), ", but there are ", rows.rows,
                                                  " rows of dimension ", rows.columns));
+}
+
+absl::StatusOr<VectorSearchResult> FindNear(const VectorIndex& index, MatrixView queries, size_t k,
+                                            VectorSearchOptions search, ThreadPool& pool) {
+  search.allowed = nullptr;
+  search.threads = pool.threads();
+  return index.Search(queries, k, search);
 }
 
 }  // namespace dpkde

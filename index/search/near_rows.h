@@ -1,10 +1,12 @@
-#ifndef DPKDE_INDEX_SEARCH_SEARCH_COST_H_
-#define DPKDE_INDEX_SEARCH_SEARCH_COST_H_
+#ifndef DPKDE_INDEX_SEARCH_NEAR_ROWS_H_
+#define DPKDE_INDEX_SEARCH_NEAR_ROWS_H_
 
 #include <cstddef>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "dpkde/base/matrix_view.h"
+#include "dpkde/base/thread_pool.h"
 #include "dpkde/index/ann/vector_index.h"
 
 namespace dpkde {
@@ -17,6 +19,10 @@ size_t SearchCost(const VectorIndex& index, const VectorSearchOptions& search, s
 // kInvalidArgument if `index`, unless it is nullptr, has another size or dimension than `rows`.
 absl::Status CheckIndex(const VectorIndex* index, MatrixView rows);
 
+// The k nearest of all rows, by `search` but for its filter and its threads, which are those of the pool.
+absl::StatusOr<VectorSearchResult> FindNear(const VectorIndex& index, MatrixView queries, size_t k,
+                                            VectorSearchOptions search, ThreadPool& pool);
+
 }  // namespace dpkde
 
-#endif  // DPKDE_INDEX_SEARCH_SEARCH_COST_H_
+#endif  // DPKDE_INDEX_SEARCH_NEAR_ROWS_H_
