@@ -22,4 +22,15 @@ absl::Status CheckInRange(absl::string_view name, int64_t value, int64_t lowest,
       absl::StrCat(name, " must be at least ", lowest, " and at most ", highest, ", but is ", value));
 }
 
+absl::Status CheckFiniteRows(MatrixView rows, uint64_t first_row) {
+  for (size_t r = 0; r < rows.rows; ++r) {
+    for (size_t c = 0; c < rows.columns; ++c) {
+      if (std::isfinite(rows.row(r)[c])) continue;
+      return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
+                                                     " (counting from 0): must be finite, but is ", rows.row(r)[c]));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace dpkde

@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "dpkde/base/matrix_view.h"
 
 // The fixed phrases for parameters that are out of range. Every check fails with kInvalidArgument and a message
 // "<name> must be <phrase>, but is <value>", so that a user meets one wording for one kind of mistake.
@@ -19,6 +20,9 @@ absl::Status CheckPositive(absl::string_view name, double value);
 
 // "at least <lowest> and at most <highest>".
 absl::Status CheckInRange(absl::string_view name, int64_t value, int64_t lowest, int64_t highest);
+
+// "finite", for every value of `rows`: names the first that is not by row, `first_row` that of rows' first, and column.
+absl::Status CheckFiniteRows(MatrixView rows, uint64_t first_row);
 
 }  // namespace dpkde
 

@@ -3,16 +3,18 @@
 
 #include <openssl/crypto.h>
 
-#include <cstdint>
+#include <type_traits>
 #include <vector>
 
 namespace dpkde {
 
-// Frees raw sums without leaving them in memory.
-inline void Wipe(std::vector<int64_t>& sums) {
-  OPENSSL_cleanse(sums.data(), sums.size() * sizeof(sums[0]));
-  sums.clear();
-  sums.shrink_to_fit();
+// Frees private values without leaving them in memory.
+template <typename Number>
+void Wipe(std::vector<Number>& values) {
+  static_assert(std::is_arithmetic<Number>::value, "only what holds no other memory");
+  OPENSSL_cleanse(values.data(), values.size() * sizeof(values[0]));
+  values.clear();
+  values.shrink_to_fit();
 }
 
 }  // namespace dpkde

@@ -1,9 +1,8 @@
 #ifndef DPKDE_CLASSIFIER_CLASS_ACCUMULATOR_H_
 #define DPKDE_CLASSIFIER_CLASS_ACCUMULATOR_H_
 
+#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,6 +14,7 @@
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/proto/classifier.pb.h"
+#include "dpkde/sketch/raw_sums.h"
 
 namespace dpkde {
 
@@ -46,7 +46,6 @@ class ClassAccumulator {
 
   ClassAccumulator(ClassAccumulator&&) = default;
   ClassAccumulator& operator=(ClassAccumulator&&) = default;
-  ~ClassAccumulator();
 
   // Adds n x dimension records, classes[i] in [0, number of labels) that of row i. On an error nothing is added:
   // kInvalidArgument for another number of columns or classes, a class out of range or a bad record (rows counted from
@@ -64,29 +63,22 @@ class ClassAccumulator {
   // What Privatize will add to each view.
   const Mechanism& mechanism() const { return mechanism_; }
   // What that guarantees for the whole.
-  NoiseGuarantee guarantee() const { return WholeGuarantee(mechanism_.guarantee(), parts_->privacy); }
+  NoiseGuarantee guarantee() const { return WholeGuarantee(mechanism_.guarantee(), parts_.privacy); }
 
  private:
-  friend class ClassAccumulatorTestPeer;
+  friend class RawSumsTestPeer;
 
   ClassAccumulator(proto::ClassifierPlan plan, ClassifierParts parts, Mechanism mechanism, BadRecords bad_records,
                    ThreadPool& pool);
 
-  absl::Status CheckOpen() const;
   absl::Status CheckRecords(MatrixView records, absl::Span<const uint32_t> classes) const;
-  // One class after the other, (m + 1) values each; then the second moment.
-  size_t sums_size() const;
-  std::vector<int64_t> Total() const;
-  void WipeSums();
 
   proto::ClassifierPlan plan_;
-  std::unique_ptr<ClassifierParts> parts_;
+  ClassifierParts parts_;
   Mechanism mechanism_;
   BadRecords bad_records_;
   ThreadPool* pool_;
-  uint64_t count_ = 0;
-  std::vector<std::vector<int64_t>> worker_sums_;  // empty until a worker has something to add
-  bool open_ = true;
+  RawSums sums_;  // one class after the other, m + 1 values each; then the second moment
 };
 
 }  // namespace dpkde

@@ -1,18 +1,14 @@
 #include "dpkde/sketch/accumulator.h"
 
-#include <google/protobuf/util/message_differencer.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
-#include "dpkde/base/wipe.h"
 
 namespace dpkde {
 namespace {
@@ -34,38 +30,11 @@ absl::StatusOr<Accumulator> Accumulator::Create(const proto::ReleasePlan& plan, 
 Accumulator::Accumulator(proto::ReleasePlan plan, PlanParts parts, Mechanism mechanism, BadRecords bad_records,
                          ThreadPool& pool)
     : plan_(std::move(plan)),
-      parts_(std::make_unique<PlanParts>(std::move(parts))),
+      parts_(std::move(parts)),
       mechanism_(std::move(mechanism)),
       bad_records_(bad_records),
       pool_(&pool),
-      worker_sums_(pool.threads()) {}
-
-Accumulator::~Accumulator() {
-  for (std::vector<int64_t>& sums : worker_sums_) Wipe(sums);
-}
-
-absl::Status Accumulator::CheckOpen() const {
-  if (open_ && parts_ != nullptr) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      "the accumulator has been released or merged; one accumulator gives one release");
-}
-
-absl::Status Accumulator::CheckCapacity(uint64_t more) const {
-  if (more <= plan_.capacity() && count_ <= plan_.capacity() - more) return absl::OkStatus();
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the accumulator would exceed its capacity of ", plan_.capacity(), " records"));
-}
-
-absl::Status Accumulator::CheckFinite(MatrixView records) const {
-  for (size_t r = 0; r < records.rows; ++r) {
-    for (size_t c = 0; c < records.columns; ++c) {
-      if (std::isfinite(records.row(r)[c])) continue;
-      return absl::InvalidArgumentError(absl::StrCat("row ", count_ + r, ", column ", c,
-                                                     " (counting from 0): must be finite, but is ", records.row(r)[c]));
-    }
-  }
-  return absl::OkStatus();
-}
+      sums_(parts_.design->num_coordinates(), plan_.capacity(), pool.threads()) {}
 
 absl::Status Accumulator::CheckWeights(absl::Span<const float> weights) const {
   const proto::WeightSpec& spec = plan_.weights();
@@ -73,8 +42,9 @@ absl::Status Accumulator::CheckWeights(absl::Span<const float> weights) const {
   const float high = static_cast<float>(spec.bound()), low = spec.allow_negative() ? -high : 0.0f;
   for (size_t r = 0; r < weights.size(); ++r) {
     if (weights[r] >= low && weights[r] <= high) continue;
-    return absl::InvalidArgumentError(absl::StrCat("weight of row ", count_ + r, " (counting from 0): must be between ",
-                                                   low, " and ", high, ", but is ", weights[r]));
+    return absl::InvalidArgumentError(absl::StrCat("weight of row ", sums_.records() + r,
+                                                   " (counting from 0): must be between ", low, " and ", high,
+                                                   ", but is ", weights[r]));
   }
   return absl::OkStatus();
 }
@@ -95,22 +65,21 @@ absl::Status Accumulator::Add(MatrixView records, absl::Span<const float> weight
 }
 
 absl::Status Accumulator::AddAll(MatrixView records, const float* weights) {
-  DPKDE_RETURN_IF_ERROR(CheckOpen());
+  DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
   if (records.columns != plan_.dimension()) {
     return absl::InvalidArgumentError(
         absl::StrCat("records must have ", plan_.dimension(), " columns, but have ", records.columns));
   }
-  DPKDE_RETURN_IF_ERROR(CheckCapacity(records.rows));
-  if (bad_records_ == BadRecords::kFail) DPKDE_RETURN_IF_ERROR(CheckFinite(records));
+  DPKDE_RETURN_IF_ERROR(sums_.CheckCapacity(records.rows));
+  if (bad_records_ == BadRecords::kFail) DPKDE_RETURN_IF_ERROR(CheckFiniteRows(records, sums_.records()));
   pool_->ParallelFor(records.rows, kChunkRows, [&](size_t begin, size_t end, int worker) {
-    AddChunk(records.Slice(begin, end), weights == nullptr ? nullptr : weights + begin, worker_sums_[worker]);
+    AddChunk(records.Slice(begin, end), weights == nullptr ? nullptr : weights + begin, sums_.OfWorker(worker));
   });
-  count_ += records.rows;
+  sums_.Count(records.rows);
   return absl::OkStatus();
 }
 
-void Accumulator::AddChunk(MatrixView records, const float* weights, std::vector<int64_t>& sums) const {
-  sums.resize(parts_->design->num_coordinates());
+void Accumulator::AddChunk(MatrixView records, const float* weights, absl::Span<int64_t> sums) const {
   const auto is_bad = [&](size_t r) {
     return std::any_of(records.row(r).begin(), records.row(r).end(), [](float value) { return !std::isfinite(value); });
   };
@@ -120,13 +89,13 @@ void Accumulator::AddChunk(MatrixView records, const float* weights, std::vector
       if (!is_bad(r)) continue;
       if (replaced.empty()) replaced.assign(records.data, records.data + records.rows * records.columns);
       for (size_t c = 0; c < records.columns; ++c) {
-        const absl::optional<Domain>& domain = parts_->domain;
+        const absl::optional<Domain>& domain = parts_.domain;
         replaced[r * records.columns + c] = domain.has_value() ? static_cast<float>(domain->center(c)) : 0.0f;
       }
     }
   }
   const MatrixView rows = {replaced.empty() ? records.data : replaced.data(), records.rows, records.columns};
-  if (weights == nullptr) return parts_->design->Accumulate(rows, absl::MakeSpan(sums));
+  if (weights == nullptr) return parts_.design->Accumulate(rows, sums);
   // In units of 2^-20 of the bound; held to the bound here, whatever was checked before.
   const double bound = plan_.weights().bound();
   const double low = plan_.weights().allow_negative() ? -1 : 0;
@@ -135,55 +104,22 @@ void Accumulator::AddChunk(MatrixView records, const float* weights, std::vector
     const double share = weights[r] / bound;
     scales[r] = std::isnan(share) ? 0 : static_cast<int32_t>(std::llrint(std::clamp(share, low, 1.0) * kGridUnit));
   }
-  parts_->design->AccumulateWeighted(rows, scales, absl::MakeSpan(sums));
+  parts_.design->AccumulateWeighted(rows, scales, sums);
 }
 
-absl::Status Accumulator::Merge(Accumulator&& other) {
-  DPKDE_RETURN_IF_ERROR(CheckOpen());
-  DPKDE_RETURN_IF_ERROR(other.CheckOpen());
-  if (&other == this) return absl::InvalidArgumentError("an accumulator cannot be merged with itself");
-  google::protobuf::util::MessageDifferencer differencer;
-  std::string differences;
-  differencer.ReportDifferencesToString(&differences);
-  if (!differencer.Compare(plan_, other.plan_)) {
-    return absl::InvalidArgumentError(absl::StrCat("accumulators of different plans cannot be merged: ",
-                                                   std::string(absl::StripAsciiWhitespace(differences))));
-  }
-  DPKDE_RETURN_IF_ERROR(CheckCapacity(other.count_));
-  std::vector<int64_t> total = other.Total();
-  std::vector<int64_t>& sums = worker_sums_[0];
-  sums.resize(total.size());
-  for (size_t j = 0; j < sums.size(); ++j) sums[j] += total[j];
-  Wipe(total);
-  for (std::vector<int64_t>& part : other.worker_sums_) Wipe(part);
-  count_ += other.count_;
-  other.count_ = 0;
-  other.open_ = false;
-  return absl::OkStatus();
-}
-
-std::vector<int64_t> Accumulator::Total() const {
-  std::vector<int64_t> total(parts_->design->num_coordinates());
-  for (const std::vector<int64_t>& sums : worker_sums_) {
-    for (size_t j = 0; j < sums.size(); ++j) total[j] += sums[j];
-  }
-  return total;
-}
+absl::Status Accumulator::Merge(Accumulator&& other) { return sums_.Merge(std::move(other.sums_), plan_, other.plan_); }
 
 absl::StatusOr<Release> Accumulator::Privatize(BitSource& source) && {
-  DPKDE_RETURN_IF_ERROR(CheckOpen());
-  open_ = false;
-  std::vector<int64_t> values = Total();
-  for (std::vector<int64_t>& sums : worker_sums_) Wipe(sums);
+  DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
+  std::vector<int64_t> values = sums_.Take();
   mechanism_.AddNoise(absl::MakeSpan(values), source);
 
   proto::Release message;
   *message.mutable_plan() = plan_;
-  *message.mutable_certificate() = MakeReleaseCertificate(plan_, parts_->groups, mechanism_);
+  *message.mutable_certificate() = MakeReleaseCertificate(plan_, parts_.groups, mechanism_);
   *message.mutable_scales() = mechanism_.scales();
   message.mutable_values()->Add(values.begin(), values.end());
-  return Release(std::move(message), parts_->similarity, parts_->domain, std::move(parts_->design),
-                 std::move(mechanism_));
+  return Release(std::move(message), parts_.similarity, parts_.domain, std::move(parts_.design), std::move(mechanism_));
 }
 
 absl::StatusOr<proto::PlanningCount> ReleasePlanningCount(uint64_t count, double epsilon, BitSource& source) {

@@ -2,8 +2,6 @@
 #define DPKDE_SKETCH_ACCUMULATOR_H_
 
 #include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,6 +11,7 @@
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/proto/density.pb.h"
+#include "dpkde/sketch/raw_sums.h"
 #include "dpkde/sketch/release.h"
 #include "dpkde/sketch/release_parts.h"
 
@@ -49,7 +48,6 @@ class Accumulator {
 
   Accumulator(Accumulator&&) = default;
   Accumulator& operator=(Accumulator&&) = default;
-  ~Accumulator();
 
   // Adds n x dimension records. On an error nothing is added: kInvalidArgument for another number of columns or a bad
   // record (rows counted from 0 over all batches); kResourceExhausted beyond the plan's capacity; kFailedPrecondition
@@ -74,27 +72,20 @@ class Accumulator {
   const Mechanism& mechanism() const { return mechanism_; }
 
  private:
-  friend class AccumulatorTestPeer;
+  friend class RawSumsTestPeer;
 
   Accumulator(proto::ReleasePlan plan, PlanParts parts, Mechanism mechanism, BadRecords bad_records, ThreadPool& pool);
 
-  absl::Status CheckOpen() const;
-  absl::Status CheckCapacity(uint64_t more) const;
-  absl::Status CheckFinite(MatrixView records) const;
   absl::Status CheckWeights(absl::Span<const float> weights) const;
   absl::Status AddAll(MatrixView records, const float* weights);
-  void AddChunk(MatrixView records, const float* weights, std::vector<int64_t>& sums) const;
-  // The sums over all workers; int64 cannot overflow below the capacity of 2^40 records of 2^20 units.
-  std::vector<int64_t> Total() const;
+  void AddChunk(MatrixView records, const float* weights, absl::Span<int64_t> sums) const;
 
   proto::ReleasePlan plan_;
-  std::unique_ptr<PlanParts> parts_;
+  PlanParts parts_;
   Mechanism mechanism_;
   BadRecords bad_records_;
   ThreadPool* pool_;
-  uint64_t count_ = 0;
-  std::vector<std::vector<int64_t>> worker_sums_;  // empty until a worker has something to add
-  bool open_ = true;
+  RawSums sums_;
 };
 
 // Releases how many records there are, before a plan is made, from a small share of the budget: `count` plus exact

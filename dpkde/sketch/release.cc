@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/io/envelope.h"
@@ -91,11 +92,7 @@ absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const
                              (region == Design::QueryRegion::kBoundingBox ? domain_->BoxContains(queries.row(r))
                                                                           : domain_->Contains(queries.row(r)));
     if (is_answered && region != Design::QueryRegion::kEverywhere) continue;  // so it is finite
-    for (size_t c = 0; c < queries.columns; ++c) {
-      if (std::isfinite(queries.row(r)[c])) continue;
-      return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
-                                                     " (counting from 0): must be finite, but is ", queries.row(r)[c]));
-    }
+    DPKDE_RETURN_IF_ERROR(CheckFiniteRows(queries.Slice(r, r + 1), first_row + r));
     if (!is_answered) {
       return absl::InvalidArgumentError(
           absl::StrCat("row ", first_row + r, " (counting from 0): is outside the domain ", domain_->DebugString(),

@@ -2,7 +2,6 @@
 #define DPKDE_SKETCH_VOTE_ACCUMULATOR_H_
 
 #include <cstdint>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,6 +11,7 @@
 #include "dpkde/proto/histogram.pb.h"
 #include "dpkde/sketch/histogram.h"
 #include "dpkde/sketch/histogram_parts.h"
+#include "dpkde/sketch/raw_sums.h"
 
 namespace dpkde {
 
@@ -36,7 +36,6 @@ class VoteAccumulator {
 
   VoteAccumulator(VoteAccumulator&&) = default;
   VoteAccumulator& operator=(VoteAccumulator&&) = default;
-  ~VoteAccumulator();
 
   // Adds the votes of one record: at most plan().votes() different items, numbered as in the plan; none is allowed. On
   // an error nothing is added: kInvalidArgument (records counted from 0 over all calls); kResourceExhausted beyond the
@@ -55,19 +54,14 @@ class VoteAccumulator {
   const Mechanism& mechanism() const { return mechanism_; }
 
  private:
-  friend class VoteAccumulatorTestPeer;
+  friend class RawSumsTestPeer;
 
   VoteAccumulator(const proto::HistogramPlan& plan, HistogramParts parts, Mechanism mechanism);
-
-  absl::Status CheckOpen() const;
 
   proto::HistogramPlan plan_;
   HistogramParts parts_;
   Mechanism mechanism_;
-  uint64_t records_ = 0;
-  std::vector<int64_t> counts_;   // in grid units
-  std::vector<uint32_t> sorted_;  // of the record that is added
-  bool open_ = true;
+  RawSums sums_;  // in grid units
 };
 
 }  // namespace dpkde

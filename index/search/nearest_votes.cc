@@ -1,7 +1,6 @@
 #include "dpkde/index/search/nearest_votes.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <memory>
 
@@ -55,15 +54,9 @@ std::vector<std::string> NearestVotes::Names() const {
 }
 
 absl::Status NearestVotes::CheckRecord(MatrixView record, uint64_t row) const {
+  DPKDE_RETURN_IF_ERROR(CheckFiniteRows(record, row));
   double square = 0;
-  for (size_t c = 0; c < record.columns; ++c) {
-    const float value = record.row(0)[c];
-    if (!std::isfinite(value)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("row ", row, ", column ", c, " (counting from 0): must be finite, but is ", value));
-    }
-    square += static_cast<double>(value) * value;
-  }
+  for (const float value : record.row(0)) square += static_cast<double>(value) * value;
   if (square <= kLargestSquare) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("row ", row, " (counting from 0): the squared norm must be at most ", kLargestSquare));

@@ -29,16 +29,11 @@
 #include "dpkde/designs/public_random.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
+#include "tests/testing/raw_sums.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
 namespace dpkde {
-
-class AccumulatorTestPeer {
- public:
-  static std::vector<int64_t> Total(const Accumulator& accumulator) { return accumulator.Total(); }
-};
-
 namespace {
 
 struct Case {
@@ -160,7 +155,7 @@ void Run(const Case& test, int draws) {
       return;
     }
     const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
-    const std::vector<int64_t> sums = AccumulatorTestPeer::Total(*accumulator);
+    const std::vector<int64_t> sums = RawSumsTestPeer::Total(*accumulator);
     const auto design = *CreateDesign(test.similarity, test.records.columns, test.domain, accumulator->plan().design());
     const auto mechanism = *Mechanism::Calibrate(choice.mechanism, design->groups(), inputs.privacy);
     const auto evaluate = [&](const std::vector<int64_t>& values) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "gtest/gtest.h"
@@ -49,6 +50,18 @@ TEST(CheckInRangeTest, IncludesBothEnds) {
             absl::InvalidArgumentError("rows must be at least -1 and at most 7, but is -2"));
   EXPECT_EQ(CheckInRange("rows", kLowest, 1, 2),
             absl::InvalidArgumentError("rows must be at least 1 and at most 2, but is -9223372036854775808"));
+}
+
+TEST(CheckFiniteRowsTest, NamesTheFirstBadValueByRowAndColumn) {
+  std::vector<float> values = {0, -0.0f, 1e38f, 1e-45f, 5, 6};
+  EXPECT_EQ(CheckFiniteRows({values.data(), 3, 2}, 7), absl::OkStatus());
+  EXPECT_EQ(CheckFiniteRows({nullptr, 0, 2}, 7), absl::OkStatus());
+  values[5] = -std::numeric_limits<float>::infinity();
+  EXPECT_EQ(CheckFiniteRows({values.data(), 3, 2}, 7),
+            absl::InvalidArgumentError("row 9, column 1 (counting from 0): must be finite, but is -inf"));
+  values[2] = std::nanf("");
+  EXPECT_EQ(CheckFiniteRows({values.data(), 3, 2}, 0),
+            absl::InvalidArgumentError("row 1, column 0 (counting from 0): must be finite, but is nan"));
 }
 
 }  // namespace

@@ -11,15 +11,11 @@
 #include "dpkde/designs/design.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/io/file.h"
+#include "tests/testing/raw_sums.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/vectors.h"
 
 namespace dpkde {
-
-class ClassAccumulatorTestPeer {
- public:
-  static std::vector<int64_t> Total(const ClassAccumulator& accumulator) { return accumulator.Total(); }
-};
 
 class ClassifierTestPeer {
  public:
@@ -108,11 +104,11 @@ TEST(ClassAccumulatorTest, OneRecordChangesOneViewWithinItsSensitivities) {
       blobs.classes.push_back(2);
     }
     ClassAccumulator accumulator = MakeAccumulator(plan, pool);
-    std::vector<int64_t> before = ClassAccumulatorTestPeer::Total(accumulator);
+    std::vector<int64_t> before = RawSumsTestPeer::Total(accumulator);
     double largest = 0;
     for (size_t r = 0; r < blobs.classes.size(); ++r) {
       ASSERT_TRUE(accumulator.Add(blobs.points.view().Slice(r, r + 1), {&blobs.classes[r], 1}).ok());
-      const std::vector<int64_t> after = ClassAccumulatorTestPeer::Total(accumulator);
+      const std::vector<int64_t> after = RawSumsTestPeer::Total(accumulator);
       std::vector<double> l1(parts->groups.size(), 0), l2(parts->groups.size(), 0);
       for (size_t j = 0; j < after.size(); ++j) {
         const double change = static_cast<double>(after[j] - before[j]);
@@ -148,7 +144,7 @@ TEST(ClassAccumulatorTest, OrderBatchesThreadsAndShardsDoNotMatter) {
     ASSERT_TRUE(right.Add(blobs.points.view().Slice(r, r + 1), {&blobs.classes[r], 1}).ok());
   }
   ASSERT_TRUE(left.Merge(std::move(right)).ok());
-  EXPECT_EQ(ClassAccumulatorTestPeer::Total(left), ClassAccumulatorTestPeer::Total(whole));
+  EXPECT_EQ(RawSumsTestPeer::Total(left), RawSumsTestPeer::Total(whole));
 }
 
 TEST(ClassAccumulatorTest, ClassifiesWellAtALargeEpsilonAndNotAtASmallOne) {
@@ -226,7 +222,7 @@ TEST(ClassAccumulatorTest, RefusesBadRecordsClassesAndSecondReleases) {
             "class of row 0 (counting from 0): must be below 3, but is 3");
   EXPECT_FALSE(accumulator.Add({row.data(), 1, 4}, {}).ok());
   EXPECT_FALSE(accumulator.Add({row.data(), 1, 3}, {classes.data(), 1}).ok());
-  for (int64_t value : ClassAccumulatorTestPeer::Total(accumulator)) EXPECT_EQ(value, 0);
+  for (int64_t value : RawSumsTestPeer::Total(accumulator)) EXPECT_EQ(value, 0);
 
   ClassAccumulator other = MakeAccumulator(MakePlan(Pure(2)), pool);
   EXPECT_EQ(accumulator.Merge(std::move(other)).code(), absl::StatusCode::kInvalidArgument);
@@ -245,7 +241,7 @@ TEST(ClassAccumulatorTest, ReplacedBadRecordCountsAtTheCenter) {
   const std::vector<float> row = {0, std::nanf(""), 1, 1};
   const std::vector<uint32_t> classes = {1};
   ASSERT_TRUE(accumulator.Add({row.data(), 1, 4}, classes).ok());
-  const std::vector<int64_t> total = ClassAccumulatorTestPeer::Total(accumulator);
+  const std::vector<int64_t> total = RawSumsTestPeer::Total(accumulator);
   for (size_t j = 0; j < total.size(); ++j) EXPECT_EQ(total[j], j == 9 ? kGridUnit : 0) << j;
 }
 

@@ -8,18 +8,12 @@
 #include <limits>
 #include <string>
 
+#include "tests/testing/raw_sums.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
 namespace dpkde {
-
-// The raw sums, which nothing but a test may see.
-class AccumulatorTestPeer {
- public:
-  static std::vector<int64_t> Total(const Accumulator& accumulator) { return accumulator.Total(); }
-};
-
 namespace {
 
 using BadRecords = Accumulator::BadRecords;
@@ -45,7 +39,7 @@ std::vector<proto::ReleasePlan> TestPlans() {
 std::vector<int64_t> Sums(const proto::ReleasePlan& plan, MatrixView rows, ThreadPool& pool) {
   Accumulator accumulator = *Accumulator::Create(plan, BadRecords::kFail, pool);
   EXPECT_TRUE(accumulator.Add(rows).ok());
-  return AccumulatorTestPeer::Total(accumulator);
+  return RawSumsTestPeer::Total(accumulator);
 }
 
 // trust: 1,000 random orders, batches, splits into shards and numbers of threads give the same bits.
@@ -68,7 +62,7 @@ TEST(AccumulatorTest, OrderBatchesShardsAndThreadsDoNotChangeABit) {
         begin = end;
       }
       for (size_t s = 1; s < shards.size(); ++s) ASSERT_TRUE(shards[0].Merge(std::move(shards[s])).ok());
-      ASSERT_EQ(AccumulatorTestPeer::Total(shards[0]), expected) << round;
+      ASSERT_EQ(RawSumsTestPeer::Total(shards[0]), expected) << round;
     }
   }
 }
@@ -102,13 +96,13 @@ TEST(AccumulatorTest, BadRecordsAreRefusedByRowAndColumn) {
     Accumulator accumulator = *Accumulator::Create(TestPlan(MonteCarloDesign(8)), BadRecords::kFail, pool);
     const Points good = UniformPoints(10, 2, -1, 1, 1);
     ASSERT_TRUE(accumulator.Add(good.view()).ok());
-    const auto before = AccumulatorTestPeer::Total(accumulator);
+    const auto before = RawSumsTestPeer::Total(accumulator);
     Points points = UniformPoints(10, 2, -1, 1, 2);
     points.values[7 * 2 + 1] = bad;
     const auto status = accumulator.Add(points.view());
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_NE(std::string(status.message()).find("row 17, column 1"), std::string::npos) << status;
-    EXPECT_EQ(AccumulatorTestPeer::Total(accumulator), before) << "a refused batch must leave no trace";
+    EXPECT_EQ(RawSumsTestPeer::Total(accumulator), before) << "a refused batch must leave no trace";
   }
 }
 
@@ -120,7 +114,7 @@ TEST(AccumulatorTest, BadRecordsCanBeReplacedByThePublicCentre) {
   Accumulator replacing = *Accumulator::Create(plan, BadRecords::kReplace, pool);
   const std::vector<float> bad = {0.5f, 1, nan, 1, 1, -inf, 0.25f, 2}, good = {0.5f, 1, 0, 3, 0, 3, 0.25f, 2};
   ASSERT_TRUE(replacing.Add({bad.data(), 4, 2}).ok());
-  EXPECT_EQ(AccumulatorTestPeer::Total(replacing), Sums(plan, {good.data(), 4, 2}, pool));
+  EXPECT_EQ(RawSumsTestPeer::Total(replacing), Sums(plan, {good.data(), 4, 2}, pool));
 }
 
 TEST(AccumulatorTest, DenormalsAndNegativeZeroAreOrdinaryRecords) {

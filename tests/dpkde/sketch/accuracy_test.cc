@@ -12,17 +12,12 @@
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
+#include "tests/testing/raw_sums.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
 namespace dpkde {
-
-class AccumulatorTestPeer {
- public:
-  static std::vector<int64_t> Total(const Accumulator& accumulator) { return accumulator.Total(); }
-};
-
 namespace {
 
 struct Dataset {
@@ -130,7 +125,7 @@ TEST_P(AccuracyTest, PredictionsHold) {
     ASSERT_TRUE(accumulator.Add(dataset.points.view()).ok());
 
     // Without noise, to tell noise from approximation.
-    const std::vector<int64_t> raw = AccumulatorTestPeer::Total(accumulator);
+    const std::vector<int64_t> raw = RawSumsTestPeer::Total(accumulator);
     const auto design = CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, accumulator.plan().design());
     std::vector<Answer> noiseless(1000);
     (*design)

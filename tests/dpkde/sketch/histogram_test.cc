@@ -20,15 +20,10 @@
 #include "dpkde/privacy/gaussian_calibration.h"
 #include "dpkde/sketch/histogram_parts.h"
 #include "dpkde/sketch/vote_accumulator.h"
+#include "tests/testing/raw_sums.h"
 #include "tests/testing/seeded_bit_source.h"
 
 namespace dpkde {
-
-class VoteAccumulatorTestPeer {
- public:
-  static const std::vector<int64_t>& Counts(const VoteAccumulator& accumulator) { return accumulator.counts_; }
-};
-
 namespace {
 
 using Votes = std::vector<uint32_t>;
@@ -84,7 +79,7 @@ TEST(VoteAccumulatorTest, SensitivitiesAreExact) {
           if (mask >> i & 1) record.push_back(i);
         }
         VoteAccumulator accumulator = MakeAccumulator(plan);
-        if (accumulator.Add(record).ok()) added.push_back(VoteAccumulatorTestPeer::Counts(accumulator));
+        if (accumulator.Add(record).ok()) added.push_back(RawSumsTestPeer::Total(accumulator));
       }
       ASSERT_GT(added.size(), 1u);
       Sensitivity most[2];  // add_remove, replace
@@ -123,7 +118,7 @@ TEST(VoteAccumulatorTest, RefusesVotesThatCountTooMuch) {
   EXPECT_EQ(accumulator.Add({0, 1, 2}).message(), "votes of record 1 (counting from 0): must be at most 2, but are 3");
   EXPECT_EQ(accumulator.Add({3, 3}).message(), "votes of record 1 (counting from 0): must be for different items");
   EXPECT_EQ(accumulator.Add({4}).message(), "votes of record 1 (counting from 0): must be below 4, but one is 4");
-  EXPECT_EQ(VoteAccumulatorTestPeer::Counts(accumulator), std::vector<int64_t>(4, 0));
+  EXPECT_EQ(RawSumsTestPeer::Total(accumulator), std::vector<int64_t>(4, 0));
   SeededBitSource source(1);
   ASSERT_TRUE(std::move(accumulator).Privatize(source).ok());
   EXPECT_EQ(std::move(accumulator).Privatize(source).status().code(), absl::StatusCode::kFailedPrecondition);
@@ -141,8 +136,8 @@ TEST(VoteAccumulatorTest, ShardsAddUpInAnyOrder) {
   VoteAccumulator whole = MakeAccumulator(plan, records);
   VoteAccumulator a = MakeAccumulator(plan, {{3, 4}, {1, 2}}), b = MakeAccumulator(plan, {{4}, {0, 1}, {0, 1}});
   ASSERT_TRUE(a.Merge(std::move(b)).ok());
-  EXPECT_EQ(VoteAccumulatorTestPeer::Counts(a), VoteAccumulatorTestPeer::Counts(whole));
-  EXPECT_EQ(VoteAccumulatorTestPeer::Counts(whole)[1], 3 * kGridUnit);
+  EXPECT_EQ(RawSumsTestPeer::Total(a), RawSumsTestPeer::Total(whole));
+  EXPECT_EQ(RawSumsTestPeer::Total(whole)[1], 3 * kGridUnit);
   EXPECT_EQ(b.Add({0}).code(), absl::StatusCode::kFailedPrecondition);
   VoteAccumulator other = MakeAccumulator(MakePlan(5, 3, Pure(1)));
   EXPECT_EQ(a.Merge(std::move(other)).code(), absl::StatusCode::kInvalidArgument);

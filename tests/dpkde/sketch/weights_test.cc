@@ -8,17 +8,12 @@
 
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
+#include "tests/testing/raw_sums.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
 namespace dpkde {
-
-class AccumulatorTestPeer {
- public:
-  static std::vector<int64_t> Total(const Accumulator& accumulator) { return accumulator.Total(); }
-};
-
 namespace {
 
 using BadRecords = Accumulator::BadRecords;
@@ -136,14 +131,14 @@ TEST(WeightsTest, SumsAreExactIntegers) {
     ASSERT_TRUE(first.Add(data.points.view().Slice(0, 1), weights.subspan(0, 1)).ok());
     ASSERT_TRUE(first.Add(data.points.view().Slice(1, 1237), weights.subspan(1, 1236)).ok());
     ASSERT_TRUE(first.Merge(std::move(second)).ok());
-    EXPECT_EQ(AccumulatorTestPeer::Total(whole), AccumulatorTestPeer::Total(first));
+    EXPECT_EQ(RawSumsTestPeer::Total(whole), RawSumsTestPeer::Total(first));
 
     Accumulator heavy = *Accumulator::Create(plan, BadRecords::kFail, three);
     ASSERT_TRUE(heavy.Add(data.points.view(), std::vector<float>(3000, 2)).ok());
     plan.clear_weights();
     Accumulator plain = *Accumulator::Create(plan, BadRecords::kFail, three);
     ASSERT_TRUE(plain.Add(data.points.view()).ok());
-    EXPECT_EQ(AccumulatorTestPeer::Total(heavy), AccumulatorTestPeer::Total(plain));
+    EXPECT_EQ(RawSumsTestPeer::Total(heavy), RawSumsTestPeer::Total(plain));
     EXPECT_FALSE(plain.Merge(std::move(heavy)).ok());
   }
 }
@@ -170,7 +165,7 @@ TEST(WeightsTest, BadWeightsAreRefusedByRowOrReplaced) {
     weights[3] = test.weight;
     Accumulator failing = *Accumulator::Create(plan, BadRecords::kFail, pool);
     ASSERT_TRUE(failing.Add(points.view().Slice(0, 2), {0.01f, 0.1f}).ok());
-    const auto before = AccumulatorTestPeer::Total(failing);
+    const auto before = RawSumsTestPeer::Total(failing);
     const absl::Status status = failing.Add(points.view(), weights);
     EXPECT_EQ(status.ok(), test.good) << test.weight;
     if (!test.good) {
@@ -178,14 +173,14 @@ TEST(WeightsTest, BadWeightsAreRefusedByRowOrReplaced) {
       EXPECT_NE(std::string(status.message()).find("weight of row 5 (counting from 0): must be between"),
                 std::string::npos)
           << status;
-      EXPECT_EQ(AccumulatorTestPeer::Total(failing), before);
+      EXPECT_EQ(RawSumsTestPeer::Total(failing), before);
     }
     Accumulator replacing = *Accumulator::Create(plan, BadRecords::kReplace, pool);
     ASSERT_TRUE(replacing.Add(points.view(), weights).ok());
     weights[3] = test.counts_as;
     Accumulator expected = *Accumulator::Create(plan, BadRecords::kFail, pool);
     ASSERT_TRUE(expected.Add(points.view(), weights).ok());
-    EXPECT_EQ(AccumulatorTestPeer::Total(replacing), AccumulatorTestPeer::Total(expected)) << test.weight;
+    EXPECT_EQ(RawSumsTestPeer::Total(replacing), RawSumsTestPeer::Total(expected)) << test.weight;
   }
 }
 
