@@ -17,6 +17,8 @@ CoordinateGroup DiskGroup(size_t first, size_t stride, int64_t radius, double co
   return group;
 }
 
+uint64_t GridUnitsUp(double value) { return static_cast<uint64_t>(std::ceil(value * kGridUnit * (1 + 1e-12))); }
+
 CoordinateGroup CountGroup(size_t coordinate, double coefficient) {
   CoordinateGroup group;
   group.first = coordinate;

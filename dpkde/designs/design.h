@@ -19,6 +19,9 @@ namespace dpkde {
 inline constexpr int kGridBits = 20;
 inline constexpr int64_t kGridUnit = int64_t{1} << kGridBits;
 
+// A sensitivity in grid units, rounded up, and past what `value` may have lost to rounding.
+uint64_t GridUnitsUp(double value);
+
 // The group of the count: one unit a record, so its sensitivity is one unit under ADD_REMOVE and 0 under REPLACE.
 // `coefficient` is c in an answer's part c * n. Its least share of the budget, 1 %, keeps means (sum / count) useful
 // where c is small.

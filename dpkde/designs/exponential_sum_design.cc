@@ -272,10 +272,7 @@ absl::StatusOr<std::unique_ptr<Design>> MakeExponentialSumDesign(const Similarit
   proto::ExponentialSumSpec complete = spec;
   complete.set_scheme_version(kPublicRandomScheme);
   complete.set_fingerprint(digest.data(), digest.size());
-  if (!spec.fingerprint().empty() && spec.fingerprint() != complete.fingerprint()) {
-    return absl::FailedPreconditionError(
-        "frequencies differ from those the file was made with: its fingerprint does not match on this machine");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckFingerprint("frequencies", spec.fingerprint(), complete.fingerprint()));
   return std::unique_ptr<Design>(
       std::make_unique<ExponentialSumDesign>(similarity, std::move(sum), std::move(designs), std::move(complete)));
 }

@@ -19,6 +19,7 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/designs/centered_blocks.h"
 #include "dpkde/designs/directions.h"
 #include "dpkde/designs/fourier_kernel.h"
 #include "dpkde/designs/public_random.h"
@@ -178,23 +179,11 @@ class FourierDesign final : public Design {
 
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
     constexpr size_t kBlockRows = 192;
-    const size_t d = dimension();
     const size_t m = num_frequencies();
-    std::vector<float> block(std::min(rows.rows, kBlockRows) * d);
     std::vector<int64_t> cos_sums(frequencies_.padded()), sin_sums(frequencies_.padded());
-    for (size_t begin = 0; begin < rows.rows; begin += kBlockRows) {
-      const MatrixView part = rows.Slice(begin, std::min(begin + kBlockRows, rows.rows));
-      for (size_t r = 0; r < part.rows; ++r) {
-        const float* x = part.row(r).data();
-        float* out = block.data() + r * d;
-        if (parameters_.domain.has_value()) {
-          parameters_.domain->Clamp(x, out);
-          x = out;
-        }
-        for (size_t i = 0; i < d; ++i) out[i] = x[i] - center_[i];
-      }
-      frequencies_.Accumulate({block.data(), part.rows, d}, cos_sums.data(), sin_sums.data());
-    }
+    ForCenteredBlocks(
+        rows, kBlockRows, parameters_.domain.has_value() ? &*parameters_.domain : nullptr, center_,
+        [&](size_t, MatrixView block) { frequencies_.Accumulate(block, cos_sums.data(), sin_sums.data()); });
     for (size_t k = 0; k < m; ++k) {
       sums[k] += cos_sums[frequencies_.Column(k)];
       sums[m + k] += sin_sums[frequencies_.Column(k)];
@@ -619,10 +608,7 @@ absl::Status CheckMonteCarlo(const Similarity& similarity, size_t dimension, con
   if (!spec.hadamard())
     DPKDE_RETURN_IF_ERROR(
         CheckInRange("features times dimension", spec.features() * dimension, 1, kMostFrequencyValues));
-  if (spec.scheme_version() != 0 && spec.scheme_version() != kPublicRandomScheme) {
-    return absl::FailedPreconditionError(absl::StrCat("frequencies are drawn by scheme ", spec.scheme_version(),
-                                                      "; this program draws by scheme ", kPublicRandomScheme));
-  }
+  DPKDE_RETURN_IF_ERROR(CheckPublicRandomScheme("frequencies", spec.scheme_version()));
   if (domain.has_value() && domain->dimension() != dimension) {
     return absl::InvalidArgumentError(
         absl::StrCat("domain must have ", dimension, " coordinates, but has ", domain->dimension()));
@@ -686,10 +672,7 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
   complete = spec;
   complete.set_scheme_version(kPublicRandomScheme);
   complete.set_fingerprint(digest.data(), digest.size());
-  if (!spec.fingerprint().empty() && spec.fingerprint() != complete.fingerprint()) {
-    return absl::FailedPreconditionError(
-        "frequencies differ from those the file was made with: its fingerprint does not match on this machine");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckFingerprint("frequencies", spec.fingerprint(), complete.fingerprint()));
   return std::unique_ptr<Design>(std::make_unique<FourierDesign>(std::move(parameters)));
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/designs/centered_blocks.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/fourier_kernel.h"
 #include "dpkde/designs/public_random.h"
@@ -19,28 +20,16 @@ namespace {
 
 constexpr size_t kBlockRows = 48;
 
-// Calls body(first row, phases) for blocks of rows, phases rows x panels.padded(), in turns, shifts included.
+// Calls body(first row, phases) for blocks of rows, phases rows x panels.padded(), in turns, shifts included: they are
+// the panels' last coordinate, against which `center` has its last value, -1.
 template <typename Body>
 void ForPhases(const FrequencyPanels& panels, const std::vector<float>& center, MatrixView rows, const Domain* domain,
                const Body& body) {
-  const size_t d = center.size();
-  std::vector<float> block(std::min(rows.rows, kBlockRows) * (d + 1));
   std::vector<float> phases(std::min(rows.rows, kBlockRows) * panels.padded());
-  for (size_t begin = 0; begin < rows.rows; begin += kBlockRows) {
-    const MatrixView part = rows.Slice(begin, std::min(begin + kBlockRows, rows.rows));
-    for (size_t r = 0; r < part.rows; ++r) {
-      const float* x = part.row(r).data();
-      float* out = block.data() + r * (d + 1);
-      if (domain != nullptr) {
-        domain->Clamp(x, out);
-        x = out;
-      }
-      for (size_t i = 0; i < d; ++i) out[i] = x[i] - center[i];
-      out[d] = 1;  // times the shift
-    }
-    FixedOrderProducts(panels, {block.data(), part.rows, d + 1}, phases.data());
-    body(begin, MatrixView{phases.data(), part.rows, panels.padded()});
-  }
+  ForCenteredBlocks(rows, kBlockRows, domain, center, [&](size_t begin, MatrixView block) {
+    FixedOrderProducts(panels, block, phases.data());
+    body(begin, MatrixView{phases.data(), block.rows, panels.padded()});
+  });
 }
 
 class LsqRffFunction final : public ReleasedFunction {
@@ -64,8 +53,9 @@ class LsqRffFunction final : public ReleasedFunction {
       answer.sum = sums[q];
       answer.noise_variance = 4 / (m * m) * cos_squares[q] * variance_;
       // The mean of m unbiased terms, as for Monte-Carlo designs.
-      answer.total_variance = m < 2 ? std::numeric_limits<double>::infinity()
-                                    : std::max(answer.noise_variance, m / (m - 1) * (squares[q] - sums[q] * sums[q] / m));
+      answer.total_variance = m < 2
+                                  ? std::numeric_limits<double>::infinity()
+                                  : std::max(answer.noise_variance, m / (m - 1) * (squares[q] - sums[q] * sums[q] / m));
     }
   }
 
@@ -87,9 +77,10 @@ class LsqRffDesign final : public Design {
     if (domain_.has_value()) {
       for (size_t i = 0; i < dimension; ++i) center_[i] = static_cast<float>(domain_->center(i));
     }
+    center_.push_back(-1);
   }
 
-  size_t dimension() const override { return center_.size(); }
+  size_t dimension() const override { return center_.size() - 1; }
   size_t count_coordinate() const override { return panels_.frequencies; }
   const proto::DesignSpec& spec() const override { return spec_; }
   const std::vector<CoordinateGroup>& groups() const override { return groups_; }
@@ -103,9 +94,8 @@ class LsqRffDesign final : public Design {
 
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
     std::vector<int64_t> cos_sums(panels_.padded()), sin_sums(panels_.padded());
-    ForPhases(panels_, center_, rows, domain_.has_value() ? &*domain_ : nullptr, [&](size_t, MatrixView phases) {
-      AccumulatePhases(phases, 1, cos_sums.data(), sin_sums.data());
-    });
+    ForPhases(panels_, center_, rows, domain_.has_value() ? &*domain_ : nullptr,
+              [&](size_t, MatrixView phases) { AccumulatePhases(phases, 1, cos_sums.data(), sin_sums.data()); });
     for (size_t j = 0; j < panels_.frequencies; ++j) sums[j] += cos_sums[panels_.column_of[j]];
     sums[count_coordinate()] += static_cast<int64_t>(rows.rows) * kGridUnit;
   }
@@ -124,8 +114,8 @@ class LsqRffDesign final : public Design {
 
  private:
   absl::optional<Domain> domain_;
-  std::vector<float> center_;
-  FrequencyPanels panels_;  // dimension() + 1 coordinates, the last one the shifts
+  std::vector<float> center_;  // and -1
+  FrequencyPanels panels_;     // dimension() + 1 coordinates, the last one the shifts
   std::vector<CoordinateGroup> groups_;
   proto::DesignSpec spec_;
 };
@@ -136,8 +126,8 @@ std::vector<CoordinateGroup> LsqRffGroups(size_t features) {
   CoordinateGroup cosines;
   cosines.count = features;
   const uint64_t bound = kFourierPairNorm;
-  cosines.add_remove = {features * bound,
-                        static_cast<uint64_t>(std::ceil(std::sqrt(static_cast<double>(features)) * bound * (1 + 1e-12)))};
+  cosines.add_remove = {features * bound, static_cast<uint64_t>(std::ceil(std::sqrt(static_cast<double>(features)) *
+                                                                          bound * (1 + 1e-12)))};
   cosines.replace = {2 * cosines.add_remove.l1, 2 * cosines.add_remove.l2};
   cosines.mean_square_weight = 2.0 / features;  // sum_j (2 cos_j(y) / m)^2
   return {cosines, CountGroup(features, 0)};
@@ -174,10 +164,7 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLsqRffDesign(const Similarity& simil
   proto::LsqRffSpec complete = spec;
   complete.set_scheme_version(kPublicRandomScheme);
   complete.set_fingerprint(digest.data(), digest.size());
-  if (!spec.fingerprint().empty() && spec.fingerprint() != complete.fingerprint()) {
-    return absl::FailedPreconditionError(
-        "frequencies differ from those the file was made with: its fingerprint does not match on this machine");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckFingerprint("frequencies", spec.fingerprint(), complete.fingerprint()));
   FrequencyPanels panels = MakeFrequencyPanels(turns, dimension + 1, std::vector<bool>(spec.features(), false));
   return std::unique_ptr<Design>(
       std::make_unique<LsqRffDesign>(dimension, domain, std::move(panels), std::move(complete)));

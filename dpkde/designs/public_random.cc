@@ -20,4 +20,16 @@ boost::random::mt19937_64 PublicStream(uint64_t seed, absl::string_view purpose,
   return boost::random::mt19937_64(sequence);
 }
 
+absl::Status CheckPublicRandomScheme(absl::string_view what, uint32_t scheme_version) {
+  if (scheme_version == 0 || scheme_version == kPublicRandomScheme) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(what, " are drawn by scheme ", scheme_version,
+                                                    "; this program draws by scheme ", kPublicRandomScheme));
+}
+
+absl::Status CheckFingerprint(absl::string_view what, absl::string_view of_file, absl::string_view drawn) {
+  if (of_file.empty() || of_file == drawn) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(what, " differ from those the file was made with: its fingerprint does not match on this machine"));
+}
+
 }  // namespace dpkde

@@ -4,6 +4,7 @@
 #include <boost/random/mersenne_twister.hpp>
 #include <cstdint>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 namespace dpkde {
@@ -20,6 +21,12 @@ inline constexpr uint32_t kPublicRandomScheme = 1;
 //
 // Public: it decides which features are used, never the noise. Noise comes from dpkde/noise.
 boost::random::mt19937_64 PublicStream(uint64_t seed, absl::string_view purpose, uint64_t index);
+
+// Of what a file says of the draws that it goes with; `what` they are ("frequencies"). kFailedPrecondition for a scheme
+// that is not this program's (0: nothing was drawn yet).
+absl::Status CheckPublicRandomScheme(absl::string_view what, uint32_t scheme_version);
+// kFailedPrecondition if the file has a fingerprint, and it is not that of what was drawn here.
+absl::Status CheckFingerprint(absl::string_view what, absl::string_view of_file, absl::string_view drawn);
 
 }  // namespace dpkde
 

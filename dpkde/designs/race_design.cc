@@ -14,6 +14,7 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/designs/centered_blocks.h"
 #include "dpkde/designs/fourier_kernel.h"
 #include "dpkde/designs/public_random.h"
 
@@ -62,20 +63,15 @@ struct Hashes {
   template <typename Body>
   void ForBuckets(MatrixView points, const Domain* domain, const Body& body) const {
     std::vector<uint32_t> at(rows);
-    std::vector<float> block(kBlockRows * dimension), products(kBlockRows * panels.padded());
-    for (size_t begin = 0; begin < points.rows; begin += kBlockRows) {
-      const size_t count = std::min(kBlockRows, points.rows - begin);
-      for (size_t i = 0; i < count; ++i) {
-        const float* x = points.row(begin + i).data();
-        float* out = &block[i * dimension];
-        domain != nullptr ? domain->Clamp(x, out) : static_cast<void>(std::copy(x, x + dimension, out));
-      }
-      if (!directions.empty()) FixedOrderProducts(panels, {block.data(), count, dimension}, products.data());
-      for (size_t i = 0; i < count; ++i) {
-        for (size_t r = 0; r < rows; ++r) at[r] = Bucket(r, &block[i * dimension], &products[i * panels.padded()]);
+    std::vector<float> products(kBlockRows * panels.padded());
+    const std::vector<float> origin(dimension);
+    ForCenteredBlocks(points, kBlockRows, domain, origin, [&](size_t begin, MatrixView block) {
+      if (!directions.empty()) FixedOrderProducts(panels, block, products.data());
+      for (size_t i = 0; i < block.rows; ++i) {
+        for (size_t r = 0; r < rows; ++r) at[r] = Bucket(r, block.row(i).data(), &products[i * panels.padded()]);
         body(begin + i, at);
       }
-    }
+    });
   }
 
  private:
@@ -196,11 +192,10 @@ double RaceShare(const Similarity& similarity, uint32_t buckets) {
 
 std::vector<CoordinateGroup> RaceGroups(size_t rows, size_t buckets, double share) {
   const double scale = 1 / (1 - share);
-  const auto units = [](double value) { return static_cast<uint64_t>(std::ceil(value * kGridUnit * (1 + 1e-12))); };
   CoordinateGroup counters;
   counters.count = rows * buckets;
-  counters.add_remove = {rows * kGridUnit, units(std::sqrt(static_cast<double>(rows)))};
-  counters.replace = {2 * rows * kGridUnit, units(std::sqrt(2.0 * rows))};
+  counters.add_remove = {rows * kGridUnit, GridUnitsUp(std::sqrt(static_cast<double>(rows)))};
+  counters.replace = {2 * rows * kGridUnit, GridUnitsUp(std::sqrt(2.0 * rows))};
   counters.mean_square_weight = scale * scale / rows;
   return {counters, CountGroup(rows * buckets, scale * share)};
 }
@@ -247,10 +242,7 @@ absl::StatusOr<std::unique_ptr<Design>> MakeRaceDesign(const Similarity& similar
       CheckInRange("counters of all rows", int64_t{spec.rows()} * spec.buckets(), 1, int64_t{1} << 24));
   DPKDE_RETURN_IF_ERROR(
       CheckInRange("rows times dimension", static_cast<int64_t>(spec.rows() * signs * dimension), 1, int64_t{1} << 27));
-  if (spec.scheme_version() != 0 && spec.scheme_version() != kPublicRandomScheme) {
-    return absl::FailedPreconditionError(absl::StrCat("hashes are drawn by scheme ", spec.scheme_version(),
-                                                      "; this program draws by scheme ", kPublicRandomScheme));
-  }
+  DPKDE_RETURN_IF_ERROR(CheckPublicRandomScheme("hashes", spec.scheme_version()));
   if (domain.has_value() && domain->dimension() != dimension) {
     return absl::InvalidArgumentError(
         absl::StrCat("domain must have ", dimension, " coordinates, but has ", domain->dimension()));
@@ -300,10 +292,7 @@ absl::StatusOr<std::unique_ptr<Design>> MakeRaceDesign(const Similarity& similar
   proto::RaceSpec complete = spec;
   complete.set_scheme_version(kPublicRandomScheme);
   complete.set_fingerprint(digest.data(), digest.size());
-  if (!spec.fingerprint().empty() && spec.fingerprint() != complete.fingerprint()) {
-    return absl::FailedPreconditionError(
-        "hashes differ from those the file was made with: its fingerprint does not match on this machine");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckFingerprint("hashes", spec.fingerprint(), complete.fingerprint()));
   return std::unique_ptr<Design>(
       std::make_unique<RaceDesign>(similarity, std::move(hashes), domain, std::move(complete)));
 }

@@ -13,6 +13,7 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/designs/centered_blocks.h"
 #include "dpkde/designs/directions.h"
 #include "dpkde/designs/fourier_kernel.h"
 #include "dpkde/designs/public_random.h"
@@ -53,33 +54,22 @@ class Reduction {
   // Calls body(first row, reduced rows). Rows are clamped to `domain` first, if there is one.
   template <typename Body>
   void ForBlocks(MatrixView rows, const Domain* domain, const Body& body) const {
-    const size_t d = rows.columns, padded = structured_.has_value() ? structured_->padded() : dense_.padded();
-    std::vector<float> centered(kBlockRows * d), products(kBlockRows * padded);
-    for (size_t begin = 0; begin < rows.rows; begin += kBlockRows) {
-      const size_t count = std::min(kBlockRows, rows.rows - begin);
-      for (size_t r = 0; r < count; ++r) {
-        const float* x = rows.row(begin + r).data();
-        float* out = centered.data() + r * d;
-        if (domain != nullptr) {
-          domain->Clamp(x, out);
-          x = out;
-        }
-        for (size_t i = 0; i < d; ++i) out[i] = x[i] - center_[i];
-      }
-      const MatrixView block{centered.data(), count, d};
+    const size_t padded = structured_.has_value() ? structured_->padded() : dense_.padded();
+    std::vector<float> products(kBlockRows * padded);
+    ForCenteredBlocks(rows, kBlockRows, domain, center_, [&](size_t begin, MatrixView block) {
       if (structured_.has_value()) {
         structured_->Products(block, products.data());
       } else {
         FixedOrderProducts(dense_, block, products.data());
       }
-      for (size_t r = 0; r < count; ++r) {
+      for (size_t r = 0; r < block.rows; ++r) {
         for (size_t j = 0; j < dimension_; ++j) {
           // In place, never ahead of what is read: columns are in order where no panel is wide.
           products[r * dimension_ + j] = products[r * padded + j];
         }
       }
-      body(begin, MatrixView{products.data(), count, dimension_});
-    }
+      body(begin, MatrixView{products.data(), block.rows, dimension_});
+    });
   }
 
  private:
@@ -275,15 +265,9 @@ absl::StatusOr<std::unique_ptr<Design>> MakeReducedDesign(const Similarity& simi
     DPKDE_RETURN_IF_ERROR(CheckInRange("entries of a reduction",
                                        static_cast<int64_t>(spec.dimension()) * domain.dimension(), 1, kMostEntries));
   }
-  if (spec.scheme_version() != 0 && spec.scheme_version() != kPublicRandomScheme) {
-    return absl::FailedPreconditionError(absl::StrCat("reductions are drawn by scheme ", spec.scheme_version(),
-                                                      "; this program draws by scheme ", kPublicRandomScheme));
-  }
+  DPKDE_RETURN_IF_ERROR(CheckPublicRandomScheme("reductions", spec.scheme_version()));
   auto design = std::make_unique<ReducedDesign>(similarity, domain, spec, std::move(inner));
-  if (!spec.fingerprint().empty() && spec.fingerprint() != design->spec().reduction().fingerprint()) {
-    return absl::FailedPreconditionError(
-        "the reduction differs from the one the file was made with: its fingerprint does not match on this machine");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckFingerprint("reductions", spec.fingerprint(), design->spec().reduction().fingerprint()));
   return std::unique_ptr<Design>(std::move(design));
 }
 

@@ -13,6 +13,7 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/designs/centered_blocks.h"
 #include "dpkde/designs/directions.h"
 #include "dpkde/designs/fourier_kernel.h"
 #include "dpkde/designs/public_random.h"
@@ -156,18 +157,15 @@ class SliceFunction final : public ReleasedFunction {
   absl::optional<ApproximationVariance> random;
 
   void Evaluate(MatrixView queries, absl::Span<Answer> answers) const override {
-    const size_t d = queries.columns;
-    std::vector<float> centered(kBlockRows * d), phases(kBlockRows * directions->padded());
-    for (size_t begin = 0; begin < queries.rows; begin += kBlockRows) {
-      const MatrixView part = queries.Slice(begin, std::min(begin + kBlockRows, queries.rows));
-      for (size_t i = 0; i < part.rows * d; ++i) centered[i] = part.data[i] - center[i % d];
-      directions->Products({centered.data(), part.rows, d}, phases.data());
+    std::vector<float> phases(kBlockRows * directions->padded());
+    ForCenteredBlocks(queries, kBlockRows, nullptr, center, [&](size_t begin, MatrixView block) {
+      directions->Products(block, phases.data());
       double sums[kBlockRows] = {}, squares[kBlockRows] = {};
       for (size_t h = 0; h < harmonics.size(); ++h) {
-        EvaluatePhases({phases.data(), part.rows, directions->padded()}, harmonics[h], cos_weights[h].data(),
+        EvaluatePhases({phases.data(), block.rows, directions->padded()}, harmonics[h], cos_weights[h].data(),
                        sin_weights[h].data(), sums, squares);
       }
-      for (size_t r = 0; r < part.rows; ++r) {
+      for (size_t r = 0; r < block.rows; ++r) {
         Answer& answer = answers[begin + r];
         answer.sum = count_coefficient * count + sums[r];
         answer.noise_variance = noise_variance;
@@ -178,7 +176,7 @@ class SliceFunction final : public ReleasedFunction {
                                   random->each * std::pow(std::max(count, 0.0), 2);
         }
       }
-    }
+    });
   }
 };
 
@@ -220,22 +218,16 @@ class SliceDesign final : public Design {
   }
 
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
-    const size_t d = dimension(), padded = directions_.padded();
-    std::vector<float> centered(kBlockRows * d), phases(kBlockRows * padded);
+    const size_t padded = directions_.padded();
+    std::vector<float> phases(kBlockRows * padded);
     std::vector<int64_t> cos_sums(harmonics_.size() * padded), sin_sums(harmonics_.size() * padded);
-    for (size_t begin = 0; begin < rows.rows; begin += kBlockRows) {
-      const MatrixView part = rows.Slice(begin, std::min(begin + kBlockRows, rows.rows));
-      for (size_t r = 0; r < part.rows; ++r) {
-        float* out = centered.data() + r * d;
-        domain_.Clamp(part.row(r).data(), out);
-        for (size_t i = 0; i < d; ++i) out[i] -= center_[i];
-      }
-      directions_.Products({centered.data(), part.rows, d}, phases.data());
+    ForCenteredBlocks(rows, kBlockRows, &domain_, center_, [&](size_t, MatrixView block) {
+      directions_.Products(block, phases.data());
       for (size_t h = 0; h < harmonics_.size(); ++h) {
-        AccumulatePhases({phases.data(), part.rows, padded}, harmonics_[h], &cos_sums[h * padded],
+        AccumulatePhases({phases.data(), block.rows, padded}, harmonics_[h], &cos_sums[h * padded],
                          &sin_sums[h * padded]);
       }
-    }
+    });
     for (size_t h = 0; h < harmonics_.size(); ++h) {
       for (size_t j = 0; j < directions(); ++j) {
         sums[2 * h * directions() + j] += cos_sums[h * padded + Column(j)];
@@ -392,15 +384,9 @@ absl::StatusOr<std::unique_ptr<Design>> MakeSliceDesign(const Similarity& simila
   DPKDE_RETURN_IF_ERROR(CheckInRange("harmonics", spec.harmonics(), 1, 4095));
   DPKDE_RETURN_IF_ERROR(
       CheckInRange("directions times harmonics", int64_t{spec.directions()} * (spec.harmonics() + 1), 1, kMostValues));
-  if (spec.scheme_version() != 0 && spec.scheme_version() != kPublicRandomScheme) {
-    return absl::FailedPreconditionError(absl::StrCat("directions are drawn by scheme ", spec.scheme_version(),
-                                                      "; this program draws by scheme ", kPublicRandomScheme));
-  }
+  DPKDE_RETURN_IF_ERROR(CheckPublicRandomScheme("directions", spec.scheme_version()));
   auto design = std::make_unique<SliceDesign>(domain, spec);
-  if (!spec.fingerprint().empty() && spec.fingerprint() != design->spec().slice().fingerprint()) {
-    return absl::FailedPreconditionError(
-        "directions differ from those the file was made with: its fingerprint does not match on this machine");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckFingerprint("directions", spec.fingerprint(), design->spec().slice().fingerprint()));
   return std::unique_ptr<Design>(std::move(design));
 }
 

@@ -37,15 +37,11 @@ struct TreeShape {
   // The cell of a position in [0, 1].
   size_t Cell(double t) const { return std::min(static_cast<size_t>(t * cells()), cells() - 1); }
 
-  // Which level, and counts or sums, of an axis an index belongs to: 2 (level - 1), plus 1 for sums.
-  size_t Part(size_t index) const {
-    const size_t pair = (index / (has_sums() ? 2 : 1) + 2) >> 1;
-    uint32_t level = 0;
-    while (pair >> level) ++level;
-    return 2 * (level - 1) + (has_sums() && index >= Sums(level) ? 1 : 0);
-  }
+  // The parts of an axis: the counts of a level, and its sums.
+  static size_t CountsPart(uint32_t level) { return 2 * (level - 1); }
+  static size_t SumsPart(uint32_t level) { return 2 * level - 1; }
 
-  // Calls add(index into the axis' values, weight) for all that a query at t in [0, 1] uses, in units of R^p.
+  // Calls add(part, index into the axis' values, weight) for all that a query at t in [0, 1] uses, in units of R^p.
   template <typename Add>
   void ForWeights(double t, const Add& add) const {
     const size_t own = Cell(t);
@@ -61,11 +57,11 @@ struct TreeShape {
         // Cells c with position - c - 1/2 > near; with c + 1/2 - position > near.
         const double left_end = std::ceil(position - 0.5 - near);
         const size_t to = std::min(own, std::max(left, static_cast<size_t>(std::max(left_end, 0.0))));
-        ForNodes(left, to, [&](size_t index) { add(index, weight); });
+        ForNodes(left, to, weight, add);
         left = to;
         const double right_begin = std::floor(position - 0.5 + near) + 1;
         const size_t from = std::max(own + 1, std::min(right, static_cast<size_t>(std::max(right_begin, 0.0))));
-        ForNodes(from, right, [&](size_t index) { add(index, weight); });
+        ForNodes(from, right, weight, add);
         right = from;
       }
       return;
@@ -75,22 +71,22 @@ struct TreeShape {
       const double sign = sibling & 1 ? 1 : -1;  // to the right, or to the left
       const double width = std::ldexp(1.0, -static_cast<int>(level));
       if (variant == Spec::SUMS) {
-        add(Counts(level) + sibling, -sign * t);
-        add(Sums(level) + sibling, sign);
+        add(CountsPart(level), Counts(level) + sibling, -sign * t);
+        add(SumsPart(level), Sums(level) + sibling, sign);
       } else {
-        add(Counts(level) + sibling, sign * ((sibling + 0.5) * width - t));
-        add(Sums(level) + sibling, sign * width / 2);
+        add(CountsPart(level), Counts(level) + sibling, sign * ((sibling + 0.5) * width - t));
+        add(SumsPart(level), Sums(level) + sibling, sign * width / 2);
       }
     }
   }
 
-  // The counts of the fewest nodes that make up the cells [begin, end). Never the root: that is all cells, and the
+  // Adds the counts of the fewest nodes that make up the cells [begin, end). Never the root: that is all cells, and the
   // query's own is never among them.
-  template <typename Body>
-  void ForNodes(size_t begin, size_t end, const Body& body) const {
+  template <typename Add>
+  void ForNodes(size_t begin, size_t end, double weight, const Add& add) const {
     for (uint32_t level = levels; begin < end; --level) {
-      if (begin & 1) body(Counts(level) + begin++);
-      if (end & 1) body(Counts(level) + --end);
+      if (begin & 1) add(CountsPart(level), Counts(level) + begin++, weight);
+      if (end & 1) add(CountsPart(level), Counts(level) + --end, weight);
       begin >>= 1;
       end >>= 1;
     }
@@ -111,9 +107,9 @@ class TreeFunction final : public ReleasedFunction {
             std::max((queries.row(q)[i] - static_cast<double>(domain_->lower()[i])) / domain_->width(i), 0.0), 1.0);
         const double* values = &values_[i * shape_->axis_values()];
         const double* variances = &variances_[i * 2 * shape_->levels];
-        shape_->ForWeights(t, [&](size_t index, double weight) {
+        shape_->ForWeights(t, [&](size_t part, size_t index, double weight) {
           answer.sum += scale * weight * values[index];
-          answer.noise_variance += scale * scale * weight * weight * variances[shape_->Part(index)];
+          answer.noise_variance += scale * scale * weight * weight * variances[part];
         });
       }
     }
@@ -125,7 +121,7 @@ class TreeFunction final : public ReleasedFunction {
   const TreeShape* shape_;
   const Domain* domain_;
   std::vector<double> values_;     // in records
-  std::vector<double> variances_;  // an axis, level, kind
+  std::vector<double> variances_;  // an axis, part
 };
 
 class TreeDesign final : public Design {
@@ -169,8 +165,8 @@ class TreeDesign final : public Design {
       const uint64_t parts = dimension() * shape_.levels * (shape_.has_sums() ? 2 : 1);
       CoordinateGroup all;
       all.count = count_coordinate();
-      all.add_remove = {parts * kGridUnit, RoundUp(std::sqrt(static_cast<double>(parts)))};
-      all.replace = {2 * parts * kGridUnit, RoundUp(std::sqrt(2.0 * parts))};
+      all.add_remove = {parts * kGridUnit, GridUnitsUp(std::sqrt(static_cast<double>(parts)))};
+      all.replace = {2 * parts * kGridUnit, GridUnitsUp(std::sqrt(2.0 * parts))};
       all.mean_square_weight = all_square_weight;
       groups_.push_back(all);
     }
@@ -222,22 +218,20 @@ class TreeDesign final : public Design {
   }
 
  private:
-  static uint64_t RoundUp(double units) { return static_cast<uint64_t>(std::ceil(units * (1 + 1e-12) * kGridUnit)); }
-
   // In [0, 1], for a clamped coordinate; NaN, which no clamp returns, would go to 0.
   double Position(float x, size_t axis) const {
     const double t = (static_cast<double>(x) - domain_.lower()[axis]) / domain_.width(axis);
     return t > 0 ? std::min(t, 1.0) : 0;
   }
 
-  // Mean over queries of the sums of squared weights, by TreeShape::Part.
+  // Mean over queries of the sums of squared weights, by part.
   std::vector<double> MeanSquareWeights(double query_deviation) const {
     std::vector<double> sums(2 * shape_.levels);
     double total = 0;
     for (int step = 0; step < kSteps; ++step) {
       const double t = (step + 0.5) / kSteps;
       const double density = query_deviation > 0 ? std::exp(-std::pow((t - 0.5) / query_deviation, 2) / 2) : 1;
-      shape_.ForWeights(t, [&](size_t index, double weight) { sums[shape_.Part(index)] += density * weight * weight; });
+      shape_.ForWeights(t, [&](size_t part, size_t, double weight) { sums[part] += density * weight * weight; });
       total += density;
     }
     for (double& sum : sums) sum /= total;
@@ -246,8 +240,8 @@ class TreeDesign final : public Design {
     for (uint32_t level = 1; level <= shape_.levels; ++level) {
       if (query_deviation > 0 && shape_.cells() >> (shape_.levels - level) <= kSteps / 4) continue;
       const double square_width = std::ldexp(1.0, -2 * static_cast<int>(level));
-      sums[2 * (level - 1)] = 13.0 / 12 * square_width;
-      sums[2 * level - 1] = square_width / 4;
+      sums[TreeShape::CountsPart(level)] = 13.0 / 12 * square_width;
+      sums[TreeShape::SumsPart(level)] = square_width / 4;
     }
     return sums;
   }
@@ -258,13 +252,13 @@ class TreeDesign final : public Design {
       CoordinateGroup counts;
       counts.first = begin + shape_.Counts(level);
       counts.count = size_t{1} << level;
-      counts.add_remove = {RoundUp(1), RoundUp(1)};
-      counts.replace = {RoundUp(2), RoundUp(std::sqrt(2.0))};
-      counts.mean_square_weight = square_scale * square_weights[2 * (level - 1)];
+      counts.add_remove = {GridUnitsUp(1), GridUnitsUp(1)};
+      counts.replace = {GridUnitsUp(2), GridUnitsUp(std::sqrt(2.0))};
+      counts.mean_square_weight = square_scale * square_weights[TreeShape::CountsPart(level)];
       CoordinateGroup moments = counts;
       moments.first = begin + shape_.Sums(level);
-      moments.replace = {RoundUp(2), RoundUp(2)};
-      moments.mean_square_weight = square_scale * square_weights[2 * level - 1];
+      moments.replace = {GridUnitsUp(2), GridUnitsUp(2)};
+      moments.mean_square_weight = square_scale * square_weights[TreeShape::SumsPart(level)];
       groups_.push_back(counts);
       groups_.push_back(moments);
     }

@@ -25,5 +25,17 @@ TEST(PublicRandomTest, NoTwoUsesShareAStream) {
   EXPECT_EQ(first_words.size(), 800u);
 }
 
+TEST(PublicRandomTest, OtherDrawsThanThoseOfAFileAreRefused) {
+  EXPECT_TRUE(CheckPublicRandomScheme("hashes", 0).ok());
+  EXPECT_TRUE(CheckPublicRandomScheme("hashes", kPublicRandomScheme).ok());
+  EXPECT_EQ(CheckPublicRandomScheme("hashes", 2),
+            absl::FailedPreconditionError("hashes are drawn by scheme 2; this program draws by scheme 1"));
+  EXPECT_TRUE(CheckFingerprint("hashes", "", "ab").ok());
+  EXPECT_TRUE(CheckFingerprint("hashes", "ab", "ab").ok());
+  EXPECT_EQ(CheckFingerprint("hashes", "abc", "ab"),
+            absl::FailedPreconditionError("hashes differ from those the file was made with: its fingerprint does not "
+                                          "match on this machine"));
+}
+
 }  // namespace
 }  // namespace dpkde
