@@ -20,6 +20,7 @@
 #include "dpkde/base/validation.h"
 #include "dpkde/index/ann/hnsw_graph.h"
 #include "dpkde/index/ann/kernels.h"
+#include "dpkde/index/ann/points.h"
 #include "dpkde/index/ann/vector_codec.h"
 #include "dpkde/io/envelope.h"
 
@@ -40,9 +41,6 @@ constexpr int64_t kMaxRows = std::numeric_limits<int32_t>::max();
 // Rows with which codes and lists are learnt.
 constexpr size_t kRowsToLearn = 1024;
 constexpr size_t kRowsPerList = 4;
-
-// Scores stay finite: |<x, y>| <= 1e37 and ||x - y||^2 <= 4e37, and FLT_MAX is 3.4e38.
-constexpr float kMaxSquaredNorm = 1e37f;
 
 // ---- Errors: what FAISS throws stops here.
 
@@ -82,20 +80,6 @@ class ExceptionCarrier {
 };
 
 // ---- Arguments.
-
-// `role` is what a row is called in messages.
-absl::Status CheckRows(absl::string_view role, MatrixView matrix) {
-  for (size_t i = 0; i < matrix.rows; ++i) {
-    // NaN and infinity among the values make the sum NaN or infinity.
-    if (faiss::fvec_norm_L2sqr(matrix.row(i).data(), matrix.columns) <= kMaxSquaredNorm) continue;
-    for (size_t j = 0; j < matrix.columns; ++j) {
-      DPKDE_RETURN_IF_ERROR(CheckFinite(absl::StrCat("column ", j, " of ", role, " ", i), matrix.row(i)[j]));
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat("the squared norm of ", role, " ", i, " must be at most ", kMaxSquaredNorm));
-  }
-  return absl::OkStatus();
-}
 
 absl::StatusOr<int> ThreadCount(int threads) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("threads", threads, 0, kMaxThreads));
@@ -647,7 +631,7 @@ struct VectorIndex::State {
       const size_t size = s.lists.size() * s.dimension * sizeof(float);
       if (bytes.size() < size) return wrong_size;
       CopyInto(Take(size, &bytes), &s.centers);
-      DPKDE_RETURN_IF_ERROR(CheckRows("centre", s.Centers()));
+      DPKDE_RETURN_IF_ERROR(CheckPoints("centre", s.Centers()));
       size_t total = 0;
       s.places.resize(std::min(n, bytes.size() / sizeof(uint32_t)));
       if (s.places.size() != n) return wrong_size;
@@ -696,7 +680,7 @@ struct VectorIndex::State {
         for (size_t i = 0; i < end - begin; ++i) {
           // Codes may lie a little outside of what they stand for.
           const float square = faiss::fvec_norm_L2sqr(&decoded[i * s.dimension], s.dimension);
-          if (!(square <= 4 * kMaxSquaredNorm))
+          if (!(square <= 4 * kLargestSquaredNorm))
             return absl::InvalidArgumentError("a vector is not finite or too large");
         }
       }
@@ -722,7 +706,7 @@ absl::Status VectorIndex::Add(MatrixView vectors, int threads) {
         absl::StrCat("vectors must have the index's dimension, ", dimension(), ", but have ", vectors.columns));
   }
   DPKDE_RETURN_IF_ERROR(CheckInRange("number of vectors", vectors.rows, 0, kMaxRows - static_cast<int64_t>(size())));
-  DPKDE_RETURN_IF_ERROR(CheckRows("vector", vectors));
+  DPKDE_RETURN_IF_ERROR(CheckPoints("vector", vectors));
   return CatchExceptions([&]() -> absl::Status {
     std::vector<float> normalized;
     if (options().metric == Metric::kCosine) {
@@ -753,7 +737,7 @@ absl::StatusOr<VectorSearchResult> VectorIndex::Search(MatrixView queries, int64
     return absl::InvalidArgumentError(absl::StrCat("the set of allowed rows must have the index's size, ", size(),
                                                    ", but has ", search.allowed->size()));
   }
-  DPKDE_RETURN_IF_ERROR(CheckRows("query", queries));
+  DPKDE_RETURN_IF_ERROR(CheckPoints("query", queries));
 
   return CatchExceptions([&]() -> absl::StatusOr<VectorSearchResult> {
     VectorSearchResult result;

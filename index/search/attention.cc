@@ -13,6 +13,7 @@
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
 #include "dpkde/index/ann/kernels.h"
+#include "dpkde/index/ann/points.h"
 #include "dpkde/index/search/kernel_panels.h"
 #include "dpkde/index/search/near_rows.h"
 #include "dpkde/index/search/sampled_product.h"
@@ -40,17 +41,6 @@ absl::Status CheckArguments(MatrixView queries, MatrixView keys, MatrixView valu
   DPKDE_RETURN_IF_ERROR(CheckPoints("key", keys));
   DPKDE_RETURN_IF_ERROR(CheckPoints("value", values));
   return CheckQueries(queries, keys);
-}
-
-double Product(absl::Span<const float> x, absl::Span<const float> y) {
-  constexpr size_t kSums = 8;  // one chain of additions would wait for itself
-  double sums[kSums] = {};
-  size_t i = 0;
-  for (; i + kSums <= x.size(); i += kSums) {
-    for (size_t k = 0; k < kSums; ++k) sums[k] += static_cast<double>(x[i + k]) * y[i + k];
-  }
-  for (; i < x.size(); ++i) sums[i % kSums] += static_cast<double>(x[i]) * y[i];
-  return std::accumulate(sums, sums + kSums, 0.0);
 }
 
 // One problem: scaled queries, and values with one column more, for the sum of the weights.
@@ -91,16 +81,21 @@ class Problem {
       if (neighbors == 0) largest = std::max(largest, 0.0);
       for (size_t j = 0; j < neighbors; ++j) {
         const int64_t key = near[i * neighbors + j];
-        if (key >= 0) largest = std::max(largest, Product(queries_.row(i), keys_.row(key)));
+        if (key >= 0) largest = std::max(largest, Exponent(queries_, i, key));
       }
       offsets[i] = static_cast<float>(largest);
     }
     Attention attention = Divide(Multiply(queries_, offsets, sample, sizes, near, neighbors));
+    std::vector<size_t> lost;  // nothing that they met has a weight
     for (size_t i = 0; i < queries_.rows; ++i) {
-      if (std::isfinite(attention.values[i * columns_]) && std::isfinite(attention.std_errors[i])) continue;
-      const Attention exact = ExactOf(queries_.Slice(i, i + 1));
-      std::copy(exact.values.begin(), exact.values.end(), attention.values.begin() + i * columns_);
-      attention.std_errors[i] = 0;
+      if (!std::isfinite(attention.values[i * columns_]) || !std::isfinite(attention.std_errors[i])) lost.push_back(i);
+    }
+    if (lost.empty()) return attention;
+    const std::vector<float> gathered = GatherRows(queries_, lost);
+    const Attention exact = ExactOf({gathered.data(), lost.size(), queries_.columns});
+    for (size_t i = 0; i < lost.size(); ++i) {
+      std::copy_n(&exact.values[i * columns_], columns_, &attention.values[lost[i] * columns_]);
+      attention.std_errors[lost[i]] = 0;
     }
     return attention;
   }
@@ -112,6 +107,10 @@ class Problem {
     std::iota(all.rows.begin(), all.rows.end(), 0);
     all.certain = keys_.rows;
     return Divide(Multiply(queries, Offsets(queries), all, lengths_, {}, 0));
+  }
+
+  double Exponent(MatrixView queries, size_t query, size_t key) const {
+    return DotProduct(queries.row(query).data(), keys_.row(key).data(), keys_.columns);
   }
 
   // What makes the largest weight 1; 0 where no weight can overflow or vanish without it.
@@ -146,10 +145,7 @@ class Problem {
         [&](size_t begin, size_t end, const KernelPanels& panels, size_t first, size_t last, float* values) {
           ExponentialValues(queries.Slice(begin, end), &offsets[begin], panels, first, last, values);
         },
-        [&](size_t query, size_t key) {
-          return std::exp(Product(queries.row(query), keys_.row(key)) - offsets[query]);
-        },
-        pool_);
+        [&](size_t query, size_t key) { return std::exp(Exponent(queries, query, key) - offsets[query]); }, pool_);
   }
 
   // The root mean square, over some queries, of the attention that they pay to each key, with a floor, times the length
@@ -238,11 +234,7 @@ absl::StatusOr<Attention> EstimateAttention(MatrixView queries, MatrixView keys,
   const Problem problem(queries, keys, values, options.scale, pool);
   if (options.samples >= keys.rows) return problem.Exact();
   const size_t neighbors = index == nullptr ? 0 : std::min(options.neighbors, keys.rows);
-  std::vector<int64_t> near;
-  if (neighbors > 0) {
-    DPKDE_ASSIGN_OR_RETURN(VectorSearchResult found, FindNear(*index, queries, neighbors, options.search, pool));
-    near = std::move(found.ids);
-  }
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, FindNear(index, queries, neighbors, options.search, pool));
   return problem.Estimate(near, neighbors, options.samples, options.seed);
 }
 

@@ -1,10 +1,10 @@
 #include "dpkde/index/search/kernel_panels.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
-#include "dpkde/base/status_macros.h"
-#include "dpkde/base/validation.h"
+#include "dpkde/index/ann/points.h"
 
 // As in fourier_kernel.cc.
 #undef HWY_TARGET_INCLUDE
@@ -100,8 +100,23 @@ void ExponentialValues(MatrixView queries, const float* offsets, const KernelPan
   HWY_DYNAMIC_DISPATCH(ExponentialBlock)(queries, offsets, panels, first, last, values);
 }
 
+namespace {
+
+constexpr size_t kSums = 8;  // one chain of additions would wait for itself
+
+}  // namespace
+
+double DotProduct(const float* x, const float* y, size_t count) {
+  double sums[kSums] = {};
+  size_t i = 0;
+  for (; i + kSums <= count; i += kSums) {
+    for (size_t k = 0; k < kSums; ++k) sums[k] += static_cast<double>(x[i + k]) * y[i + k];
+  }
+  for (; i < count; ++i) sums[i % kSums] += static_cast<double>(x[i]) * y[i];
+  return std::accumulate(sums, sums + kSums, 0.0);
+}
+
 void AddMoments(const float* values, size_t count, Moments* moments) {
-  constexpr size_t kSums = 8;  // one chain of additions would wait for itself
   double sums[kSums] = {}, squares[kSums] = {};
   size_t i = 0;
   for (; i + kSums <= count; i += kSums) {
@@ -126,17 +141,7 @@ void AddProducts(const float* values, size_t queries, size_t stride, MatrixView 
   constexpr size_t kColumns = KernelPanels::kPanelRows;
   const size_t rows = weights.rows, columns = weights.columns;
   if (columns == 1) {
-    constexpr size_t kSums = 8;
-    for (size_t q = 0; q < queries; ++q) {
-      const float* value = values + q * stride;
-      double sums[kSums] = {};
-      size_t i = 0;
-      for (; i + kSums <= rows; i += kSums) {
-        for (size_t k = 0; k < kSums; ++k) sums[k] += static_cast<double>(value[i + k]) * weights.data[i + k];
-      }
-      for (; i < rows; ++i) sums[i % kSums] += static_cast<double>(value[i]) * weights.data[i];
-      for (size_t k = 0; k < kSums; ++k) out[q] += sums[k];
-    }
+    for (size_t q = 0; q < queries; ++q) out[q] += DotProduct(values + q * stride, weights.data, rows);
     return;
   }
   std::vector<float> panel(rows * kColumns), sums(queries * kColumns);
@@ -151,21 +156,6 @@ void AddProducts(const float* values, size_t queries, size_t stride, MatrixView 
       for (size_t c = 0; c < used; ++c) out[q * columns + first + c] += sums[q * kColumns + c];
     }
   }
-}
-
-absl::Status CheckPoints(absl::string_view role, MatrixView points) {
-  constexpr double kMaxSquaredNorm = 1e37;
-  for (size_t i = 0; i < points.rows; ++i) {
-    double square = 0;
-    for (const float value : points.row(i)) square += static_cast<double>(value) * value;
-    if (square <= kMaxSquaredNorm) continue;  // neither NaN nor infinite
-    for (size_t j = 0; j < points.columns; ++j) {
-      DPKDE_RETURN_IF_ERROR(CheckFinite(absl::StrCat("column ", j, " of ", role, " ", i), points.row(i)[j]));
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat("the squared norm of ", role, " ", i, " must be at most ", kMaxSquaredNorm));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CheckKernel(const Similarity& kernel) {

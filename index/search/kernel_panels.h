@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "dpkde/base/matrix_view.h"
 #include "dpkde/similarity/similarity.h"
@@ -51,6 +50,9 @@ void KernelValues(const Similarity& kernel, MatrixView queries, const KernelPane
 void ExponentialValues(MatrixView queries, const float* offsets, const KernelPanels& panels, size_t first, size_t last,
                        float* values);
 
+// <x, y> in double precision, in an order that depends on `count` alone.
+double DotProduct(const float* x, const float* y, size_t count);
+
 struct Moments {
   double sum = 0;
   double squares = 0;
@@ -63,14 +65,10 @@ void AddMoments(const float* values, size_t count, Moments* moments);
 // sum of one call is made in float32 (in double where columns = 1), in an order that depends on `count` alone.
 void AddProducts(const float* values, size_t queries, size_t stride, MatrixView weights, double* out);
 
-// kInvalidArgument unless every value is finite and every squared norm at most 1e37, as in a VectorIndex. `role` is
-// what a row is called in messages.
-absl::Status CheckPoints(absl::string_view role, MatrixView points);
-
 // kInvalidArgument for what is no kernel, and for hash kernels, whose values have no fast form.
 absl::Status CheckKernel(const Similarity& kernel);
 
-// As CheckPoints, of queries, which must have as many columns as `rows`.
+// As CheckPoints (index/ann/points.h), of queries, which must have as many columns as `rows`.
 absl::Status CheckQueries(MatrixView queries, MatrixView rows);
 
 }  // namespace dpkde

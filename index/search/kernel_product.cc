@@ -12,6 +12,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
+#include "dpkde/index/ann/points.h"
 #include "dpkde/index/search/kernel_panels.h"
 #include "dpkde/index/search/near_rows.h"
 #include "dpkde/index/search/sampled_product.h"
@@ -39,9 +40,16 @@ absl::Status CheckArguments(const Similarity& kernel, MatrixView rows, MatrixVie
 class Multiplier {
  public:
   Multiplier(const Similarity& kernel, MatrixView rows, MatrixView weights, ThreadPool& pool)
-      : kernel_(kernel), rows_(rows), weights_(weights), pool_(pool), sizes_(RowLengths(weights)) {}
+      : kernel_(kernel), rows_(rows), weights_(weights), pool_(pool), sizes_(RowLengths(weights)) {
+    for (size_t i = 0; i < sizes_.size(); ++i) {
+      if (sizes_[i] > 0) all_.rows.push_back(static_cast<uint32_t>(i));
+    }
+    all_.certain = all_.rows.size();
+  }
 
   const std::vector<double>& sizes() const { return sizes_; }
+  // Rows whose weights are not all 0.
+  size_t weighted() const { return all_.rows.size(); }
 
   SampledProduct Multiply(MatrixView queries, const WeightedSample& sample, absl::Span<const int64_t> near,
                           size_t neighbors) const {
@@ -54,13 +62,8 @@ class Multiplier {
   }
 
   KernelProduct Exact(MatrixView queries) const {
-    WeightedSample all;
-    for (size_t i = 0; i < sizes_.size(); ++i) {
-      if (sizes_[i] > 0) all.rows.push_back(static_cast<uint32_t>(i));
-    }
-    all.certain = all.rows.size();
-    SampledProduct product = Multiply(queries, all, {}, 0);
-    return {std::move(product.values), std::move(product.std_errors), all.rows.size(), 0};
+    SampledProduct product = Multiply(queries, all_, {}, 0);
+    return {std::move(product.values), std::move(product.std_errors), weighted(), 0};
   }
 
  private:
@@ -68,6 +71,7 @@ class Multiplier {
   const MatrixView rows_, weights_;
   ThreadPool& pool_;
   const std::vector<double> sizes_;
+  WeightedSample all_;  // the weighted rows, all certain
 };
 
 double SumOfSquares(const std::vector<double>& values) {
@@ -87,6 +91,43 @@ std::vector<size_t> LargestErrors(const std::vector<double>& errors, double targ
     ++kept;
   }
   return {order.begin() + kept, order.end()};
+}
+
+// What every query meets; without samples, everything.
+struct Effort {
+  size_t samples = 0;
+  size_t neighbors = 0;
+};
+
+// The cheapest way to the target for the squared error, as pilot samples show it for some of the queries: with
+// `offered` neighbours or none, and with those queries exact that would miss it.
+absl::StatusOr<Effort> LeastEffort(const Multiplier& multiplier, MatrixView queries, const VectorIndex* index,
+                                   size_t offered, double target, const KernelProductOptions& options,
+                                   ThreadPool& pool) {
+  const size_t pilots = std::min(queries.rows, std::clamp<size_t>(queries.rows / 16, 16, 256));
+  boost::random::mt19937_64 engine = PublicStream(options.seed, "kernel product pilot", 0);
+  const std::vector<float> gathered = DrawOneOfEachPart(queries, pilots, engine);
+  const MatrixView pilot{gathered.data(), pilots, queries.columns};
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, FindNear(index, pilot, offered, options.search, pool));
+  const double pilot_target = target * pilots / queries.rows;
+
+  Effort effort;
+  // Rows that each query would meet on average: beyond half of all, all is better.
+  double least = multiplier.weighted() / 2.0;
+  for (const size_t neighbors : {size_t{0}, offered}) {
+    const double search = neighbors == 0 ? 0 : SearchCost(*index, options.search, neighbors) + neighbors;
+    for (size_t m = kFirstSamples; search + m < least; m *= 2) {
+      const WeightedSample sample = DrawBySize(multiplier.sizes(), m, engine);
+      const SampledProduct product = multiplier.Multiply(pilot, sample, near, neighbors);
+      const size_t exact = LargestErrors(product.std_errors, pilot_target).size();
+      const double cost = search + m + static_cast<double>(multiplier.weighted()) * exact / pilots;
+      if (cost >= least) continue;
+      least = cost;
+      effort = {m, neighbors};
+    }
+    if (offered == 0) break;
+  }
+  return effort;
 }
 
 }  // namespace
@@ -110,62 +151,29 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
 
   const Multiplier multiplier(kernel, rows, weights, pool);
   const std::vector<double>& sizes = multiplier.sizes();
-  const size_t weighted = std::count_if(sizes.begin(), sizes.end(), [](double size) { return size > 0; });
-  if (queries.rows == 0 || weighted == 0) return multiplier.Exact(queries);
-  size_t neighbors = index == nullptr ? 0 : std::min(options.neighbors, rows.rows);
-  const auto find_near = [&](MatrixView of) -> absl::StatusOr<std::vector<int64_t>> {
-    if (neighbors == 0) return std::vector<int64_t>();
-    DPKDE_ASSIGN_OR_RETURN(VectorSearchResult found, FindNear(*index, of, neighbors, options.search, pool));
-    return std::move(found.ids);
-  };
-
-  size_t samples = options.samples.value_or(0);
+  if (queries.rows == 0 || multiplier.weighted() == 0) return multiplier.Exact(queries);
+  Effort effort{options.samples.value_or(0), index == nullptr ? 0 : std::min(options.neighbors, rows.rows)};
   double target = std::numeric_limits<double>::infinity();  // of the squared error
   if (!options.samples.has_value()) {
-    const size_t pilots = std::min(queries.rows, std::clamp<size_t>(queries.rows / 16, 16, 256));
-    boost::random::mt19937_64 engine = PublicStream(options.seed, "kernel product pilot", 0);
-    const std::vector<float> gathered = DrawOneOfEachPart(queries, pilots, engine);
-    const MatrixView pilot{gathered.data(), pilots, queries.columns};
-    DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, find_near(pilot));
-    const double scale = static_cast<double>(queries.rows) / pilots;
     target = options.error * options.error * SumOfSquares(sizes);
-
-    // Rows that each query would meet on average: beyond half of all, all is better.
-    double least = weighted / 2.0;
-    const size_t offered = neighbors;
-    neighbors = 0;
-    for (const size_t k : {size_t{0}, offered}) {
-      const double search = k == 0 ? 0 : SearchCost(*index, options.search, k) + k;
-      for (size_t m = kFirstSamples; search + m < least; m *= 2) {
-        const WeightedSample sample = DrawBySize(sizes, m, engine);
-        const SampledProduct product = multiplier.Multiply(pilot, sample, near, k);
-        // How many of the pilots have to be exact for the others to meet the target?
-        const size_t exact = LargestErrors(product.std_errors, target / scale).size();
-        const double cost = search + m + static_cast<double>(weighted) * exact / pilots;
-        if (cost >= least) continue;
-        least = cost;
-        neighbors = k;
-        samples = m;
-      }
-      if (offered == 0) break;
-    }
-    if (samples == 0) return multiplier.Exact(queries);
+    DPKDE_ASSIGN_OR_RETURN(effort, LeastEffort(multiplier, queries, index, effort.neighbors, target, options, pool));
+    if (effort.samples == 0) return multiplier.Exact(queries);
   }
 
   boost::random::mt19937_64 engine = PublicStream(options.seed, "kernel product sample", 0);
-  const WeightedSample sample = DrawBySize(sizes, samples, engine);
-  DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, find_near(queries));
-  SampledProduct product = multiplier.Multiply(queries, sample, near, neighbors);
+  const WeightedSample sample = DrawBySize(sizes, effort.samples, engine);
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near,
+                         FindNear(index, queries, effort.neighbors, options.search, pool));
+  SampledProduct product = multiplier.Multiply(queries, sample, near, effort.neighbors);
 
   const std::vector<size_t> dense = LargestErrors(product.std_errors, target);
-  std::vector<float> gathered;
-  for (const size_t i : dense) gathered.insert(gathered.end(), queries.row(i).begin(), queries.row(i).end());
+  const std::vector<float> gathered = GatherRows(queries, dense);
   const KernelProduct exact = multiplier.Exact({gathered.data(), dense.size(), queries.columns});
   for (size_t i = 0; i < dense.size(); ++i) {
     std::copy_n(&exact.values[i * weights.columns], weights.columns, &product.values[dense[i] * weights.columns]);
     product.std_errors[dense[i]] = 0;
   }
-  return KernelProduct{std::move(product.values), std::move(product.std_errors), sample.rows.size(), neighbors};
+  return KernelProduct{std::move(product.values), std::move(product.std_errors), sample.rows.size(), effort.neighbors};
 }
 
 }  // namespace dpkde

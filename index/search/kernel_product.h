@@ -57,8 +57,7 @@ absl::StatusOr<KernelProduct> ExactKernelProduct(const Similarity& kernel, Matri
 // The task, and the reason why it may be had in less than q n steps, are those of Indyk, Kapralov, Sheth and Wagner
 // (ICLR 2025, arXiv 2507.23539): where the sum of all entries of K is linear in n, few entries are large, and they can
 // be found; what is left varies little. Their algorithm finds large entries by hashing that adapts to the kernel's
-// sums, and proves ||y - Kw|| <= error ||w|| in n^1.89 steps. This is the practical form of it, with less of a proof:
-//
+// sums, and proves ||y - Kw|| <= error ||w|| in n^1.89 steps. This is the practical form of it, with less of a proof.
 // Some queries may stand in places so dense that neighbours do not cover what is large, or miss a near row that the
 // index did not find: those of the largest standard errors are computed exactly, as many as it takes.
 //

@@ -13,6 +13,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
+#include "dpkde/index/ann/points.h"
 #include "dpkde/index/search/near_rows.h"
 
 namespace dpkde {
@@ -133,20 +134,16 @@ class KernelSums::Run {
   }
 
   absl::Status FindNear(const std::vector<size_t>& active, size_t k) {
-    const size_t d = queries_.columns;
-    std::vector<float> gathered(active.size() * d);
-    for (size_t a = 0; a < active.size(); ++a) {
-      std::copy_n(queries_.row(active[a]).data(), d, &gathered[a * d]);
-    }
+    const std::vector<float> gathered = GatherRows(queries_, active);
     DPKDE_ASSIGN_OR_RETURN(
-        const VectorSearchResult found,
-        dpkde::FindNear(*sums_.index_, {gathered.data(), active.size(), d}, k, options_.search, pool_));
+        const std::vector<int64_t> found,
+        dpkde::FindNear(sums_.index_, {gathered.data(), active.size(), queries_.columns}, k, options_.search, pool_));
     pool_.ParallelFor(active.size(), 8, [&](size_t begin, size_t end, int /*worker*/) {
       for (size_t a = begin; a < end; ++a) {
         Progress& progress = progress_[active[a]];
         progress = Progress();
         for (size_t j = 0; j < k; ++j) {
-          const int64_t row = found.ids[a * k + j];
+          const int64_t row = found[a * k + j];
           if (row < 0) break;
           const double value = sums_.kernel_.Evaluate(sums_.rows_.row(row), queries_.row(active[a]));
           progress.near_sum += value;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
 
 namespace dpkde {
 
@@ -30,11 +32,20 @@ absl::Status CheckIndex(const VectorIndex* index, MatrixView rows) {
                                                  " rows of dimension ", rows.columns));
 }
 
-absl::StatusOr<VectorSearchResult> FindNear(const VectorIndex& index, MatrixView queries, size_t k,
-                                            VectorSearchOptions search, ThreadPool& pool) {
+absl::StatusOr<std::vector<int64_t>> FindNear(const VectorIndex* index, MatrixView queries, size_t k,
+                                              VectorSearchOptions search, ThreadPool& pool) {
+  if (k == 0) return std::vector<int64_t>();
   search.allowed = nullptr;
   search.threads = pool.threads();
-  return index.Search(queries, k, search);
+  DPKDE_ASSIGN_OR_RETURN(VectorSearchResult found, index->Search(queries, k, search));
+  return std::move(found.ids);
+}
+
+std::vector<float> GatherRows(MatrixView rows, absl::Span<const size_t> chosen) {
+  std::vector<float> gathered;
+  gathered.reserve(chosen.size() * rows.columns);
+  for (const size_t i : chosen) gathered.insert(gathered.end(), rows.row(i).begin(), rows.row(i).end());
+  return gathered;
 }
 
 }  // namespace dpkde

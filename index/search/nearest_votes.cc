@@ -9,12 +9,10 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/index/ann/points.h"
 
 namespace dpkde {
 namespace {
-
-// As Searcher::Search allows.
-constexpr double kLargestSquare = 1e37;
 
 void UpdateNumber(uint64_t number, Sha256Stream& stream) {
   char bytes[8];
@@ -57,9 +55,9 @@ absl::Status NearestVotes::CheckRecord(MatrixView record, uint64_t row) const {
   DPKDE_RETURN_IF_ERROR(CheckFiniteRows(record, row));
   double square = 0;
   for (const float value : record.row(0)) square += static_cast<double>(value) * value;
-  if (square <= kLargestSquare) return absl::OkStatus();
+  if (square <= kLargestSquaredNorm) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("row ", row, " (counting from 0): the squared norm must be at most ", kLargestSquare));
+      absl::StrCat("row ", row, " (counting from 0): the squared norm must be at most ", kLargestSquaredNorm));
 }
 
 absl::StatusOr<std::vector<std::vector<uint32_t>>> NearestVotes::Vote(MatrixView records, BadRecords bad_records,

@@ -43,6 +43,7 @@ SampledProduct MultiplySampled(MatrixView rows, MatrixView weights, absl::Span<c
                                absl::Span<const int64_t> near, size_t neighbors, double largest, ValuesOfBlock block,
                                ValueOfPair pair, ThreadPool& pool) {
   const size_t columns = weights.columns;
+  if (queries == 0) return {};  // before rows are laid out
   const absl::Span<const uint32_t> chosen = sample.rows;
   const Part certain = MakePart(rows, weights, chosen.subspan(0, sample.certain), [](uint32_t) { return 1.0; });
   const Part drawn = MakePart(rows, weights, chosen.subspan(sample.certain),

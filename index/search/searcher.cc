@@ -11,6 +11,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/index/ann/kernels.h"
+#include "dpkde/index/ann/points.h"
 #include "dpkde/index/search/index_blobs.h"
 
 namespace dpkde {
@@ -84,9 +85,9 @@ absl::Status Searcher::CheckQueries(TokenSetsView queries) const {
         DPKDE_RETURN_IF_ERROR(CheckFinite(absl::StrCat("column ", j, " of token ", t, " of query ", i), value));
         square += static_cast<double>(value) * value;
       }
-      if (square > 1e37) {
+      if (square > kLargestSquaredNorm) {
         return absl::InvalidArgumentError(
-            absl::StrCat("the squared norm of token ", t, " of query ", i, " must be at most 1e37"));
+            absl::StrCat("the squared norm of token ", t, " of query ", i, " must be at most ", kLargestSquaredNorm));
       }
     }
   }

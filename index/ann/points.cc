@@ -1,0 +1,25 @@
+#include "dpkde/index/ann/points.h"
+
+#include <cstddef>
+
+#include "absl/strings/str_cat.h"
+#include "dpkde/base/status_macros.h"
+#include "dpkde/base/validation.h"
+
+namespace dpkde {
+
+absl::Status CheckPoints(absl::string_view role, MatrixView points) {
+  for (size_t i = 0; i < points.rows; ++i) {
+    double square = 0;
+    for (const float value : points.row(i)) square += static_cast<double>(value) * value;
+    if (square <= kLargestSquaredNorm) continue;  // neither NaN nor infinite
+    for (size_t j = 0; j < points.columns; ++j) {
+      DPKDE_RETURN_IF_ERROR(CheckFinite(absl::StrCat("column ", j, " of ", role, " ", i), points.row(i)[j]));
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("the squared norm of ", role, " ", i, " must be at most ", kLargestSquaredNorm));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dpkde
