@@ -145,8 +145,7 @@ absl::Status ParseWeights(Settings& settings) {
     if (weights.empty()) return absl::OkStatus();
     return UsageError(
         "--weight_bound is missing: the largest weight decides how much noise hides a record, and one that is taken "
-        "from "
-        "the data would reveal it");
+        "from the data would reveal it");
   }
   DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--weight_bound", *bound)));
   DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--weight_bound in float32", static_cast<float>(*bound))));

@@ -29,6 +29,7 @@
 #include "dpkde/sketch/histogram.h"
 #include "dpkde/sketch/histogram_parts.h"
 #include "dpkde/sketch/vote_accumulator.h"
+#include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
 #include "dpkde/tools/ledger_entries.h"
 #include "dpkde/tools/privacy_options.h"

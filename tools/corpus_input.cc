@@ -16,14 +16,9 @@
 namespace dpkde {
 namespace {
 
-// Damage of a user's file is a matter of data.
-absl::Status AboutData(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
-}
-
 template <typename T>
 absl::StatusOr<T> AboutData(absl::StatusOr<T> value) {
-  if (!value.ok()) return AboutData(value.status());
+  if (!value.ok()) return DataError(value.status());
   return value;
 }
 

@@ -10,7 +10,6 @@
 #include "absl/strings/str_split.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
-#include "dpkde/tools/privacy_options.h"
 #include "dpkde/tools/subcommand.h"
 
 ABSL_FLAG(

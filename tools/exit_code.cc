@@ -1,6 +1,7 @@
 #include "dpkde/tools/exit_code.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
@@ -16,6 +17,10 @@ constexpr char kPayload[] = "dpkde/exit_code";
 absl::Status WithExitCode(absl::Status status, ExitCode code) {
   if (!status.ok()) status.SetPayload(kPayload, absl::Cord(absl::StrCat(static_cast<int>(code))));
   return status;
+}
+
+absl::Status DataError(absl::Status status) {
+  return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(std::move(status), ExitCode::kData) : status;
 }
 
 ExitCode ExitCodeOf(const absl::Status& status) {

@@ -20,6 +20,9 @@ enum class ExitCode : int {
 // The same error, to be reported with `code`. OK stays OK.
 absl::Status WithExitCode(absl::Status status, ExitCode code);
 
+// Of a user's file: damage (kDataLoss) is a matter of data, not of a file of ours. Anything else stays what it is.
+absl::Status DataError(absl::Status status);
+
 // What a status means for the process: the code given by WithExitCode, else by its kind: kNotFound, kPermissionDenied
 // and kUnavailable are kIo; kDataLoss and kFailedPrecondition kDamaged; kAlreadyExists kUsage; kInvalidArgument,
 // kOutOfRange and kResourceExhausted kData; the rest kInternal.

@@ -32,14 +32,4 @@ absl::StatusOr<Release> LoadRelease(const std::string& path) { return Load<Relea
 absl::StatusOr<Classifier> LoadClassifier(const std::string& path) { return Load<Classifier>(path); }
 absl::StatusOr<Histogram> LoadHistogram(const std::string& path) { return Load<Histogram>(path); }
 
-bool IsClassifierFile(const std::string& path) {
-  const absl::StatusOr<std::string> bytes = ReadFile(path, kLargestRelease);
-  return bytes.ok() && Classifier::IsClassifier(*bytes);
-}
-
-bool IsHistogramFile(const std::string& path) {
-  const absl::StatusOr<std::string> bytes = ReadFile(path, kLargestRelease);
-  return bytes.ok() && Histogram::IsHistogram(*bytes);
-}
-
 }  // namespace dpkde

@@ -15,10 +15,6 @@ absl::StatusOr<Release> LoadRelease(const std::string& path);
 absl::StatusOr<Classifier> LoadClassifier(const std::string& path);
 absl::StatusOr<Histogram> LoadHistogram(const std::string& path);
 
-// Whether the file can be read and begins like one, damaged or not.
-bool IsClassifierFile(const std::string& path);
-bool IsHistogramFile(const std::string& path);
-
 }  // namespace dpkde
 
 #endif  // DPKDE_TOOLS_LOAD_RELEASE_H_

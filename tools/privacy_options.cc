@@ -22,10 +22,6 @@ ABSL_FLAG(
 
 namespace dpkde {
 
-absl::Status FlagError(const absl::Status& status, absl::string_view before) {
-  return status.ok() ? status : UsageError(absl::StrCat(before, std::string(status.message())));
-}
-
 bool NeedsCount(const PrivacySpec& privacy) {
   return privacy.neighboring() == Neighboring::kAddRemove && !absl::GetFlag(FLAGS_expected_n).has_value();
 }

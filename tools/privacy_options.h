@@ -6,7 +6,6 @@
 #include "absl/flags/declare.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "dpkde/privacy/privacy_spec.h"
 #include "dpkde/proto/density.pb.h"
@@ -33,9 +32,6 @@ bool NeedsCount(const PrivacySpec& privacy);
 
 // A usage error unless --expected_n is positive and, but for dry runs, hides anything.
 absl::Status CheckExpectedN(bool dry_run);
-
-// What the library says about the value of a flag, as a usage error.
-absl::Status FlagError(const absl::Status& status, absl::string_view before = "");
 
 // "epsilon = 1, delta = 0" or "rho = 0.1".
 std::string Spent(const proto::Certificate& certificate);

@@ -145,8 +145,7 @@ absl::Status Run(const std::vector<std::string>&) {
   } else {
     status = AnswerFile(release, queries, options, format, pool);
   }
-  // Damage of a user's file is a matter of data; damage of ours was reported by LoadRelease.
-  return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
+  return DataError(status);  // damage of a file of ours was reported by LoadRelease
 }
 
 }  // namespace

@@ -16,6 +16,8 @@
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/io/file.h"
 #include "dpkde/privacy/budget_ledger.h"
+#include "dpkde/sketch/histogram.h"
+#include "dpkde/sketch/release.h"
 #include "dpkde/tools/load_release.h"
 #include "dpkde/tools/shared_flags.h"
 
@@ -38,11 +40,11 @@ absl::Status Print(const std::string& format, const google::protobuf::Message& m
   return absl::OkStatus();
 }
 
-// A file that cannot be read, or is too large for a ledger, is left to the reader of releases, which says what is
-// wrong.
-bool IsLedgerFile(const std::string& path) {
-  const absl::StatusOr<std::string> bytes = ReadFile(path, BudgetLedger::kLargestFile);
-  return bytes.ok() && BudgetLedger::IsLedger(*bytes);
+// What tells the kind of a file. None of one that cannot be read: that is left to the reader of releases, which says
+// what is wrong.
+std::string BeginningOf(const std::string& path) {
+  const absl::StatusOr<std::string> bytes = ReadBeginning(path, 64);
+  return bytes.ok() ? *bytes : "";
 }
 
 // From the manifest alone: no vector is loaded.
@@ -88,15 +90,16 @@ absl::Status Run(const std::vector<std::string>& operands) {
     DPKDE_RETURN_IF_ERROR(manifest.status());
     return Print(format, *manifest, IndexReport(operands[0], *manifest));
   }
-  if (IsLedgerFile(operands[0])) {
+  const std::string beginning = BeginningOf(operands[0]);
+  if (BudgetLedger::IsLedger(beginning)) {
     DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(operands[0]));
     return Print(format, ledger.Report(), ledger.DebugString());
   }
-  if (IsClassifierFile(operands[0])) {
+  if (Classifier::IsClassifier(beginning)) {
     DPKDE_ASSIGN_OR_RETURN(const Classifier classifier, LoadClassifier(operands[0]));
     return Print(format, classifier.Outline(), classifier.DebugString());
   }
-  if (IsHistogramFile(operands[0])) {
+  if (Histogram::IsHistogram(beginning)) {
     DPKDE_ASSIGN_OR_RETURN(const Histogram histogram, LoadHistogram(operands[0]));
     return Print(format, histogram.Outline(), histogram.DebugString());
   }

@@ -17,8 +17,8 @@
 #include "dpkde/sketch/histogram.h"
 #include "dpkde/tools/json_text.h"
 #include "dpkde/tools/load_release.h"
-#include "dpkde/tools/privacy_options.h"
 #include "dpkde/tools/shared_flags.h"
+#include "dpkde/tools/subcommand.h"
 
 ABSL_FLAG(absl::optional<int64_t>, sample, absl::nullopt,
           "Draw so many items instead, with replacement, in proportion to what their noised counts are above the "
@@ -79,8 +79,8 @@ absl::Status Run(const std::vector<std::string>&) {
     if (format == "tsv") text = "id\tcount\tstd_error\n";
     for (const uint32_t item : histogram.Above(threshold)) text += Line(format, histogram, item);
   }
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size()) return absl::OkStatus();
-  return absl::UnavailableError("standard output: cannot be written");
+  std::fputs(text.c_str(), stdout);
+  return absl::OkStatus();
 }
 
 }  // namespace

@@ -16,7 +16,6 @@
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/io/file.h"
-#include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/load_release.h"
 #include "dpkde/tools/output_path.h"
 #include "dpkde/tools/shared_flags.h"
@@ -68,7 +67,7 @@ absl::Status Run(const std::vector<std::string>&) {
   const int width = absl::GetFlag(FLAGS_width);
   if (absl::GetFlag(FLAGS_release).empty()) return UsageError("--release is missing");
   DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, absl::GetFlag(FLAGS_release)));
-  DPKDE_RETURN_IF_ERROR(WithExitCode(CheckInRange("--width", width, 16, 8192), ExitCode::kUsage));
+  DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--width", width, 16, 8192)));
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer,
                          AtomicFileWriter::Create(output, absl::GetFlag(FLAGS_overwrite)));
   DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(absl::GetFlag(FLAGS_release)));

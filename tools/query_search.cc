@@ -25,6 +25,7 @@
 #include "dpkde/sketch/release.h"
 #include "dpkde/tools/corpus_input.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/json_text.h"
 #include "dpkde/tools/load_release.h"
 #include "dpkde/tools/shared_flags.h"
 
@@ -73,15 +74,6 @@ ABSL_FLAG(std::string, encoder_fingerprint, "",
 
 namespace dpkde {
 namespace {
-
-std::string JsonString(absl::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;  // ids are UTF-8 without control characters
-  }
-  return quoted + "\"";
-}
 
 // Nine digits: float32 is read back as it was. An empty document's minus infinity is no JSON.
 std::string JsonNumber(double score) { return std::isfinite(score) ? absl::StrFormat("%.9g", score) : "null"; }
@@ -176,10 +168,7 @@ absl::StatusOr<std::vector<std::vector<uint64_t>>> ReadTruth(const IndexDirector
     return truth;
   }
   absl::StatusOr<IntegerTable> table = ReadIntegers(path);
-  if (!table.ok()) {
-    return table.status().code() == absl::StatusCode::kDataLoss ? WithExitCode(table.status(), ExitCode::kData)
-                                                                : table.status();
-  }
+  if (!table.ok()) return DataError(table.status());
   for (size_t i = 0; i < table->rows; ++i) {
     truth.emplace_back();
     for (size_t j = 0; j < table->columns; ++j) {
@@ -222,7 +211,7 @@ struct DensityFlags {
     if (weight.has_value() && !(*weight >= 0 && *weight <= 1)) {
       return UsageError(absl::StrCat("--density_weight must be in [0, 1], but is ", *weight));
     }
-    DPKDE_RETURN_IF_ERROR(WithExitCode(CheckFinite("--density_min", least.value_or(0)), ExitCode::kUsage));
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckFinite("--density_min", least.value_or(0))));
     flags.options.weight = weight.value_or(least.has_value() ? 0 : 0.5);
     flags.options.least = least;
     flags.of = of == "pooled" ? DensityOf::kPooled : DensityOf::kTokens;
@@ -269,23 +258,23 @@ absl::Status Run(const std::vector<std::string>&) {
   DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"jsonl", "trec", "tsv", "ivecs"}));
   const int k = absl::GetFlag(FLAGS_k);
   constexpr int64_t kMost = 1 << 30;
-  DPKDE_RETURN_IF_ERROR(WithExitCode(CheckInRange("--k", k, 1, kMost), ExitCode::kUsage));
+  DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--k", k, 1, kMost)));
   SearchOptions options;
   options.k = k;
   const absl::optional<int> candidates = absl::GetFlag(FLAGS_candidates), rerank = absl::GetFlag(FLAGS_rerank);
   if (candidates.has_value()) {
-    DPKDE_RETURN_IF_ERROR(WithExitCode(CheckInRange("--candidates", *candidates, k, kMost), ExitCode::kUsage));
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--candidates", *candidates, k, kMost)));
   }
   options.candidates = candidates.value_or(std::max(k, 500));
   if (rerank.has_value()) {
     if (*rerank != 0) {
-      DPKDE_RETURN_IF_ERROR(WithExitCode(CheckInRange("--rerank", *rerank, k, kMost), ExitCode::kUsage));
+      DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--rerank", *rerank, k, kMost)));
     }
     options.rerank = *rerank;
   }
   const auto take = [](const char* name, const absl::optional<int>& flag, int64_t most,
                        absl::optional<int>* option) -> absl::Status {
-    if (flag.has_value()) DPKDE_RETURN_IF_ERROR(WithExitCode(CheckInRange(name, *flag, 1, most), ExitCode::kUsage));
+    if (flag.has_value()) DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange(name, *flag, 1, most)));
     *option = flag;
     return absl::OkStatus();
   };

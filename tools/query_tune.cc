@@ -13,7 +13,7 @@
 #include "dpkde/index/encoding/encoder_choice.h"
 #include "dpkde/index/search/tuner.h"
 #include "dpkde/tools/corpus_input.h"
-#include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/json_text.h"
 #include "dpkde/tools/shared_flags.h"
 
 ABSL_FLAG(bool, encoders, false,
@@ -55,20 +55,12 @@ std::string Proposal(const Searcher& searcher, const TuneReport& report, const a
 }
 
 std::string Json(const Searcher& searcher, const TuneReport& report) {
-  const auto quoted = [](const std::string& text) {
-    std::string result = "\"";
-    for (const char c : text) {
-      if (c == '"' || c == '\\') result += '\\';
-      result += c;
-    }
-    return result + "\"";
-  };
   const auto object = [&](const TuneRow& row) {
     return absl::StrFormat(
         "{\"vectors\":%s,\"bytes_per_document\":%.6g,\"build_seconds\":%.4g,\"candidates\":%d,\"recall\":%.6g,"
         "\"milliseconds\":%.4g,\"cpu_milliseconds\":%.4g,\"config\":%s}",
-        quoted(row.name), row.bytes_per_document, row.build_seconds, row.candidates, row.recall, row.milliseconds,
-        row.cpu_milliseconds, quoted(ConfigOf(searcher, row)));
+        JsonString(row.name), row.bytes_per_document, row.build_seconds, row.candidates, row.recall, row.milliseconds,
+        row.cpu_milliseconds, JsonString(ConfigOf(searcher, row)));
   };
   std::string text = absl::StrFormat("{\"exact_milliseconds\":%.4g,\"rows\":[", report.exact_milliseconds);
   for (size_t i = 0; i < report.rows.size(); ++i) {
@@ -106,7 +98,7 @@ absl::StatusOr<std::string> CompareEncoders(const Searcher& searcher, const Tune
 absl::Status Run(const std::vector<std::string>&) {
   const std::string format = absl::GetFlag(FLAGS_output_format).empty() ? "text" : absl::GetFlag(FLAGS_output_format);
   DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"text", "json"}));
-  DPKDE_RETURN_IF_ERROR(WithExitCode(CheckInRange("--k", absl::GetFlag(FLAGS_k), 1, 1 << 30), ExitCode::kUsage));
+  DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--k", absl::GetFlag(FLAGS_k), 1, 1 << 30)));
   TuneOptions options;
   options.k = absl::GetFlag(FLAGS_k);
   options.target_recall = absl::GetFlag(FLAGS_target_recall);

@@ -58,10 +58,6 @@ class Progress {
 
 }  // namespace
 
-absl::Status DataError(const absl::Status& status) {
-  return status.code() == absl::StatusCode::kDataLoss ? WithExitCode(status, ExitCode::kData) : status;
-}
-
 absl::StatusOr<std::unique_ptr<VectorReader>> OpenVectors(const std::string& path, const VectorReaderOptions& options,
                                                           size_t dimension, absl::string_view role,
                                                           absl::string_view owner) {

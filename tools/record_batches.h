@@ -17,9 +17,6 @@ namespace dpkde {
 // Floats a batch, whatever the dimension.
 inline constexpr size_t kBatchFloats = size_t{1} << 20;
 
-// Damage of a user's data is a matter of data.
-absl::Status DataError(const absl::Status& status);
-
 // Opens a user's vectors. A data error, naming the path, unless they have `dimension` columns, as `owner` ("the
 // release") has; `role` ("queries") is what they are called. A file without rows need not tell.
 absl::StatusOr<std::unique_ptr<VectorReader>> OpenVectors(const std::string& path, const VectorReaderOptions& options,

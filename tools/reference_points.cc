@@ -8,13 +8,14 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/stored_tokens.h"
+#include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/record_batches.h"
 
 ABSL_FLAG(
     std::string, reference, "",
     "File of public points of the same kind as the records (or index directory, whose vectors they are), from which "
-    "landmarks are taken: far smaller errors in "
-    "many dimensions. Landmarks are stored in the release and get no protection.");
+    "landmarks are taken: far smaller errors in many dimensions. Landmarks are stored in the release and get no "
+    "protection.");
 
 namespace dpkde {
 namespace {

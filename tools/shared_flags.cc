@@ -27,14 +27,12 @@ ABSL_FLAG(std::string, dataset, "", "The name of the dataset in the ledger: prin
 ABSL_FLAG(
     std::string, input, "",
     "density, classifier, histogram: file of private records, one vector a row: .npy .fvecs .bvecs .ivecs .fbin .u8bin "
-    ".i8bin .ibin .csv "
-    ".tsv. index, add: file of public vectors, each a document.");
+    ".i8bin .ibin .csv .tsv. index, add: file of public vectors, each a document.");
 ABSL_FLAG(std::string, summary_out, "",
           "File for a summary in JSON; of private data it holds no number of records unless that is public.");
 ABSL_FLAG(std::string, queries, "",
           "density, classify: file of query vectors, one a row, with the columns of the release; - reads standard "
-          "input, as .csv "
-          "unless --input_format says otherwise. search, tune: file of the tokens of all queries.");
+          "input, as .csv unless --input_format says otherwise. search, tune: file of the tokens of all queries.");
 ABSL_FLAG(std::string, config, "",
           "File with an IndexConfig in protobuf text format (proto/index.proto): tokens, encoder, vector_index. index: "
           "what it leaves out is chosen, the encoder by measuring on a sample of the documents, int8 codes that are "
@@ -54,9 +52,8 @@ ABSL_FLAG(absl::optional<int>, candidates, absl::nullopt,
 ABSL_FLAG(
     absl::optional<double>, threshold, absl::nullopt,
     "Items count for noised counts above this, and are drawn in proportion to what is above it (Lin et al. 2024). Acts "
-    "on "
-    "noised counts: no privacy effect. build histogram: what readers use unless they name another; left out: 0, above "
-    "which half of the items that nobody voted for are. query histogram: left out: the one of the release.");
+    "on noised counts: no privacy effect. build histogram: what readers use unless they name another; left out: 0, "
+    "above which half of the items that nobody voted for are. query histogram: left out: the one of the release.");
 ABSL_FLAG(
     absl::optional<double>, bandwidth, absl::nullopt,
     "density: h of the similarity, in the unit of the coordinates; > 0. Public. classifier: of its gaussian kernel, in "

@@ -112,8 +112,7 @@ absl::Status RunSubcommand(const Subcommand& subcommand, int argc, char** argv) 
   if (operands.size() < subcommand.operands.size()) {
     return UsageError(absl::StrCat("operand ", subcommand.operands[operands.size()], " is missing"));
   }
-  DPKDE_RETURN_IF_ERROR(
-      WithExitCode(CheckInRange("--threads", absl::GetFlag(FLAGS_threads), 0, kMostThreads), ExitCode::kUsage));
+  DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--threads", absl::GetFlag(FLAGS_threads), 0, kMostThreads)));
   try {
     return subcommand.run(operands);
   } catch (const std::bad_alloc&) {
@@ -155,6 +154,10 @@ absl::Status PrivacyError(const std::string& message) {
 
 absl::Status UsageError(const std::string& message) {
   return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kUsage);
+}
+
+absl::Status FlagError(const absl::Status& status, absl::string_view before) {
+  return status.ok() ? status : UsageError(absl::StrCat(before, std::string(status.message())));
 }
 
 absl::Status CheckChoice(const std::string& flag, const std::string& value, const std::vector<std::string>& known) {

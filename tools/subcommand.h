@@ -27,14 +27,16 @@ struct Subcommand {
 
 // The main function of a tool: finds the subcommand, parses the flags that it takes and refuses all others, runs it,
 // and turns its status into a line on stderr and an exit code. Handles --help and --version (stdout, exit 0), and
-// checks
-// --threads. Ignores SIGPIPE and SIGXFSZ, so that a closed pipe and a file-size limit are errors that can be reported;
-// a subcommand may print to stdout without looking for errors, since they are noticed at the end (exit 5).
+// checks --threads. Ignores SIGPIPE and SIGXFSZ, so that a closed pipe and a file-size limit are errors that can be
+// reported; a subcommand may print to stdout without looking for errors, since they are noticed at the end (exit 5).
 int RunTool(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands, int argc,
             char** argv);
 
 // An error about the command line itself (exit code 1).
 absl::Status UsageError(const std::string& message);
+
+// What the library says about the value of a flag, as a usage error, after `before`. OK stays OK.
+absl::Status FlagError(const absl::Status& status, absl::string_view before = "");
 
 // An error about a privacy parameter that is missing or inadmissible (exit code 4).
 absl::Status PrivacyError(const std::string& message);

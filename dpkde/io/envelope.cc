@@ -91,8 +91,7 @@ absl::StatusOr<Envelope> OpenEnvelope(absl::string_view kind, uint32_t newest_ve
 }
 
 bool IsEnvelope(absl::string_view kind, absl::string_view file_bytes) {
-  return file_bytes.size() >= kHeaderBytes && absl::StartsWith(file_bytes, kMagic) &&
-         file_bytes.substr(kKindOffset, kKindBytes) == PaddedKind(kind);
+  return absl::StartsWith(file_bytes, kMagic) && file_bytes.substr(kKindOffset, kKindBytes) == PaddedKind(kind);
 }
 
 }  // namespace dpkde

@@ -32,7 +32,7 @@ struct Envelope {
 // newer. The messages name no path; they are such as "is not a dpkde file".
 absl::StatusOr<Envelope> OpenEnvelope(absl::string_view kind, uint32_t newest_version, absl::string_view file_bytes);
 
-// Whether the bytes begin like a file of this kind, damaged or not.
+// Whether the bytes begin like a file of this kind, damaged or not. The first 16 tell.
 bool IsEnvelope(absl::string_view kind, absl::string_view file_bytes);
 
 }  // namespace dpkde

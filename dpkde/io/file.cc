@@ -58,6 +58,13 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes
   return bytes;
 }
 
+absl::StatusOr<std::string> ReadBeginning(const std::string& path, uint64_t count) {
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<InputFile> file, InputFile::Open(path));
+  std::string bytes(std::min(count, file->size()), '\0');
+  DPKDE_RETURN_IF_ERROR(file->ReadAt(0, bytes.size(), &bytes[0]));
+  return bytes;
+}
+
 AtomicFileWriter::AtomicFileWriter(const std::string& path, bool overwrite) : path_(path), overwrite_(overwrite) {
   const size_t slash = path.rfind('/');
   name_ = slash == std::string::npos ? path : path.substr(slash + 1);

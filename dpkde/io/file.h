@@ -18,6 +18,9 @@ namespace dpkde {
 // it is a folder, a pipe or a device, or the operating system fails.
 absl::StatusOr<std::string> ReadFile(const std::string& path, uint64_t max_bytes);
 
+// Its first bytes, at most `count`. Errors as of ReadFile.
+absl::StatusOr<std::string> ReadBeginning(const std::string& path, uint64_t count);
+
 // How the names of temporary files begin; a process that is killed may leave some behind.
 inline constexpr char kTemporaryFilePrefix[] = ".dpkde-tmp-";
 

@@ -14,7 +14,6 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "dpkde/base/status_macros.h"
@@ -293,11 +292,7 @@ absl::StatusOr<BudgetLedger> BudgetLedger::FromProto(proto::Ledger message) {
 
 std::string BudgetLedger::Serialize() const { return SealEnvelope(kKind, kVersion, message_.SerializeAsString()); }
 
-bool BudgetLedger::IsLedger(absl::string_view file_bytes) {
-  constexpr size_t kMagicAndKind = 16;
-  static const std::string& beginning = *new std::string(SealEnvelope(kKind, kVersion, "").substr(0, kMagicAndKind));
-  return absl::StartsWith(file_bytes, beginning);
-}
+bool BudgetLedger::IsLedger(absl::string_view file_bytes) { return IsEnvelope(kKind, file_bytes); }
 
 absl::StatusOr<PrivacyCost> BudgetLedger::Charge(const PrivacyCost& cost, Neighboring neighboring) const {
   if (neighboring == neighboring_) return cost.ConvertTo(budget_.rule());

@@ -132,5 +132,13 @@ TEST(EnvelopeDeathTest, AbortsOnMistakesOfTheProgram) {
   EXPECT_DEATH(SealEnvelope("test", 0, ""), "");
 }
 
+TEST(EnvelopeTest, BeginsLikeItsKindDamagedOrNot) {
+  const std::string bytes = SealEnvelope("kind", 1, "payload");
+  EXPECT_TRUE(IsEnvelope("kind", bytes));
+  EXPECT_TRUE(IsEnvelope("kind", bytes.substr(0, 16)));
+  EXPECT_FALSE(IsEnvelope("other", bytes));
+  for (size_t size = 0; size < 16; ++size) EXPECT_FALSE(IsEnvelope("kind", bytes.substr(0, size))) << size;
+}
+
 }  // namespace
 }  // namespace dpkde

@@ -80,6 +80,14 @@ TEST(ReadFileTest, RefusesLargeFiles) {
             absl::InvalidArgumentError(absl::StrCat(path, ": has 6 bytes; at most 5 are accepted")));
 }
 
+TEST(ReadFileTest, ReadsBeginnings) {
+  const std::string path = MakeFile("file", "abcdef");
+  EXPECT_EQ(*ReadBeginning(path, 4), "abcd");
+  EXPECT_EQ(*ReadBeginning(path, 7), "abcdef");
+  EXPECT_EQ(*ReadBeginning(MakeFile("empty", ""), 4), "");
+  EXPECT_EQ(ReadBeginning("/", 5).status(), absl::UnavailableError("/: is a folder, not a file"));
+}
+
 TEST(ReadFileTest, RefusesWhatIsNoRegularFile) {
   const std::string path = NewPath("absent");
   EXPECT_EQ(ReadFile(path, 5).status(), absl::NotFoundError(absl::StrCat(path, ": does not exist")));
