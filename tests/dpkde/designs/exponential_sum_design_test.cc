@@ -6,8 +6,7 @@
 #include <cstdio>
 
 #include "dpkde/base/thread_pool.h"
-#include "dpkde/noise/mechanism.h"
-#include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -75,15 +74,6 @@ TEST(ExponentialSumDesignTest, SumsAreWithinTheTolerance) {
   }
 }
 
-std::vector<Answer> Noiseless(const Design& design, const Points& points, const Points& queries) {
-  std::vector<int64_t> sums(design.num_coordinates());
-  design.Accumulate(points.view(), absl::MakeSpan(sums));
-  std::vector<Answer> answers(queries.rows());
-  design.MakeReleasedFunction(sums, std::vector<double>(design.groups().size()))
-      ->Evaluate(queries.view(), absl::MakeSpan(answers));
-  return answers;
-}
-
 // Over draws of the features the mean answer is within the tolerance of the exact sum; that of another bandwidth is
 // not. The error is what is predicted for the mean similarity, or less, and what answers state.
 TEST(ExponentialSumDesignTest, IsUnbiasedUpToTheTolerance) {
@@ -101,7 +91,7 @@ TEST(ExponentialSumDesignTest, IsUnbiasedUpToTheTolerance) {
     for (int seed = 0; seed < kDraws; ++seed) {
       const auto design = Make(similarity, 2, 64, kTolerance, seed);
       predicted = design->PredictedApproximationError(kRecords, mean_similarity);
-      const std::vector<Answer> answers = Noiseless(*design, points, queries);
+      const std::vector<Answer> answers = NoiselessAnswers(*design, points.view(), queries.view());
       for (size_t q = 0; q < kQueries; ++q) {
         mean[q] += answers[q].sum / kDraws;
         square[q] += answers[q].sum * answers[q].sum / kDraws;
@@ -139,30 +129,13 @@ TEST(ExponentialSumDesignTest, NoiseIsThatOfTheTheory) {
     const double terms = sum->terms.size(), epsilon = 0.5;
     const double theory = 2 * std::sqrt(64.0) / epsilon * std::pow(cubes, 1.5);
     EXPECT_LE(theory, 2 * std::sqrt(64.0) / epsilon * terms * std::sqrt(squares));
-    const auto measure = [&](double spent, double* stated) {
-      const Mechanism mechanism = *Mechanism::Calibrate(proto::LAPLACE, design->groups(), PureAddRemove(spent));
-      SeededBitSource source(5);
-      double square = 0;
-      *stated = 0;
-      constexpr int kDraws = 80;
-      for (int draw = 0; draw < kDraws; ++draw) {
-        std::vector<int64_t> values(design->num_coordinates());
-        mechanism.AddNoise(absl::MakeSpan(values), source);
-        std::vector<Answer> answers(queries.rows());
-        design->MakeReleasedFunction(values, mechanism.variances())->Evaluate(queries.view(), absl::MakeSpan(answers));
-        for (const Answer& answer : answers) {
-          square += answer.sum * answer.sum / (kDraws * answers.size());
-          *stated += answer.noise_variance / (kDraws * answers.size());
-        }
-      }
-      *stated = std::sqrt(*stated);
-      return std::sqrt(square);
+    const auto measure = [&](double spent) {
+      return MeasureNoise(*design, PureAddRemove(spent), queries.view(), /*releases=*/80);
     };
-    double stated;
-    const double measured = measure(epsilon, &stated);
-    EXPECT_NEAR(measured / theory, 1, 0.15) << similarity.name();
-    EXPECT_NEAR(measured / stated, 1, 0.1) << similarity.name();
-    EXPECT_LT(measure(1.5 * epsilon, &stated) / theory, 0.85) << similarity.name();
+    const NoiseErrors errors = measure(epsilon);
+    EXPECT_NEAR(errors.measured / theory, 1, 0.15) << similarity.name();
+    EXPECT_NEAR(errors.measured / errors.stated, 1, 0.1) << similarity.name();
+    EXPECT_LT(measure(1.5 * epsilon).measured / theory, 0.85) << similarity.name();
   }
 }
 

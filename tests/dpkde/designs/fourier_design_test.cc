@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "absl/strings/escaping.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -14,14 +15,7 @@ namespace dpkde {
 namespace {
 
 // <phi(x), psi(y)> for one record, without noise.
-double Feature(const Design& design, MatrixView x, MatrixView y) {
-  std::vector<int64_t> sums(design.num_coordinates());
-  design.Accumulate(x, absl::MakeSpan(sums));
-  const std::vector<double> variances(design.groups().size());
-  Answer answer;
-  design.MakeReleasedFunction(sums, variances)->Evaluate(y, absl::MakeSpan(&answer, 1));
-  return answer.sum;
-}
+double Feature(const Design& design, MatrixView x, MatrixView y) { return NoiselessAnswers(design, x, y)[0].sum; }
 
 TEST(LatticeTest, ApproximatesWithinItsSupError) {
   const struct {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "dpkde/base/thread_pool.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/landmarks.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
@@ -16,15 +17,6 @@ namespace {
 using Spec = proto::SimilaritySpec;
 
 constexpr double kUnit = 1 << 20;
-
-std::vector<Answer> Answers(const Design& design, MatrixView records, MatrixView queries) {
-  std::vector<int64_t> sums(design.num_coordinates());
-  design.Accumulate(records, absl::MakeSpan(sums));
-  std::vector<Answer> answers(queries.rows);
-  design.MakeReleasedFunction(sums, std::vector<double>(design.groups().size()))
-      ->Evaluate(queries, absl::MakeSpan(answers));
-  return answers;
-}
 
 // The condition of GroupShape::kResidual, and the joint ball: for whatever record, and whatever W.
 TEST(LandmarkDesignTest, FeaturesAndResidualStayInTheBallTogether) {
@@ -81,7 +73,7 @@ TEST(LandmarkDesignTest, ErrorsAreWithinTheBiasBound) {
     ASSERT_TRUE(design.ok()) << design.status();
     std::vector<double> exact(200);
     similarity.Sum(records.view(), queries.view(), pool, absl::MakeSpan(exact));
-    const std::vector<Answer> answers = Answers(**design, records.view(), queries.view());
+    const std::vector<Answer> answers = NoiselessAnswers(**design, records.view(), queries.view());
     double error = 0, bound = 0;
     for (size_t q = 0; q < 200; ++q) {
       ASSERT_LE(std::abs(answers[q].sum - exact[q]), *answers[q].bias_bound + 1e-3 * exact[q]) << similarity.name();
@@ -91,12 +83,12 @@ TEST(LandmarkDesignTest, ErrorsAreWithinTheBiasBound) {
     EXPECT_GT(bound, 0);
     // One record, and that record as the query: r(x, x) itself.
     const MatrixView one = queries.view().Slice(0, 1);
-    const Answer own = Answers(**design, one, one)[0];
+    const Answer own = NoiselessAnswers(**design, one, one)[0];
     const double truth = similarity.is_kernel() ? 1 : 0;
     EXPECT_NEAR(std::abs(own.sum - truth), *own.bias_bound, 0.02 * *own.bias_bound + 1e-4) << similarity.name();
     // At a landmark nothing is missed.
     similarity.Sum(records.view(), points.view(), pool, absl::MakeSpan(exact).subspan(0, 30));
-    const std::vector<Answer> at = Answers(**design, records.view(), points.view());
+    const std::vector<Answer> at = NoiselessAnswers(**design, records.view(), points.view());
     for (size_t l = 0; l < 30; ++l) EXPECT_NEAR(at[l].sum, exact[l], 0.002 * exact[l] + 0.5) << similarity.name();
     EXPECT_GT(error, 0.01);  // so the bound was put to the test
   }
@@ -125,7 +117,8 @@ TEST(LandmarkDesignTest, FarRecordsAreMovedToTheRadius) {
     moved.values = {static_cast<float>(0.5 + low * 40), static_cast<float>(low * 30)};
     for (size_t q = 0; q < 15; ++q) {
       const MatrixView query = points.view().Slice(q, q + 1);
-      EXPECT_NEAR(Answers(**design, far.view(), query)[0].sum, Answers(**design, moved.view(), query)[0].sum, 1e-4);
+      EXPECT_NEAR(NoiselessAnswers(**design, far.view(), query)[0].sum,
+                  NoiselessAnswers(**design, moved.view(), query)[0].sum, 1e-4);
     }
   }
 }
@@ -145,8 +138,8 @@ TEST(LandmarkDesignTest, NoticesRecordsThatAreUnlikeTheReference) {
   spec.mutable_landmark()->set_residual_deviation(0.1);
   EXPECT_LT(residual(alike), residual(other) / 2);
   const auto design = MakeLandmarkDesign(Gaussian(0.3), 2, absl::nullopt, spec.landmark());
-  EXPECT_FALSE(Answers(**design, alike.view(), points.view())[0].is_unlike_plan);
-  EXPECT_TRUE(Answers(**design, other.view(), points.view())[0].is_unlike_plan);
+  EXPECT_FALSE(NoiselessAnswers(**design, alike.view(), points.view())[0].is_unlike_plan);
+  EXPECT_TRUE(NoiselessAnswers(**design, other.view(), points.view())[0].is_unlike_plan);
 }
 
 TEST(LandmarkDesignTest, RefusesWhatIsIncompleteOrOutOfRange) {

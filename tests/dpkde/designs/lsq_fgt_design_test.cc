@@ -4,9 +4,7 @@
 
 #include <cmath>
 
-#include "dpkde/base/thread_pool.h"
-#include "dpkde/noise/mechanism.h"
-#include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -21,21 +19,16 @@ std::unique_ptr<Design> Make(const Domain& domain, std::vector<uint32_t> cells, 
 
 // Within its bound of the exact sums, queries outside the domain too; more terms are nearer.
 TEST(LsqFgtDesignTest, ApproximatesWithinItsSupError) {
-  ThreadPool pool(1);
   for (const std::vector<uint32_t>& cells : {std::vector<uint32_t>{5}, {4, 6}, {3, 2, 4}}) {
     const size_t d = cells.size();
     const Points points = UniformPoints(100, d, -3, 3, 1), queries = UniformPoints(60, d, -5, 5, 2);
-    std::vector<double> exact(60);
-    Gaussian(1).Sum(points.view(), queries.view(), pool, absl::MakeSpan(exact));
     double previous = 1e300;
     for (uint32_t terms : {2, 6, 10}) {
       const auto design = Make(Cube(d, -3, 3), cells, terms);
-      std::vector<int64_t> sums(design->num_coordinates());
-      design->Accumulate(points.view(), absl::MakeSpan(sums));
-      std::vector<Answer> answers(60);
-      design->MakeReleasedFunction(sums, {0, 0})->Evaluate(queries.view(), absl::MakeSpan(answers));
       double worst = 0;
-      for (size_t q = 0; q < 60; ++q) worst = std::max(worst, std::abs(answers[q].sum - exact[q]));
+      for (const double error : NoiselessErrors(Gaussian(1), *design, points.view(), queries.view())) {
+        worst = std::max(worst, std::abs(error));
+      }
       EXPECT_LE(worst, 100 * *design->SupError()) << d << " " << terms;
       EXPECT_LT(worst, previous / 2) << d << " " << terms;
       previous = worst;
@@ -49,40 +42,28 @@ TEST(LsqFgtDesignTest, NoiseIsThatOfTheTheory) {
   Points query;
   query.columns = 1;
   query.values = {1};
-  // t = 1 / sqrt(2), psi = e^-t^2 (1, sqrt(2) t, (4 t^2 - 2) / sqrt(8)) = e^-1/2 (1, 1, 0). L1 = 1 + sqrt(2) r + 2 r^2 /
-  // sqrt(2), r = 1 / sqrt(2), and 1 % of epsilon is the count's.
+  // t = 1 / sqrt(2), psi = e^-t^2 (1, sqrt(2) t, (4 t^2 - 2) / sqrt(8)) = e^-1/2 (1, 1, 0). L1 = 1 + sqrt(2) r + 2 r^2
+  // / sqrt(2), r = 1 / sqrt(2), and 1 % of epsilon is the count's.
   const double epsilon = 0.5, l1 = 2 + 1 / std::sqrt(2.0);
   const double theory = std::sqrt(2 * std::exp(-1.0) * 2) * l1 / (0.99 * epsilon);
-  const auto measure = [&](double spent, double* stated) {
-    const Mechanism mechanism = *Mechanism::Calibrate(proto::LAPLACE, design->groups(), PureAddRemove(spent));
-    SeededBitSource source(5);
-    double square = 0;
-    constexpr int kDraws = 4000;
-    for (int draw = 0; draw < kDraws; ++draw) {
-      std::vector<int64_t> values(design->num_coordinates());
-      mechanism.AddNoise(absl::MakeSpan(values), source);
-      Answer answer;
-      design->MakeReleasedFunction(values, mechanism.variances())->Evaluate(query.view(), absl::MakeSpan(&answer, 1));
-      square += answer.sum * answer.sum / kDraws;
-      *stated = std::sqrt(answer.noise_variance);
-    }
-    return std::sqrt(square);
+  const auto measure = [&](double spent) {
+    return MeasureNoise(*design, PureAddRemove(spent), query.view(), /*releases=*/4000);
   };
-  double stated;
-  EXPECT_NEAR(measure(epsilon, &stated) / theory, 1, 0.1);
-  EXPECT_NEAR(stated / theory, 1, 1e-3);
-  EXPECT_LT(measure(1.25 * epsilon, &stated) / theory, 0.9);
+  const NoiseErrors errors = measure(epsilon);
+  EXPECT_NEAR(errors.measured / theory, 1, 0.1);
+  EXPECT_NEAR(errors.stated / theory, 1, 1e-3);
+  EXPECT_LT(measure(1.25 * epsilon).measured / theory, 0.9);
 }
 
 // What planning counts on is the mean square of the weights over the domain.
 TEST(LsqFgtDesignTest, PredictsItsNoise) {
   const auto design = Make(Cube(2, -4, 4), {6, 7}, 4);
   const Points queries = UniformPoints(2000, 2, -4, 4, 3);
-  std::vector<Answer> answers(2000);
-  design->MakeReleasedFunction(std::vector<int64_t>(design->num_coordinates()), {std::ldexp(1.0, 40), 0})
-      ->Evaluate(queries.view(), absl::MakeSpan(answers));
   double mean = 0;
-  for (const Answer& answer : answers) mean += answer.noise_variance / 2000;
+  for (const Answer& answer :
+       Answers(*design, std::vector<int64_t>(design->num_coordinates()), {std::ldexp(1.0, 40), 0}, queries.view())) {
+    mean += answer.noise_variance / 2000;
+  }
   EXPECT_NEAR(mean / design->groups()[0].mean_square_weight, 1, 0.05);
 }
 

@@ -5,8 +5,7 @@
 #include <cmath>
 
 #include "dpkde/base/thread_pool.h"
-#include "dpkde/noise/mechanism.h"
-#include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -21,15 +20,6 @@ std::unique_ptr<Design> Make(const Similarity& similarity, size_t dimension, uin
   return *std::move(design);
 }
 
-std::vector<Answer> Noiseless(const Design& design, const Points& points, const Points& queries) {
-  std::vector<int64_t> sums(design.num_coordinates());
-  design.Accumulate(points.view(), absl::MakeSpan(sums));
-  std::vector<Answer> answers(queries.rows());
-  design.MakeReleasedFunction(sums, std::vector<double>(design.groups().size()))
-      ->Evaluate(queries.view(), absl::MakeSpan(answers));
-  return answers;
-}
-
 // Over 400 draws of the features the mean answer is the exact sum; that of another bandwidth, it is not.
 TEST(LsqRffDesignTest, IsUnbiased) {
   ThreadPool pool(1);
@@ -41,7 +31,8 @@ TEST(LsqRffDesignTest, IsUnbiased) {
     other.Sum(points.view(), queries.view(), pool, absl::MakeSpan(wrong));
     constexpr int kDraws = 400;
     for (int seed = 0; seed < kDraws; ++seed) {
-      const std::vector<Answer> answers = Noiseless(*Make(similarity, 2, 64, seed), points, queries);
+      const std::vector<Answer> answers =
+          NoiselessAnswers(*Make(similarity, 2, 64, seed), points.view(), queries.view());
       for (size_t q = 0; q < 5; ++q) {
         mean[q] += answers[q].sum / kDraws;
         square[q] += answers[q].sum * answers[q].sum / kDraws;
@@ -67,7 +58,8 @@ TEST(LsqRffDesignTest, ApproximationErrorIsThatOfTheTheory) {
   double square = 0;
   constexpr int kDraws = 300;
   for (int seed = 0; seed < kDraws; ++seed) {
-    square += std::pow(Noiseless(*Make(Gaussian(1), 2, 32, seed), points, query)[0].sum, 2) / kDraws;
+    square +=
+        std::pow(NoiselessAnswers(*Make(Gaussian(1), 2, 32, seed), points.view(), query.view())[0].sum, 2) / kDraws;
   }
   const double predicted = LsqRffApproximationError(100, 1, 32);
   EXPECT_LE(std::sqrt(square), 1.2 * predicted);
@@ -78,32 +70,15 @@ TEST(LsqRffDesignTest, ApproximationErrorIsThatOfTheTheory) {
 TEST(LsqRffDesignTest, NoiseIsThatOfTheTheory) {
   const auto design = Make(Gaussian(1), 3, 128, 7);
   const Points queries = UniformPoints(40, 3, -2, 2, 3);
-  const auto measure = [&](double epsilon, double* stated) {
-    const Mechanism mechanism = *Mechanism::Calibrate(proto::LAPLACE, design->groups(), PureAddRemove(epsilon));
-    SeededBitSource source(5);
-    double square = 0;
-    *stated = 0;
-    constexpr int kDraws = 100;
-    for (int draw = 0; draw < kDraws; ++draw) {
-      std::vector<int64_t> values(design->num_coordinates());
-      mechanism.AddNoise(absl::MakeSpan(values), source);
-      std::vector<Answer> answers(queries.rows());
-      design->MakeReleasedFunction(values, mechanism.variances())->Evaluate(queries.view(), absl::MakeSpan(answers));
-      for (const Answer& answer : answers) {
-        square += answer.sum * answer.sum / (kDraws * answers.size());
-        *stated += answer.noise_variance / (kDraws * answers.size());
-      }
-    }
-    *stated = std::sqrt(*stated);
-    return std::sqrt(square);
+  const auto measure = [&](double epsilon) {
+    return MeasureNoise(*design, PureAddRemove(epsilon), queries.view(), /*releases=*/100);
   };
   const double theory = 2 * std::sqrt(128.0) / 0.5;
-  double stated;
-  const double measured = measure(0.5, &stated);
-  EXPECT_NEAR(measured / theory, 1, 0.15);
-  EXPECT_NEAR(stated / theory, 1, 0.15);
-  EXPECT_NEAR(measured / stated, 1, 0.1);
-  EXPECT_LT(measure(0.7, &stated) / theory, 0.85);
+  const NoiseErrors errors = measure(0.5);
+  EXPECT_NEAR(errors.measured / theory, 1, 0.15);
+  EXPECT_NEAR(errors.stated / theory, 1, 0.15);
+  EXPECT_NEAR(errors.measured / errors.stated, 1, 0.1);
+  EXPECT_LT(measure(0.7).measured / theory, 0.85);
 }
 
 TEST(LsqRffDesignTest, RefusesWhatItCannotDo) {

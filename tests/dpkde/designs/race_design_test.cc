@@ -6,8 +6,7 @@
 #include <cstdio>
 
 #include "dpkde/base/thread_pool.h"
-#include "dpkde/noise/mechanism.h"
-#include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -20,14 +19,6 @@ std::unique_ptr<Design> Make(const Similarity& similarity, size_t dimension, uin
                                RaceDesign(rows, RaceBuckets(similarity, buckets), seed).race());
   EXPECT_TRUE(design.ok()) << design.status();
   return *std::move(design);
-}
-
-std::vector<Answer> Noiseless(const Design& design, const Points& points, const Points& queries) {
-  std::vector<int64_t> sums(design.num_coordinates());
-  design.Accumulate(points.view(), absl::MakeSpan(sums));
-  std::vector<Answer> answers(queries.rows());
-  design.MakeReleasedFunction(sums, {0, 0})->Evaluate(queries.view(), absl::MakeSpan(answers));
-  return answers;
 }
 
 struct Case {
@@ -51,7 +42,8 @@ TEST(RaceDesignTest, IsUnbiasedWithTheErrorOfTheTheory) {
     std::vector<double> exact(30), wrong(30);
     test.similarity.Sum(points.view(), queries.view(), pool, absl::MakeSpan(exact));
     test.other.Sum(points.view(), queries.view(), pool, absl::MakeSpan(wrong));
-    const std::vector<Answer> answers = Noiseless(*Make(test.similarity, 2, 20000, 8, 1), points, queries);
+    const std::vector<Answer> answers =
+        NoiselessAnswers(*Make(test.similarity, 2, 20000, 8, 1), points.view(), queries.view());
     double largest = 0, control = 0, similarity = 0;
     for (size_t q = 0; q < 30; ++q) {
       const double error = std::sqrt(*answers[q].total_variance);
@@ -64,7 +56,8 @@ TEST(RaceDesignTest, IsUnbiasedWithTheErrorOfTheTheory) {
 
     double square = 0;
     for (uint64_t seed = 0; seed < 40; ++seed) {
-      const std::vector<Answer> few = Noiseless(*Make(test.similarity, 2, 50, 64, seed), points, queries);
+      const std::vector<Answer> few =
+          NoiselessAnswers(*Make(test.similarity, 2, 50, 64, seed), points.view(), queries.view());
       for (size_t q = 0; q < 30; ++q) square += std::pow(few[q].sum - exact[q], 2) / (40 * 30);
     }
     const double predicted = RaceApproximationError(40, similarity, 50, RaceShare(test.similarity, 64));
@@ -83,7 +76,9 @@ TEST(RaceDesignTest, ErrorOfRecordsInOnePlaceIsThatOfTheTheory) {
   double square = 0;
   constexpr int kSeeds = 400;
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
-    square += std::pow(Noiseless(*Make(Angular(1), 2, 20, 2, seed), points, query)[0].sum - 50, 2) / kSeeds;
+    square +=
+        std::pow(NoiselessAnswers(*Make(Angular(1), 2, 20, 2, seed), points.view(), query.view())[0].sum - 50, 2) /
+        kSeeds;
   }
   EXPECT_NEAR(std::sqrt(square) / RaceApproximationError(100, 0.5, 20, 0), 1, 0.15);
   // The control: of twice the rows.
@@ -109,7 +104,7 @@ TEST(RaceDesignTest, ErrorOfRecordsAroundOneCenterIsTypical) {
     constexpr int kSeeds = 50;
     for (uint64_t seed = 0; seed < kSeeds; ++seed) {
       const std::vector<Answer> answers =
-          Noiseless(*Make(test.similarity, kDimension, 40, 4096, seed), points, queries);
+          NoiselessAnswers(*Make(test.similarity, kDimension, 40, 4096, seed), points.view(), queries.view());
       for (size_t q = 0; q < kQueries; ++q) square += std::pow(answers[q].sum - exact[q], 2) / (kSeeds * kQueries);
     }
     // What a record alone adds: n s (1 - s) / rows.
@@ -129,26 +124,14 @@ TEST(RaceDesignTest, NoiseIsThatOfTheTheory) {
   const Points queries = UniformPoints(40, 3, -9, 9, 3);
   for (const Case& test : Cases()) {
     const auto design = Make(test.similarity, 3, 50, 64, 7);
-    const auto measure = [&](double epsilon, double* stated) {
-      const Mechanism mechanism = *Mechanism::Calibrate(proto::LAPLACE, design->groups(), PureAddRemove(epsilon));
-      SeededBitSource source(5);
-      double square = 0;
-      constexpr int kDraws = 200;
-      for (int draw = 0; draw < kDraws; ++draw) {
-        std::vector<int64_t> values(design->num_coordinates());
-        mechanism.AddNoise(absl::MakeSpan(values), source);
-        std::vector<Answer> answers(queries.rows());
-        design->MakeReleasedFunction(values, mechanism.variances())->Evaluate(queries.view(), absl::MakeSpan(answers));
-        for (const Answer& answer : answers) square += answer.sum * answer.sum / (kDraws * answers.size());
-        *stated = std::sqrt(answers[0].noise_variance);
-      }
-      return std::sqrt(square);
+    const auto measure = [&](double epsilon) {
+      return MeasureNoise(*design, PureAddRemove(epsilon), queries.view(), /*releases=*/200);
     };
     const double theory = std::sqrt(100.0) / 0.5;
-    double stated;
-    EXPECT_NEAR(measure(0.5, &stated) / theory, 1, 0.1);
-    EXPECT_NEAR(stated / theory, 1, 0.1);
-    EXPECT_LT(measure(0.65, &stated) / theory, 0.9);
+    const NoiseErrors errors = measure(0.5);
+    EXPECT_NEAR(errors.measured / theory, 1, 0.1);
+    EXPECT_NEAR(errors.stated / theory, 1, 0.1);
+    EXPECT_LT(measure(0.65).measured / theory, 0.9);
   }
 }
 

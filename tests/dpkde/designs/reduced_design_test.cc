@@ -7,8 +7,7 @@
 
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/designs/design_factory.h"
-#include "dpkde/noise/mechanism.h"
-#include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -21,11 +20,7 @@ using Spec = proto::SimilaritySpec;
 std::vector<double> Errors(const Similarity& similarity, const Design& design, const Points& points,
                            const Points& queries, double* deviation = nullptr) {
   ThreadPool pool(1);
-  std::vector<int64_t> sums(design.num_coordinates());
-  design.Accumulate(points.view(), absl::MakeSpan(sums));
-  std::vector<Answer> answers(queries.rows());
-  design.MakeReleasedFunction(sums, std::vector<double>(design.groups().size()))
-      ->Evaluate(queries.view(), absl::MakeSpan(answers));
+  const std::vector<Answer> answers = NoiselessAnswers(design, points.view(), queries.view());
   std::vector<double> errors(queries.rows());
   similarity.Sum(points.view(), queries.view(), pool, absl::MakeSpan(errors));
   for (size_t q = 0; q < errors.size(); ++q) {
@@ -158,30 +153,14 @@ TEST(ReducedDesignTest, NoiseOfTreesOfL2IsThatOfTheTheory) {
       const double theory = std::sqrt(std::acos(-1) / 2 * levels * 64 * kRadius * kRadius / count * 1.25 * 2) * 2 *
                             count * levels / kEpsilon;
       for (double share : {1.0, 1.5}) {
-        const Mechanism mechanism =
-            *Mechanism::Calibrate(proto::LAPLACE, (*design)->groups(), PureAddRemove(share * kEpsilon));
-        std::vector<Answer> answer(1);
-        const auto evaluate = [&](absl::Span<const int64_t> values) {
-          (*design)
-              ->MakeReleasedFunction(values, mechanism.variances())
-              ->Evaluate(query.view(), absl::MakeSpan(answer));
-          return answer[0];
-        };
-        SeededBitSource source(3);
-        constexpr int kDraws = 600;
-        double square = 0;
-        for (int draw = 0; draw < kDraws; ++draw) {
-          std::vector<int64_t> values((*design)->num_coordinates());
-          mechanism.AddNoise(absl::MakeSpan(values), source);
-          square += std::pow(evaluate(values).sum, 2) / kDraws;
-        }
-        EXPECT_NEAR(std::sqrt(evaluate(std::vector<int64_t>((*design)->num_coordinates())).noise_variance) / theory,
-                    1 / share, 0.03);
+        const NoiseErrors errors =
+            MeasureNoise(**design, PureAddRemove(share * kEpsilon), query.view(), /*releases=*/600);
+        EXPECT_NEAR(errors.stated / theory, 1 / share, 0.03);
         // The count has a share of 1 %. The control: a larger epsilon.
         if (share == 1) {
-          EXPECT_NEAR(std::sqrt(square) / theory, 1, 0.15);
+          EXPECT_NEAR(errors.measured / theory, 1, 0.15);
         } else {
-          EXPECT_LT(std::sqrt(square) / theory, 0.85);
+          EXPECT_LT(errors.measured / theory, 0.85);
         }
       }
     }

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "dpkde/base/thread_pool.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -20,16 +20,7 @@ proto::SliceSpec Slices(uint32_t directions, uint32_t harmonics, uint64_t seed =
 
 // Without noise: answers minus exact sums.
 std::vector<double> Errors(const Design& design, const Points& points, const Points& queries) {
-  ThreadPool pool(1);
-  std::vector<int64_t> sums(design.num_coordinates());
-  design.Accumulate(points.view(), absl::MakeSpan(sums));
-  std::vector<Answer> answers(queries.rows());
-  design.MakeReleasedFunction(sums, std::vector<double>(design.groups().size()))
-      ->Evaluate(queries.view(), absl::MakeSpan(answers));
-  std::vector<double> errors(queries.rows());
-  L2().Sum(points.view(), queries.view(), pool, absl::MakeSpan(errors));
-  for (size_t q = 0; q < errors.size(); ++q) errors[q] = answers[q].sum - errors[q];
-  return errors;
+  return NoiselessErrors(L2(), design, points.view(), queries.view());
 }
 
 double MeanSquare(const std::vector<double>& values) {

@@ -5,8 +5,7 @@
 #include <cmath>
 
 #include "dpkde/base/thread_pool.h"
-#include "dpkde/noise/mechanism.h"
-#include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -25,13 +24,6 @@ std::unique_ptr<Design> Make(const Similarity& similarity, const Domain& domain,
   return *std::move(design);
 }
 
-std::vector<Answer> Evaluate(const Design& design, absl::Span<const int64_t> values,
-                             absl::Span<const double> variances, const Points& queries) {
-  std::vector<Answer> answers(queries.rows());
-  design.MakeReleasedFunction(values, variances)->Evaluate(queries.view(), absl::MakeSpan(answers));
-  return answers;
-}
-
 // Without noise, sums are off by no more than the bound on the bias, and not by far less.
 TEST(TreeDesignTest, SumsAgreeWithTheExactOnes) {
   ThreadPool pool(1);
@@ -41,9 +33,11 @@ TEST(TreeDesignTest, SumsAgreeWithTheExactOnes) {
     uint32_t levels;
     double alpha;
   } cases[] = {
-      {L1(), Tree::RINGS, 9, 0.01},        {L1(), Tree::RINGS, 6, 0.5},  {L1(), Tree::RINGS, 1, 2},
-      {Power(0.5), Tree::RINGS, 10, 0.05}, {Power(2), Tree::RINGS, 8, 0.3}, {L1(), Tree::SUMS, 7, 0},
-      {L1(), Tree::SUMS, 1, 0},            {L1(), Tree::CENTERED, 7, 0}, {Power(1), Tree::CENTERED, 2, 0},
+      {L1(), Tree::RINGS, 9, 0.01},     {L1(), Tree::RINGS, 6, 0.5},
+      {L1(), Tree::RINGS, 1, 2},        {Power(0.5), Tree::RINGS, 10, 0.05},
+      {Power(2), Tree::RINGS, 8, 0.3},  {L1(), Tree::SUMS, 7, 0},
+      {L1(), Tree::SUMS, 1, 0},         {L1(), Tree::CENTERED, 7, 0},
+      {Power(1), Tree::CENTERED, 2, 0},
   };
   for (const auto& test : cases) {
     for (size_t d : {1, 3}) {
@@ -62,10 +56,7 @@ TEST(TreeDesignTest, SumsAgreeWithTheExactOnes) {
         queries.values[i] = domain.lower()[i];
         queries.values[d + i] = domain.upper()[i];
       }
-      std::vector<int64_t> sums(design->num_coordinates());
-      design->Accumulate(points.view(), absl::MakeSpan(sums));
-      const std::vector<Answer> answers =
-          Evaluate(*design, sums, std::vector<double>(design->groups().size()), queries);
+      const std::vector<Answer> answers = NoiselessAnswers(*design, points.view(), queries.view());
       std::vector<double> exact(queries.rows());
       test.similarity.Sum(points.view(), queries.view(), pool, absl::MakeSpan(exact));
       double worst = 0;
@@ -92,9 +83,7 @@ TEST(TreeDesignTest, RingsOverstateByUpToTheirRatio) {
   for (int i = 0; i < 1000; ++i) {
     const float x = i / 1000.0f;
     if (std::abs(x - 0.3) < 0.01) continue;
-    std::vector<int64_t> sums(design->num_coordinates());
-    design->Accumulate({&x, 1, 1}, absl::MakeSpan(sums));
-    const double ratio = Evaluate(*design, sums, {0, 0}, query)[0].sum / std::abs(x - 0.3);
+    const double ratio = NoiselessAnswers(*design, {&x, 1, 1}, query.view())[0].sum / std::abs(x - 0.3);
     least = std::min(least, ratio);
     most = std::max(most, ratio);
   }
@@ -119,34 +108,18 @@ TEST(TreeDesignTest, NoiseVarianceIsThatOfTheWeights) {
     for (size_t j = 0; j < design->num_coordinates(); ++j) {
       std::vector<int64_t> values(design->num_coordinates());
       values[j] = kGridUnit;
-      const std::vector<Answer> answers = Evaluate(*design, values, variances, queries);
+      const std::vector<Answer> answers = Answers(*design, values, variances, queries.view());
       for (size_t q = 0; q < queries.rows(); ++q) {
         expected[q] += answers[q].sum * answers[q].sum * of_coordinate[j] / kGridUnit / kGridUnit;
       }
     }
     const std::vector<Answer> answers =
-        Evaluate(*design, std::vector<int64_t>(design->num_coordinates()), variances, queries);
+        Answers(*design, std::vector<int64_t>(design->num_coordinates()), variances, queries.view());
     for (size_t q = 0; q < queries.rows(); ++q) {
       EXPECT_NEAR(answers[q].noise_variance / expected[q], 1, 1e-9) << variant;
       EXPECT_GT(expected[q], 0);
     }
   }
-}
-
-// RMSE over releases and queries, of noise alone.
-double NoiseError(const Design& design, const PrivacySpec& privacy, const Points& queries) {
-  const Mechanism mechanism = *Mechanism::Calibrate(proto::LAPLACE, design.groups(), privacy);
-  SeededBitSource source(11);
-  double square = 0;
-  constexpr int kDraws = 60;
-  for (int draw = 0; draw < kDraws; ++draw) {
-    std::vector<int64_t> values(design.num_coordinates());
-    mechanism.AddNoise(absl::MakeSpan(values), source);
-    for (const Answer& answer : Evaluate(design, values, mechanism.variances(), queries)) {
-      square += answer.sum * answer.sum / (kDraws * queries.rows());
-    }
-  }
-  return std::sqrt(square);
 }
 
 TEST(TreeDesignTest, NoiseIsThatOfTheTheory) {
@@ -155,8 +128,8 @@ TEST(TreeDesignTest, NoiseIsThatOfTheTheory) {
   const Domain domain = Cube(1, 0, 8);
   const auto errors = [&](const Design& design) {
     // The measured one and a control: noise for a larger epsilon.
-    return std::make_pair(NoiseError(design, PureAddRemove(epsilon), queries),
-                          NoiseError(design, PureAddRemove(1.5 * epsilon), queries));
+    return std::make_pair(MeasureNoise(design, PureAddRemove(epsilon), queries.view(), 60).measured,
+                          MeasureNoise(design, PureAddRemove(1.5 * epsilon), queries.view(), 60).measured);
   };
   // 6.7 R / epsilon, whatever the number of levels.
   for (uint32_t levels : {8, 11}) {
