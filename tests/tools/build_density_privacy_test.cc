@@ -8,11 +8,12 @@
 #include "dpkde/privacy/gaussian_calibration.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/struct.pb.h"
-#include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
+#include "tests/tools/declared_ledger.h"
 #include "tests/tools/density_flags.h"
 #include "tests/tools/killed_build.h"
+#include "tests/tools/output_text.h"
 #include "tests/tools/refusal.h"
 #include "tests/tools/vector_files.h"
 
@@ -23,12 +24,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-google::protobuf::Struct ParseJson(const std::string& text) {
-  google::protobuf::Struct json;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(text, &json).ok()) << text;
-  return json;
-}
-
 class PrivacyTest : public ::testing::Test {
  protected:
   CommandResult Build(const std::string& name, const Flags& changes) const {
@@ -38,13 +33,7 @@ class PrivacyTest : public ::testing::Test {
   }
 
   std::string Declare(const std::vector<std::string>& budget) const {
-    const std::string ledger = outputs_.Path("ledger");
-    std::vector<std::string> arguments = {"ledger", "--ledger=" + ledger, "--dataset=visits",
-                                          "--neighboring=add_remove"};
-    arguments.insert(arguments.end(), budget.begin(), budget.end());
-    const CommandResult declared = RunCommand("dpkde_build", arguments);
-    EXPECT_EQ(declared.exit_code, 0) << declared.err;
-    return ledger;
+    return DeclareLedger(outputs_, "visits", budget);
   }
 
   static std::string Describe(const std::string& path) {

@@ -18,10 +18,11 @@
 #include "dpkde/proto/density.pb.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/struct.pb.h"
-#include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
+#include "tests/tools/declared_ledger.h"
 #include "tests/tools/density_flags.h"
+#include "tests/tools/output_text.h"
 #include "tests/tools/vector_files.h"
 
 namespace dpkde {
@@ -32,12 +33,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 using ::testing::Not;
-
-google::protobuf::Struct ParseJson(const std::string& text) {
-  google::protobuf::Struct json;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(text, &json).ok()) << text;
-  return json;
-}
 
 // The line of "dpkde_query describe" that begins with `name`, without the name.
 std::string Described(const std::string& release, const std::string& name) {
@@ -386,10 +381,7 @@ TEST_F(DryRunTest, PredictsWhatTheBuildChooses) {
 // A budget of 1.0 pays for ten releases of 0.1; the eleventh is refused before the data are read, and nothing is
 // written.
 TEST_F(BuildTest, TheLedgerRefusesToOverspend) {
-  const std::string ledger = outputs_.Path("ledger");
-  const auto declared = RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=visits",
-                                                   "--budget_epsilon=1.0", "--neighboring=add_remove"});
-  ASSERT_EQ(declared.exit_code, 0) << declared.err;
+  const std::string ledger = DeclareLedger(outputs_, "visits", {"--budget_epsilon=1.0"});
   const Flags flags = {{"input", inputs_.Write("a.npy", Npy(TwoColumns(20), 2))},
                        {"ledger", ledger},
                        {"dataset", "visits"},
@@ -416,11 +408,7 @@ TEST_F(BuildTest, TheLedgerRefusesToOverspend) {
 
 // A bad record is found before the budget is touched; a release that fails after the entry stays paid.
 TEST_F(BuildTest, TheLedgerIsChargedOnlyWhenNoiseIsDrawn) {
-  const std::string ledger = outputs_.Path("ledger");
-  ASSERT_EQ(RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=visits", "--budget_epsilon=1.0",
-                                       "--neighboring=add_remove"})
-                .exit_code,
-            0);
+  const std::string ledger = DeclareLedger(outputs_, "visits", {"--budget_epsilon=1.0"});
   const std::string declared = FileBytes(ledger);
   std::vector<float> values = TwoColumns(20);
   values[15] = std::nanf("");

@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
+#include "tests/tools/declared_ledger.h"
 #include "tests/tools/killed_build.h"
 #include "tests/tools/refusal.h"
 #include "tests/tools/vector_files.h"
@@ -160,11 +161,7 @@ TEST_F(ClassifierToolTest, RefusesDamagedFilesAndWrongQueries) {
 }
 
 TEST_F(ClassifierToolTest, PaysFromTheLedgerOnce) {
-  const std::string ledger = outputs_.Path("ledger");
-  ASSERT_EQ(RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=points", "--budget_epsilon=5",
-                                       "--neighboring=add_remove"})
-                .exit_code,
-            0);
+  const std::string ledger = DeclareLedger(outputs_, "points", {"--budget_epsilon=5"});
   flags_["ledger"] = ledger;
   flags_["dataset"] = "points";
   const CommandResult built = Build();
@@ -179,11 +176,7 @@ TEST_F(ClassifierToolTest, PaysFromTheLedgerOnce) {
 
 // Killed at any instant: whatever of a release is on the disk, its cost is in the ledger.
 TEST_F(ClassifierToolTest, KilledAtAnyInstantNoNoiseIsWithoutItsEntry) {
-  const std::string ledger = outputs_.Path("ledger");
-  ASSERT_EQ(RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=points", "--budget_epsilon=100",
-                                       "--neighboring=add_remove"})
-                .exit_code,
-            0);
+  const std::string ledger = DeclareLedger(outputs_, "points", {"--budget_epsilon=100"});
   // Many labels, so that noise and writing take a while.
   std::vector<std::string> arguments = {"classifier", "--ledger=" + ledger, "--dataset=points", "--quiet"};
   flags_.erase("output");

@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/struct.pb.h"
-#include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
+#include "tests/tools/output_text.h"
 #include "tests/tools/refusal.h"
 #include "tests/tools/vector_files.h"
 
@@ -30,9 +30,7 @@ struct Hit {
 // The hits of the first query, from JSON Lines.
 std::vector<Hit> Hits(const CommandResult& result) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  google::protobuf::Struct json;
-  const std::string line = result.out.substr(0, result.out.find('\n'));
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(line, &json).ok()) << line;
+  const google::protobuf::Struct json = ParseJson(result.out.substr(0, result.out.find('\n')));
   std::vector<Hit> hits;
   for (const auto& value : json.fields().at("results").list_value().values()) {
     const auto& fields = value.struct_value().fields();

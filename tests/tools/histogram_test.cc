@@ -5,13 +5,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/struct.pb.h"
-#include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
+#include "tests/tools/declared_ledger.h"
 #include "tests/tools/killed_build.h"
+#include "tests/tools/output_text.h"
 #include "tests/tools/refusal.h"
 #include "tests/tools/vector_files.h"
 
@@ -22,19 +21,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-google::protobuf::Struct ParseJson(const std::string& text) {
-  google::protobuf::Struct json;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(text, &json).ok()) << text;
-  return json;
-}
-
-std::vector<std::string> Lines(const std::string& text) {
-  std::vector<std::string> lines = absl::StrSplit(text, '\n');
-  EXPECT_EQ(lines.back(), "");
-  lines.pop_back();
-  return lines;
-}
 
 // 60 public items on a line, and 900 private records: 600 next to item "i10", 300 next to item "i40".
 class HistogramToolTest : public ::testing::Test {
@@ -320,11 +306,7 @@ TEST_F(HistogramToolTest, RefusesDamagedAndForeignFiles) {
 }
 
 TEST_F(HistogramToolTest, PaysFromTheLedgerOnce) {
-  const std::string ledger = outputs_.Path("ledger");
-  ASSERT_EQ(RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=points", "--budget_epsilon=1",
-                                       "--neighboring=add_remove"})
-                .exit_code,
-            0);
+  const std::string ledger = DeclareLedger(outputs_, "points", {"--budget_epsilon=1"});
   flags_["ledger"] = ledger;
   flags_["dataset"] = "points";
   const CommandResult built = Build();
@@ -339,11 +321,8 @@ TEST_F(HistogramToolTest, PaysFromTheLedgerOnce) {
 
 // Where a budget adds up mu^2, Gaussian noise is paid at its own price, and no count for planning is.
 TEST_F(HistogramToolTest, PaysForItsNoiseAloneWhereThatAddsUp) {
-  const std::string ledger = outputs_.Path("ledger");
-  ASSERT_EQ(RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=points", "--budget_epsilon=2",
-                                       "--budget_delta=1e-5", "--composition=gaussian", "--neighboring=add_remove"})
-                .exit_code,
-            0);
+  const std::string ledger =
+      DeclareLedger(outputs_, "points", {"--budget_epsilon=2", "--budget_delta=1e-5", "--composition=gaussian"});
   flags_["ledger"] = ledger;
   flags_["dataset"] = "points";
   flags_["delta"] = "1e-6";
@@ -355,11 +334,7 @@ TEST_F(HistogramToolTest, PaysForItsNoiseAloneWhereThatAddsUp) {
 
 // Killed at any instant: whatever of a release is on the disk, its cost is in the ledger.
 TEST_F(HistogramToolTest, KilledAtAnyInstantNoNoiseIsWithoutItsEntry) {
-  const std::string ledger = outputs_.Path("ledger");
-  ASSERT_EQ(RunCommand("dpkde_build", {"ledger", "--ledger=" + ledger, "--dataset=points", "--budget_epsilon=60",
-                                       "--neighboring=add_remove"})
-                .exit_code,
-            0);
+  const std::string ledger = DeclareLedger(outputs_, "points", {"--budget_epsilon=60"});
   flags_["ledger"] = ledger;
   flags_["dataset"] = "points";
   flags_["quiet"] = "true";

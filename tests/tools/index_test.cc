@@ -20,10 +20,9 @@
 #include "dpkde/index/corpus/corpus_files.h"
 #include "dpkde/io/list_reader.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/struct.pb.h"
-#include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
+#include "tests/tools/output_text.h"
 #include "tests/tools/refusal.h"
 #include "tests/tools/vector_files.h"
 
@@ -40,19 +39,6 @@ constexpr char kData[] = "tests/testdata/wordnet_";
 
 // A small encoder, so that tests are quick.
 constexpr char kFde[] = "encoder { fde { repetitions: 10 hyperplanes: 4 projected_dimension: 8 } }\n";
-
-google::protobuf::Struct ParseJson(const std::string& text) {
-  google::protobuf::Struct json;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(text, &json).ok()) << text;
-  return json;
-}
-
-std::vector<std::string> Lines(const std::string& text) {
-  std::vector<std::string> lines = absl::StrSplit(text, '\n');
-  EXPECT_EQ(lines.back(), "") << "the last line has no end";
-  lines.pop_back();
-  return lines;
-}
 
 // The (id, score) pairs of every query, from JSON Lines.
 std::vector<std::vector<std::pair<std::string, double>>> Results(const std::string& text) {

@@ -8,9 +8,9 @@
 #include <random>
 
 #include "google/protobuf/struct.pb.h"
-#include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
+#include "tests/tools/output_text.h"
 
 namespace dpkde {
 namespace {
@@ -18,8 +18,7 @@ namespace {
 size_t Entries(const std::string& ledger) {
   const CommandResult result = RunCommand("dpkde_query", {"describe", ledger, "--output_format=json"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  google::protobuf::Struct json;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(result.out, &json).ok()) << result.out;
+  const google::protobuf::Struct json = ParseJson(result.out);
   const auto& fields = json.fields().at("ledger").struct_value().fields();
   return fields.count("entry") == 0 ? 0 : fields.at("entry").list_value().values_size();
 }

@@ -14,10 +14,10 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/struct.pb.h"
-#include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/tools/command.h"
 #include "tests/tools/density_flags.h"
+#include "tests/tools/output_text.h"
 #include "tests/tools/refusal.h"
 #include "tests/tools/vector_files.h"
 
@@ -28,19 +28,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
-
-google::protobuf::Struct ParseJson(const std::string& text) {
-  google::protobuf::Struct json;
-  EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(text, &json).ok()) << text;
-  return json;
-}
-
-std::vector<std::string> Lines(const std::string& text) {
-  std::vector<std::string> lines = absl::StrSplit(text, '\n');
-  EXPECT_EQ(lines.back(), "") << "the last line has no end";
-  lines.pop_back();
-  return lines;
-}
 
 // The columns of an answer, null as NaN.
 using Answers = std::vector<std::vector<double>>;
