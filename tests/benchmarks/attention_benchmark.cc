@@ -14,8 +14,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <ctime>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -25,6 +23,8 @@
 #include "dpkde/index/corpus/corpus_files.h"
 #include "dpkde/index/search/attention.h"
 #include "dpkde/index/search/kernel_panels.h"
+#include "tests/benchmarks/figures.h"
+#include "tests/benchmarks/or_die.h"
 #include "tests/benchmarks/windows.h"
 #include "tests/testing/vectors.h"
 
@@ -32,15 +32,6 @@ namespace dpkde {
 namespace {
 
 constexpr size_t kQueries = 2000;
-
-template <typename T>
-T OrDie(absl::StatusOr<T> value) {
-  if (value.ok()) return *std::move(value);
-  std::fprintf(stderr, "%s\n", std::string(value.status().message()).c_str());
-  std::exit(1);
-}
-
-double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 Points OfUnitLength(Points points) {
   for (size_t i = 0; i < points.rows(); ++i) {

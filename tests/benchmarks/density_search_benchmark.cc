@@ -33,8 +33,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/thread_pool.h"
@@ -50,6 +48,8 @@
 #include "dpkde/planner/landmark_fit.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
+#include "tests/benchmarks/figures.h"
+#include "tests/benchmarks/or_die.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -58,15 +58,6 @@ namespace {
 
 constexpr size_t kReference = 1000, kBackground = 1000, kQueries = 300, kCandidates = 500;
 constexpr double kNoNoise = 1000;
-
-template <typename T>
-T OrDie(absl::StatusOr<T> value) {
-  if (value.ok()) return *std::move(value);
-  std::fprintf(stderr, "%s\n", std::string(value.status().message()).c_str());
-  std::exit(1);
-}
-
-void OrDie(const absl::Status& status) { OrDie(status.ok() ? absl::StatusOr<bool>(true) : status); }
 
 // "noun:00001740" -> number of its lexicographer file.
 std::map<std::string, int> LexicographerFiles(const std::string& dictionary) {
@@ -108,35 +99,6 @@ Points Vectors(TokenSetsView documents, const std::vector<uint64_t>& rows, Densi
   return points;
 }
 
-double MedianDistance(const Points& points) {
-  std::vector<double> distances;
-  for (size_t i = 0; i + 1 < points.rows(); i += 2) {
-    double square = 0;
-    for (size_t j = 0; j < points.columns; ++j) {
-      square += std::pow(points.view().row(i)[j] - points.view().row(i + 1)[j], 2);
-    }
-    distances.push_back(std::sqrt(square));
-  }
-  std::nth_element(distances.begin(), distances.begin() + distances.size() / 2, distances.end());
-  return distances[distances.size() / 2];
-}
-
-struct Spread {
-  std::vector<double> values;
-  std::string Text() const {
-    double sum = 0, square = 0;
-    for (const double value : values) {
-      sum += value;
-      square += value * value;
-    }
-    const double mean = sum / values.size();
-    char text[64];
-    std::snprintf(text, sizeof(text), "%.3f +- %.3f", mean,
-                  std::sqrt(std::max(0.0, square / values.size() - mean * mean)));
-    return text;
-  }
-};
-
 class Topic {
  public:
   Topic(const std::string& name, int file, const std::vector<int>& files, const TokenSets& documents,
@@ -173,17 +135,16 @@ class Topic {
     const Points background = Background(of);
     const Similarity kernel = Gaussian(MedianDistance(background));
     const Points records = Vectors(documents_, private_, of);
-    std::vector<float> few(reference.values.begin(),
-                           reference.values.begin() + std::min(reference.rows(), kReference) * reference.columns);
-    auto fit = std::make_shared<const LandmarkFit>(OrDie(LandmarkFit::Create(
-        kernel, absl::nullopt, {few.data(), few.size() / reference.columns, reference.columns}, {}, pool_)));
+    const MatrixView few = reference.view().Slice(0, std::min(reference.rows(), kReference));
+    const auto fit =
+        std::make_shared<const LandmarkFit>(OrDie(LandmarkFit::Create(kernel, absl::nullopt, few, {}, pool_)));
     for (const bool contrast : {false, true}) {
       if (of == DensityOf::kTokens && !contrast) continue;
       std::printf("%s, h = %.3f%s\n", kind.c_str(), kernel.bandwidth(), contrast ? ", contrast" : "");
       Exact(of, kernel, records, contrast ? background.view() : MatrixView{});
       for (const double epsilon : {0.5, 1.0, 4.0, kNoNoise}) {
-        Spread hundred, all;
-        std::map<double, Spread> found, kept;
+        std::vector<double> hundred, all;
+        std::map<double, std::vector<double>> found, kept;
         for (int draw = 0; draw < (epsilon == kNoNoise ? 1 : draws); ++draw) {
           const Release release = Build(kernel, records, fit, epsilon);
           const DocumentDensities densities = OrDie(DocumentDensities::Create(
@@ -195,16 +156,16 @@ class Topic {
             scores.push_back(values[i].value);
             by_row[public_[i]] = values[i].value;
           }
-          hundred.values.push_back(Precision(scores, 100));
-          all.values.push_back(Precision(scores, topic_size_));
+          hundred.push_back(Precision(scores, 100));
+          all.push_back(Precision(scores, topic_size_));
           if (search) Search(by_row, found, kept);
         }
         std::printf("  %-8s  picking: of 100 %s, of R %s\n",
-                    epsilon == kNoNoise ? "no noise" : absl::StrCat("eps ", epsilon).c_str(), hundred.Text().c_str(),
-                    all.Text().c_str());
-        for (const auto& [weight, spread] : found) {
+                    epsilon == kNoNoise ? "no noise" : absl::StrCat("eps ", epsilon).c_str(),
+                    MeanAndDeviation(hundred).c_str(), MeanAndDeviation(all).c_str());
+        for (const auto& [weight, precisions] : found) {
           std::printf("            searching, w = %.2f: precision@10 %s, score of the ten lost %s\n", weight,
-                      spread.Text().c_str(), kept[weight].Text().c_str());
+                      MeanAndDeviation(precisions).c_str(), MeanAndDeviation(kept[weight]).c_str());
         }
         std::fflush(stdout);
       }
@@ -272,7 +233,8 @@ class Topic {
     std::printf("  exact     picking: of 100 %.3f, of R %.3f\n", Precision(sums, 100), Precision(sums, topic_size_));
   }
 
-  void Search(const std::vector<double>& density, std::map<double, Spread>& found, std::map<double, Spread>& kept) {
+  void Search(const std::vector<double>& density, std::map<double, std::vector<double>>& found,
+              std::map<double, std::vector<double>>& kept) {
     SearchOptions options;
     options.k = 10;
     options.candidates = documents_.size();
@@ -301,8 +263,8 @@ class Topic {
         }
         lost += (best - chosen) / queries_.size();
       }
-      found[weight].values.push_back(right / (10 * queries_.size()));
-      kept[weight].values.push_back(lost);
+      found[weight].push_back(right / (10 * queries_.size()));
+      kept[weight].push_back(lost);
     }
   }
 

@@ -23,8 +23,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/designs/public_random.h"
@@ -35,6 +33,8 @@
 #include "dpkde/io/list_reader.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/sketch/vote_accumulator.h"
+#include "tests/benchmarks/figures.h"
+#include "tests/benchmarks/or_die.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
@@ -42,15 +42,6 @@ namespace dpkde {
 namespace {
 
 constexpr size_t kItems = 2000, kTest = 1000, kDrawn = 500;
-
-template <typename T>
-T OrDie(absl::StatusOr<T> value) {
-  if (value.ok()) return *std::move(value);
-  std::fprintf(stderr, "%s\n", std::string(value.status().message()).c_str());
-  std::exit(1);
-}
-
-void OrDie(const absl::Status& status) { OrDie(status.ok() ? absl::StatusOr<bool>(true) : status); }
 
 Points Select(const Points& points, const std::vector<size_t>& rows, size_t begin, size_t end) {
   Points selected;
@@ -83,16 +74,7 @@ class Experiment {
     double share = 0;
     for (size_t i = 0; i < kItems; ++i) share += classes.count(labels[order[i]]) > 0;
 
-    std::vector<double> distances;
-    for (size_t i = 0; i + 1 < kItems; i += 2) {
-      double square = 0;
-      for (size_t j = 0; j < all.columns; ++j) {
-        square += std::pow(items_.view().row(i)[j] - items_.view().row(i + 1)[j], 2);
-      }
-      distances.push_back(std::sqrt(square));
-    }
-    std::nth_element(distances.begin(), distances.begin() + distances.size() / 2, distances.end());
-    similarity_ = Gaussian(distances[distances.size() / 2]);
+    similarity_ = Gaussian(MedianDistance(items_));
     std::printf("%zu public items, %.3f of them of the private classes; up to %zu private records; bandwidth %.4g\n",
                 kItems, share / kItems, records_.rows(), similarity_.bandwidth());
 
@@ -165,19 +147,8 @@ class Experiment {
   std::vector<std::vector<uint32_t>> votes_;
 };
 
-// "0.123 +- 0.004".
 std::string Summary(const std::vector<double>& values) {
-  if (values.empty()) return "nothing left";
-  double sum = 0, square = 0;
-  for (const double value : values) {
-    sum += value;
-    square += value * value;
-  }
-  const double mean = sum / values.size();
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.3f +- %.3f", mean,
-                std::sqrt(std::max(0.0, square / values.size() - mean * mean)));
-  return text;
+  return values.empty() ? "nothing left" : MeanAndDeviation(values);
 }
 
 Histogram Release(const Experiment& experiment, size_t n, double epsilon) {

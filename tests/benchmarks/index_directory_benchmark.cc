@@ -17,6 +17,7 @@
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/index_writer.h"
 #include "dpkde/index/corpus/token_sets.h"
+#include "tests/benchmarks/or_die.h"
 
 namespace dpkde {
 namespace {
@@ -35,12 +36,6 @@ TokenSets Documents(size_t count) {
   return sets;
 }
 
-void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  fprintf(stderr, "%s\n", status.ToString().c_str());
-  exit(1);
-}
-
 template <typename Body>
 void Time(const char* name, Body body) {
   const absl::Time start = absl::Now();
@@ -50,13 +45,13 @@ void Time(const char* name, Body body) {
 
 std::unique_ptr<IndexWriter> Open(const std::string& path) {
   auto writer = IndexWriter::Open(path);
-  Check(writer.status());
+  OrDie(writer.status());
   return *std::move(writer);
 }
 
 void Run(const std::string& folder) {
   std::string path = absl::StrCat(folder, "/index_benchmark_XXXXXX");
-  if (mkdtemp(&path[0]) == nullptr) Check(absl::UnavailableError(absl::StrCat(folder, ": takes no folder")));
+  if (mkdtemp(&path[0]) == nullptr) OrDie(absl::UnavailableError(absl::StrCat(folder, ": takes no folder")));
   const std::string index = path + "/index";
   const TokenSets corpus = Documents(20000), more = Documents(1000);
   const std::string blob(20 << 20, 'x'), larger_blob(21 << 20, 'y');
@@ -68,31 +63,31 @@ void Run(const std::string& folder) {
     spec.set_format(proto::TokenStoreSpec::FLOAT16);
     spec.set_dimension(kDimension);
     auto writer = IndexWriter::Create(index, spec, false);
-    Check(writer.status());
-    Check((*writer)->Add(corpus.view(), {}));
-    Check((*writer)->SetBlob("ann", blob));
-    Check((*writer)->Commit());
+    OrDie(writer.status());
+    OrDie((*writer)->Add(corpus.view(), {}));
+    OrDie((*writer)->SetBlob("ann", blob));
+    OrDie((*writer)->Commit());
   });
-  Time("open, every checksum", [&] { Check(IndexDirectory::Open(index).status()); });
+  Time("open, every checksum", [&] { OrDie(IndexDirectory::Open(index).status()); });
   Time("open, checksums of metadata",
-       [&] { Check(IndexDirectory::Open(index, IndexDirectory::Verify::kMetadata).status()); });
-  Time("describe", [&] { Check(IndexDirectory::ReadManifest(index).status()); });
+       [&] { OrDie(IndexDirectory::Open(index, IndexDirectory::Verify::kMetadata).status()); });
+  Time("describe", [&] { OrDie(IndexDirectory::ReadManifest(index).status()); });
   Time("add of 1,000 with a new blob", [&] {
     const auto writer = Open(index);
-    Check(writer->Add(more.view(), {}));
-    Check(writer->SetBlob("ann", larger_blob));
-    Check(writer->Commit());
+    OrDie(writer->Add(more.view(), {}));
+    OrDie(writer->SetBlob("ann", larger_blob));
+    OrDie(writer->Commit());
   });
   Time("remove of 1,000", [&] {
     const auto writer = Open(index);
-    Check(writer->Remove(ids));
-    Check(writer->Commit());
+    OrDie(writer->Remove(ids));
+    OrDie(writer->Commit());
   });
   Time("compact with a new blob", [&] {
     const auto writer = Open(index);
-    Check(writer->Compact());
-    Check(writer->SetBlob("ann", blob));
-    Check(writer->Commit());
+    OrDie(writer->Compact());
+    OrDie(writer->SetBlob("ann", blob));
+    OrDie(writer->Commit());
   });
   std::filesystem::remove_all(path);
 }

@@ -17,8 +17,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <ctime>
 #include <fstream>
 #include <map>
 #include <string>
@@ -32,6 +30,8 @@
 #include "dpkde/index/search/kernel_product.h"
 #include "dpkde/index/search/kernel_sums.h"
 #include "dpkde/io/npy_writer.h"
+#include "tests/benchmarks/figures.h"
+#include "tests/benchmarks/or_die.h"
 #include "tests/benchmarks/windows.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
@@ -41,20 +41,6 @@ namespace {
 
 constexpr size_t kQueries = 1000;
 constexpr int kProbe = 64;
-
-template <typename T>
-T OrDie(absl::StatusOr<T> value) {
-  if (value.ok()) return *std::move(value);
-  std::fprintf(stderr, "%s\n", std::string(value.status().message()).c_str());
-  std::exit(1);
-}
-
-double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
 
 // At which the median of the densities of 200 queries, over up to `count` rows, is `wanted`.
 double Bandwidth(MatrixView rows, size_t count, MatrixView queries, double wanted, ThreadPool& pool) {

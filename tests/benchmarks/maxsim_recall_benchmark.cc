@@ -20,27 +20,19 @@
 #include "dpkde/index/encoding/candidate_recall.h"
 #include "dpkde/index/maxsim/ball_carving.h"
 #include "dpkde/index/maxsim/maxsim.h"
+#include "tests/benchmarks/or_die.h"
 
 namespace dpkde {
 namespace {
 
 TokenSets Load(const std::string& folder, const std::string& name) {
-  auto sets = ReadTokenSets(absl::StrCat(folder, "/", name, "_tokens.npy"),
-                            absl::StrCat(folder, "/", name, "_lens.npy"), VectorReaderOptions());
-  if (!sets.ok()) {
-    std::fprintf(stderr, "%s\n", sets.status().ToString().c_str());
-    std::exit(1);
-  }
-  return *std::move(sets);
-}
-
-void Check(const absl::Status& status) {
-  if (!status.ok()) std::abort();
+  return OrDie(ReadTokenSets(absl::StrCat(folder, "/", name, "_tokens.npy"),
+                             absl::StrCat(folder, "/", name, "_lens.npy"), VectorReaderOptions()));
 }
 
 struct Documents {
   Documents(TokenSetsView sets, TokenFormat format) {
-    Check(StoreTokens(format, sets.all(), &values, &scales));
+    OrDie(StoreTokens(format, sets.all(), &values, &scales));
     for (size_t i = 0; i < sets.size(); ++i) {
       const uint64_t token = sets.offsets[i] - sets.offsets[0];
       stored.push_back({format, sets.dimension, sets.set(i).rows,
@@ -68,14 +60,14 @@ void Run(const std::string& folder) {
   ThreadPool pool;
   const size_t count = queries.size() * documents.size();
   std::vector<float> exact(count), scores(count);
-  Check(ChamferMatrix(queries.view(), Documents(documents.view(), TokenFormat::kFloat32).stored, pool,
+  OrDie(ChamferMatrix(queries.view(), Documents(documents.view(), TokenFormat::kFloat32).stored, pool,
                       absl::MakeSpan(exact)));
   std::printf("%-8s %-8s %8s %8s %12s %12s\n", "tokens", "carving", "R@10", "tokens", "us a query", "bytes a doc");
   for (const TokenFormat format : {TokenFormat::kFloat32, TokenFormat::kFloat16, TokenFormat::kInt8}) {
     const Documents stored(documents.view(), format);
     for (const double least_cosine : {2.0, 0.9, 0.8, 0.7, 0.6}) {
       const TokenSets carved = Carved(queries.view(), least_cosine);
-      Check(ChamferMatrix(carved.view(), stored.stored, pool, absl::MakeSpan(scores)));
+      OrDie(ChamferMatrix(carved.view(), stored.stored, pool, absl::MakeSpan(scores)));
       const double recall = CandidateRecall(scores, exact, queries.size(), 10, 10);
 
       // As a search would: other documents for each query.
@@ -94,7 +86,7 @@ void Run(const std::string& folder) {
           tokens = CarveBalls(query, least_cosine);
           packed = {tokens.data(), tokens.size() / query.columns, query.columns};
         }
-        Check(Chamfer(MaxSimQuery(packed, format), candidates[i], absl::MakeSpan(out)));
+        OrDie(Chamfer(MaxSimQuery(packed, format), candidates[i], absl::MakeSpan(out)));
       }
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       std::printf("%-8s %-8s %8.4f %8.2f %12.1f %12.0f\n", std::string(TokenFormatName(format)).c_str(),

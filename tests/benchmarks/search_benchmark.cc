@@ -22,8 +22,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "dpkde/base/thread_pool.h"
@@ -35,23 +33,12 @@
 #include "dpkde/index/search/searcher.h"
 #include "dpkde/index/search/tuner.h"
 #include "google/protobuf/text_format.h"
+#include "tests/benchmarks/or_die.h"
 
 namespace dpkde {
 namespace {
 
 constexpr size_t kChanged = 1000;
-
-void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  absl::FPrintF(stderr, "%s\n", std::string(status.message()));
-  std::exit(1);
-}
-
-template <typename T>
-T Check(absl::StatusOr<T> value) {
-  Check(value.status());
-  return *std::move(value);
-}
 
 double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -60,7 +47,7 @@ using Results = std::vector<std::vector<SearchHit>>;
 Results Search(const Searcher& searcher, TokenSetsView queries, size_t candidates, ThreadPool& pool) {
   SearchOptions options;
   options.candidates = candidates;
-  return Check(searcher.Search(queries, options, pool));
+  return OrDie(searcher.Search(queries, options, pool));
 }
 
 // Ids and scores, to be compared with those of another index.
@@ -78,7 +65,7 @@ double RecallAt500(const Searcher& searcher, TokenSetsView queries, const Result
     truth.emplace_back();
     for (const SearchHit& hit : hits) truth.back().push_back(hit.row);
   }
-  return Check(Recall(searcher, queries, Search(searcher, queries, 500, pool), truth, 10, pool));
+  return OrDie(Recall(searcher, queries, Search(searcher, queries, 500, pool), truth, 10, pool));
 }
 
 void MeasureChanges(const std::string& folder, const TokenSets& documents, TokenSetsView queries,
@@ -89,13 +76,13 @@ void MeasureChanges(const std::string& folder, const TokenSets& documents, Token
   std::vector<std::string> ids, more, final_ids;
   for (size_t i = 0; i < all.size(); ++i) ids.push_back(absl::StrCat("d", i));
   for (size_t i = 0; i < changed; ++i) more.push_back(absl::StrCat("again", i));
-  Check(BuildIndex(index, all, ids, config, &encoder, false, pool));
+  OrDie(BuildIndex(index, all, ids, config, &encoder, false, pool));
   double start = Now();
-  Check(AddDocuments(index, all.Slice(0, changed), more, pool));
+  OrDie(AddDocuments(index, all.Slice(0, changed), more, pool));
   const double add = Now() - start;
   const std::vector<std::string> gone(ids.begin(), ids.begin() + changed);
   start = Now();
-  Check(RemoveDocuments(index, gone));
+  OrDie(RemoveDocuments(index, gone));
   const double remove = Now() - start;
 
   TokenSets rest(all.dimension);
@@ -103,32 +90,32 @@ void MeasureChanges(const std::string& folder, const TokenSets& documents, Token
     rest.Append(all.set(i % all.size()));
     final_ids.push_back(i < all.size() ? ids[i] : more[i - all.size()]);
   }
-  Check(BuildIndex(fresh, rest.view(), final_ids, config, &encoder, false, pool));
-  const Searcher a = Check(Searcher::Open(index)), b = Check(Searcher::Open(fresh));
+  OrDie(BuildIndex(fresh, rest.view(), final_ids, config, &encoder, false, pool));
+  const Searcher a = OrDie(Searcher::Open(index)), b = OrDie(Searcher::Open(fresh));
   const Results exact_a = Search(a, queries, all.size() * 2, pool), exact_b = Search(b, queries, all.size() * 2, pool);
   absl::FPrintF(stderr, "add of %d to %d: %.3f s; remove of %d: %.3f s\n", changed, all.size(), add, changed, remove);
   absl::FPrintF(stderr, "exact search %s a fresh build; recall@10 with 500 candidates %.4f, fresh %.4f\n",
                 Named(a, exact_a) == Named(b, exact_b) ? "agrees with" : "DIFFERS from",
                 RecallAt500(a, queries, exact_a, pool), RecallAt500(b, queries, exact_b, pool));
   start = Now();
-  Check(CompactIndex(index, pool));
+  OrDie(CompactIndex(index, pool));
   absl::FPrintF(stderr, "compaction: %.3f s\n", Now() - start);
 }
 
 int Run(const std::string& corpus, const std::string& spec_text) {
-  const TokenSets documents = Check(ReadTokenSets(corpus + "/doc_tokens.npy", corpus + "/doc_lens.npy"));
-  const TokenSets queries = Check(ReadTokenSets(corpus + "/query_tokens.npy", corpus + "/query_lens.npy"));
+  const TokenSets documents = OrDie(ReadTokenSets(corpus + "/doc_tokens.npy", corpus + "/doc_lens.npy"));
+  const TokenSets queries = OrDie(ReadTokenSets(corpus + "/query_tokens.npy", corpus + "/query_lens.npy"));
   ThreadPool pool, one(1);
   std::unique_ptr<const Encoder> encoder;
   double start = Now();
   if (spec_text.empty()) {
-    EncoderChoice choice = Check(ChooseEncoder(documents.view(), {}, pool));
+    EncoderChoice choice = OrDie(ChooseEncoder(documents.view(), {}, pool));
     absl::FPrintF(stderr, "%s\n", choice.DebugString());
     encoder = std::move(choice.encoder);
   } else {
     proto::EncoderSpec spec;
     if (!google::protobuf::TextFormat::ParseFromString(spec_text, &spec)) return 1;
-    encoder = Check(CreateEncoder(spec, documents.view(), pool));
+    encoder = OrDie(CreateEncoder(spec, documents.view(), pool));
   }
   absl::FPrintF(stderr, "encoder: %.1f s; %s\n", Now() - start, encoder->spec().ShortDebugString());
 
@@ -137,18 +124,18 @@ int Run(const std::string& corpus, const std::string& spec_text) {
   proto::IndexConfig config;
   config.mutable_vector_index()->set_codes(proto::VectorIndexSpec::INT8);
   start = Now();
-  Check(BuildIndex(folder + "/index", documents.view(), {}, config, encoder.get(), false, pool));
+  OrDie(BuildIndex(folder + "/index", documents.view(), {}, config, encoder.get(), false, pool));
   absl::FPrintF(stderr, "int8 index without the encoder's training: %.2f s\n", Now() - start);
   {
-    const Searcher searcher = Check(Searcher::Open(folder + "/index"));
+    const Searcher searcher = OrDie(Searcher::Open(folder + "/index"));
     TuneOptions options;
     options.arrangements = UsualArrangements(VectorIndexOptions::Metric::kInnerProduct);
     if (encoder->dimension() > 4096) {
       // A graph of such vectors takes minutes and gigabytes.
       options.arrangements.pop_back();
     }
-    const TuneReport by_all = Check(Tune(searcher, queries.view(), options, pool));
-    const TuneReport by_one = Check(Tune(searcher, queries.view(), options, one));
+    const TuneReport by_all = OrDie(Tune(searcher, queries.view(), options, pool));
+    const TuneReport by_one = OrDie(Tune(searcher, queries.view(), options, one));
     for (size_t i = 0; i < by_all.rows.size(); ++i) {
       const TuneRow& row = by_all.rows[i];
       if (row.name == "own") continue;
