@@ -125,8 +125,9 @@ std::string DescribeDesign(const proto::DesignSpec& spec) {
     case proto::DesignSpec::kMonteCarlo:
       return absl::StrCat(DesignName(spec), " features=", spec.monte_carlo().features());
     case proto::DesignSpec::kSplineGrid:
-      return absl::StrCat("spline_grid cells=", absl::StrJoin(spec.spline_grid().cells(), "x"),
-                          " ridge=", spec.spline_grid().ridge());
+      return absl::StrCat(
+          "spline_grid cells=", absl::StrJoin(spec.spline_grid().cells(), "x"), " ridge=", spec.spline_grid().ridge(),
+          spec.spline_grid().degree() == 0 ? "" : absl::StrCat(" degree=", spec.spline_grid().degree()));
     case proto::DesignSpec::kAxis:
       return absl::StrCat("axis harmonics=", spec.axis().harmonics());
     case proto::DesignSpec::kSlice:

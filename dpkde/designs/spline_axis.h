@@ -9,8 +9,8 @@
 
 namespace dpkde {
 
-// One axis of a spline grid: [0, width] cut into equal cells that carry cells + 3 cubic B-splines, and the
-// least-squares fit of the kernel's factor f(. - y) in them.
+// One axis of a spline grid: [0, width] cut into equal cells that carry cells + degree uniform B-splines of degree 1, 2
+// or 3, and the least-squares fit of the kernel's factor f(. - y) in them.
 //
 // The fit minimises integral_0^width (f(x - y) - sum_j psi_j B_j(x))^2 dx + ridge * cell * |psi|^2. The ridge keeps the
 // functions at the ends, of which the box sees little, from growing large coefficients and with them noise.
@@ -18,14 +18,16 @@ namespace dpkde {
 // Immutable; thread-safe.
 class SplineAxis {
  public:
-  SplineAxis(const Similarity& similarity, double width, size_t cells, double ridge);
+  SplineAxis(const Similarity& similarity, double width, size_t cells, double ridge, size_t degree = 3);
 
   const Similarity& similarity() const { return similarity_; }
   size_t cells() const { return cells_; }
-  size_t functions() const { return cells_ + 3; }
+  size_t degree() const { return degree_; }
+  size_t functions() const { return cells_ + degree_; }
   double width() const { return width_; }
 
-  // The cell of x (in [0, width]) and the values of the four functions there, cell .. cell + 3: non-negative, sum 1.
+  // The cell of x (in [0, width]) and the values of the degree + 1 functions there, cell .. cell + degree:
+  // non-negative, sum 1; the other weights are 0.
   size_t Weights(double x, std::array<double, 4>& weights) const;
 
   // psi(y), functions() values. y may lie outside [0, width]. O(cells + 8 evaluations of f a cell within f's reach).
@@ -44,6 +46,7 @@ class SplineAxis {
   Similarity similarity_;
   double width_;
   size_t cells_;
+  size_t degree_;
   double cell_;
   double reach_;  // f is negligible beyond
   // Cholesky factor of the banded normal matrix, lower: factor_[4 * j + b] = L(j, j - b), the diagonal inverted.

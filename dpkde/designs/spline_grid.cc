@@ -24,6 +24,13 @@ constexpr size_t kLargestDimension = 4;
 constexpr size_t kLargestWeights = 256;  // 4^4
 constexpr int64_t kMostFunctions = int64_t{1} << 22;
 
+size_t Degree(const proto::SplineGridSpec& spec) { return spec.degree() == 0 ? 3 : spec.degree(); }
+
+// The most that the squares of an axis' weights add up to. At u of a cell, w = u (1 - u), those of linear splines are
+// 1 - 2 w, at most 1, at a knot; of quadratic ones 1/2 + 3/2 w^2, at most 19/32, in the middle; of cubic ones at most
+// 1/2, at a knot.
+double LargestSquare(size_t degree) { return degree == 1 ? 1 : degree == 2 ? 19.0 / 32 : 0.5; }
+
 // What a grid can tell apart: narrower terms of a mixture are left out.
 double NarrowestBandwidth(const Domain& domain, const proto::SplineGridSpec& spec) {
   double narrowest = std::numeric_limits<double>::infinity();
@@ -94,7 +101,7 @@ class SplineGridDesign final : public Design {
     for (const KernelMixture::Term& term : mixture.terms) {
       terms_.push_back({term.weight, {}});
       for (size_t i = 0; i < d; ++i) {
-        terms_.back().axes.emplace_back(term.kernel, domain.width(i), spec.cells(i), spec.ridge());
+        terms_.back().axes.emplace_back(term.kernel, domain.width(i), spec.cells(i), spec.ridge(), Degree(spec));
       }
     }
     for (const SplineAxis& axis : axes()) functions_ *= axis.functions();
@@ -143,8 +150,9 @@ class SplineGridDesign final : public Design {
     CoordinateGroup grid;
     grid.first = 0;
     grid.count = functions_;
-    const double largest_l2 = std::ceil(std::exp2(kGridBits - d / 2.0)) + std::exp2(2.0 * d);
-    l2_bound_ = static_cast<uint64_t>(largest_l2);
+    const double largest_l2 =
+        std::ceil(kGridUnit * std::sqrt(std::pow(LargestSquare(Degree(spec)), d))) + std::pow(Degree(spec) + 1, d);
+    l2_bound_ = static_cast<uint64_t>(std::min<double>(largest_l2, kGridUnit));
     grid.add_remove = {static_cast<uint64_t>(kGridUnit), l2_bound_};
     grid.replace = {static_cast<uint64_t>(2 * kGridUnit), static_cast<uint64_t>(std::ceil(std::sqrt(2.0) * l2_bound_))};
     grid.mean_square_weight = mean_square_weight;
@@ -199,13 +207,13 @@ class SplineGridDesign final : public Design {
     proto::SimilaritySpec kernel = term.kernel.spec();
     kernel.set_bandwidth(std::min(kernel.bandwidth(), three_cells));
     return SplineAxis(*Similarity::Create(kernel), domain_.width(axis), spec_.spline_grid().cells(axis),
-                      spec_.spline_grid().ridge())
+                      spec_.spline_grid().ridge(), Degree(spec_.spline_grid()))
         .MeasureQuality();
   }
 
   // All weights are 1 if `record_weights` is null.
   void Add(MatrixView rows, const int32_t* record_weights, absl::Span<int64_t> sums) const {
-    const size_t d = dimension();
+    const size_t d = dimension(), per_axis = Degree(spec_.spline_grid()) + 1;
     float x[kLargestDimension];
     for (size_t r = 0; r < rows.rows; ++r) {
       domain_.Clamp(rows.row(r).data(), x);
@@ -221,12 +229,12 @@ class SplineGridDesign final : public Design {
         for (size_t j = count; j-- > 0;) {
           const double weight = weights[j];
           const size_t place = places[j] * axes()[i].functions() + cell;
-          for (size_t s = 0; s < 4; ++s) {
-            weights[4 * j + s] = weight * axis_weights[s];
-            places[4 * j + s] = place + s;
+          for (size_t s = 0; s < per_axis; ++s) {
+            weights[per_axis * j + s] = weight * axis_weights[s];
+            places[per_axis * j + s] = place + s;
           }
         }
-        count *= 4;
+        count *= per_axis;
       }
       std::array<int64_t, kLargestWeights> integers;
       Round(absl::MakeConstSpan(weights.data(), count), absl::MakeSpan(integers.data(), count));
@@ -289,10 +297,11 @@ absl::StatusOr<std::unique_ptr<Design>> MakeSplineGridDesign(const Similarity& s
                                                    " dimensions must name the cells of each, but names ",
                                                    spec.cells_size()));
   }
+  DPKDE_RETURN_IF_ERROR(CheckInRange("degree of a spline grid (0: cubic)", spec.degree(), 0, 2));
   int64_t functions = 1;
   for (uint32_t cells : spec.cells()) {
     DPKDE_RETURN_IF_ERROR(CheckInRange("cells of a spline grid's axis", cells, 1, 4096));
-    functions *= cells + 3;
+    functions *= cells + Degree(spec);
     if (functions > kMostFunctions) {
       return absl::InvalidArgumentError(absl::StrCat("a spline grid has at most ", kMostFunctions, " functions"));
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <memory>
 #include <utility>
@@ -31,8 +32,9 @@ namespace dpkde {
 namespace {
 
 constexpr double kLatticeTolerances[] = {1e-2, 1e-3, 1e-4, 1e-5, 1e-6};
-constexpr double kCellsPerBandwidth[] = {0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5, 2.0};
-constexpr double kRidges[] = {1e-6, 1e-4, 1e-3};
+constexpr double kCellsPerBandwidth[] = {0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.5, 2.0};
+constexpr double kRidges[] = {1e-6, 1e-4, 1e-3};  // of cubic splines
+constexpr double kLowDegreeRidge = 1e-4;          // of others, to which it matters less
 constexpr uint32_t kMostHarmonics = 16384;
 constexpr uint32_t kMostSlicePairs = 16384;
 constexpr uint32_t kMostTreeLevels = 17;
@@ -47,8 +49,10 @@ constexpr uint32_t kMostRaceRows = 4096;
 constexpr uint32_t kMostRaceCounters = 1 << 23;
 constexpr uint32_t kRaceBuckets = 2048;
 constexpr uint32_t kFewestFeatures = 32;
-constexpr uint32_t kMostFeatures = 4096;
-constexpr uint32_t kMostHadamardFeatures = 16384;
+constexpr uint32_t kMostFeatures = 65536;
+// More of them, which cost records and queries time in proportion, only where twice as many err less by this factor.
+constexpr uint32_t kManyFeatures = 4096;
+constexpr double kWorthTwiceTheFeatures = 0.95;
 
 // Best first; of those within 1 % the one with fewest coordinates.
 void SortCandidates(std::vector<Candidate>& candidates) {
@@ -256,16 +260,25 @@ class Planner {
       }
       if (cells == previous) continue;
       previous = cells;
-      for (double ridge : kRidges) {
-        proto::DesignSpec spec;
-        *spec.mutable_spline_grid()->mutable_cells() = {cells.begin(), cells.end()};
-        spec.mutable_spline_grid()->set_ridge(ridge);
+      proto::DesignSpec spec;
+      proto::SplineGridSpec& grid = *spec.mutable_spline_grid();
+      *grid.mutable_cells() = {cells.begin(), cells.end()};
+      const auto add = [&](double ridge) {
+        grid.set_ridge(ridge);
         const absl::Status status = AddDesign(spec);
-        if (!status.ok()) {
+        if (status.ok()) {
+          added = true;
+        } else {
           last = status;
-          break;
         }
-        added = true;
+        return status.ok();
+      };
+      for (double ridge : kRidges) {
+        if (!add(ridge)) break;
+      }
+      for (uint32_t degree : {1, 2}) {
+        grid.set_degree(degree);
+        if (!add(kLowDegreeRidge)) break;
       }
     }
     return added ? absl::OkStatus() : last;
@@ -274,7 +287,7 @@ class Planner {
   absl::Status AddHadamard() {
     proto::DesignSpec spec;
     spec.mutable_monte_carlo()->set_hadamard(true);
-    return AddRandom(std::move(spec), kMostHadamardFeatures);
+    return AddRandom(std::move(spec), kMostFeatures);
   }
 
   absl::Status AddOrthogonal() {
@@ -284,13 +297,21 @@ class Planner {
     }
     proto::DesignSpec spec;
     spec.mutable_monte_carlo()->set_orthogonal(true);
-    return AddRandom(std::move(spec), kMostFeatures);
+    return AddRandom(std::move(spec), MostDenseFeatures());
   }
 
   absl::Status AddMonteCarlo() {
     proto::DesignSpec spec;
     spec.mutable_monte_carlo();
-    return AddRandom(std::move(spec), kMostFeatures);
+    // Of functions of Euclidean distance, the structured ones are better.
+    return AddRandom(std::move(spec), inputs_.similarity.is_euclidean() ? kManyFeatures : MostDenseFeatures());
+  }
+
+  // Directions without structure take memory, and orthogonal ones time to draw, in proportion to the dimension.
+  uint32_t MostDenseFeatures() const {
+    uint32_t most = kMostFeatures;
+    while (most > kManyFeatures && most * inputs_.dimension > kMostDirectionEntries) most /= 2;
+    return most;
   }
 
   absl::Status AddRandom(proto::DesignSpec spec, uint32_t most) {
@@ -302,7 +323,9 @@ class Planner {
     spec.mutable_monte_carlo()->set_stratified(true);
     DPKDE_RETURN_IF_ERROR(CreateDesign(inputs_.similarity, inputs_.dimension, inputs_.domain, spec).status());
     const double similarity = ExpectedSimilarity().value_or(1);
+    double half_as_many = std::numeric_limits<double>::infinity();
     while (features <= most) {
+      const size_t first = result_.candidates.size();
       spec.mutable_monte_carlo()->set_features(features);
       const double worst = MonteCarloApproximationError(N(), similarity, features);
       const double typical =
@@ -311,9 +334,22 @@ class Planner {
       // What is typical of others does not hold for a kernel that falls off as slowly as p_stable.
       DPKDE_RETURN_IF_ERROR(Add(spec, MonteCarloGroups(features), worst,
                                 inputs_.similarity.kind() == proto::SimilaritySpec::P_STABLE ? worst : typical));
-      if (features == most) break;
-      // 32, 48, 64, 96, ..
-      features = (features & (features - 1)) == 0 ? features / 2 * 3 : features / 3 * 4;
+      if (features >= most) break;
+      if (features < kManyFeatures) {
+        // 32, 48, 64, 96, ..
+        features = (features & (features - 1)) == 0 ? features / 2 * 3 : features / 3 * 4;
+        continue;
+      }
+      double best = std::numeric_limits<double>::infinity();
+      for (size_t i = first; i < result_.candidates.size(); ++i) {
+        best = std::min(best, result_.candidates[i].typical_error());
+      }
+      if (best > kWorthTwiceTheFeatures * half_as_many) {
+        result_.candidates.resize(first);
+        break;
+      }
+      half_as_many = best;
+      features *= 2;
     }
     return absl::OkStatus();
   }
@@ -480,6 +516,7 @@ class Planner {
 
   // Orthogonal directions cost O(dimension^2) a feature.
   static constexpr size_t kLargestOrthogonalDimension = 1024;
+  static constexpr size_t kMostDirectionEntries = 1 << 22;
 
   const PlanInputs& inputs_;
   std::vector<proto::Mechanism> mechanisms_;

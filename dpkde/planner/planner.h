@@ -80,9 +80,11 @@ struct PlanResult {
 // is put first.
 //
 // Sizes considered: landmark ranks 1 to 1,024 (LandmarkFit); axis harmonics 2^2 .. 2^14; slices of 4, 8, .. directions
-// and 1, 3, 7, .. harmonics, up to 2^14 pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths
-// and three ridges; 2^5, 3 2^4, 2^6, .. 2^12 Monte-Carlo features, 2^14 hadamard ones (more only if asked for: records
-// cost time in proportion). Where they are asked for: 2^0 .. 2^12 lsq_rff features, as many of all terms of sums of
+// and 1, 3, 7, .. harmonics, up to 2^14 pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths,
+// cubic with three ridges, linear and quadratic; 2^5, 3 2^4, 2^6, .. 2^12 Monte-Carlo features, and on to 2^16 while
+// twice as many, which cost a record and a query twice the time, err less by 5 % (in 16 dimensions a query then takes
+// some 50 microseconds and a record 95; so many only of `orthogonal` up to 2^22 / dimension, of `hadamard`, and of
+// kernels that have neither). Where they are asked for: 2^0 .. 2^16 lsq_rff features, as many of all terms of sums of
 // exponentials, for four tolerances; trees of 1 to 17 levels, rings of six ratios, of l2 on 4, 8, .. 256 projections
 // and to 8 levels; fast Gauss transforms with cells of 0.5 to 2.8 bandwidths and 1 to 8 terms; 2^0 .. 2^12 rows of 2048
 // counters (of p_stable and angular always; angular: 2^p counters).

@@ -14,8 +14,9 @@ struct Rgb {
 
 inline constexpr Rgb kBlack = {20, 20, 20}, kGrid = {222, 222, 222};
 // Told apart by most colour-blind readers (Okabe and Ito), and by marks besides.
-inline constexpr Rgb kColors[] = {{0, 0, 0},    {230, 159, 0},   {86, 180, 233},  {0, 158, 115},   {0, 114, 178},
-                                  {213, 94, 0}, {204, 121, 167}, {110, 110, 110}, {148, 103, 189}, {140, 86, 75}};
+inline constexpr Rgb kColors[] = {{0, 0, 0},       {230, 159, 0}, {86, 180, 233},  {0, 158, 115},
+                                  {0, 114, 178},   {213, 94, 0},  {204, 121, 167}, {110, 110, 110},
+                                  {148, 103, 189}, {140, 86, 75}, {150, 190, 20}};
 
 inline constexpr int kDot = 2;             // pixels of a dot of a letter
 inline constexpr int kAdvance = 6 * kDot;  // from letter to letter

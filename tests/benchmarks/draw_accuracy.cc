@@ -30,9 +30,9 @@ constexpr int kPanelWidth = 560, kPanelHeight = 400, kLegend = 86;
 constexpr int kLeft = 100, kRight = 530, kTop = 50, kBottom = 330;  // of the plot in its panel
 
 // In the order of colors and marks.
-constexpr const char* kMechanisms[] = {"planner",   "lsq_rff",        "lsq_fgt",       "race",
-                                       "tree",      "tree_sums",      "tree_centered", "planner_reference",
-                                       "histogram", "exponential_sum"};
+constexpr const char* kMechanisms[] = {"planner",   "lsq_rff",         "lsq_fgt",        "race",
+                                       "tree",      "tree_sums",       "tree_centered",  "planner_reference",
+                                       "histogram", "exponential_sum", "lsq_fgt_theorem"};
 
 struct Panel {
   std::string data, title, below;

@@ -77,10 +77,11 @@ inline proto::DesignSpec HadamardDesign(uint32_t features, uint64_t seed = 1) {
   return spec;
 }
 
-inline proto::DesignSpec SplineGridDesign(std::vector<uint32_t> cells, double ridge = 1e-6) {
+inline proto::DesignSpec SplineGridDesign(std::vector<uint32_t> cells, double ridge = 1e-6, uint32_t degree = 0) {
   proto::DesignSpec spec;
   *spec.mutable_spline_grid()->mutable_cells() = {cells.begin(), cells.end()};
   spec.mutable_spline_grid()->set_ridge(ridge);
+  spec.mutable_spline_grid()->set_degree(degree);
   return spec;
 }
 

@@ -68,6 +68,9 @@ std::vector<Case> Cases() {
        Reduced(TreeDesign(proto::TreeSpec::CENTERED, 4), 5)},
       {"spline_grid_1d", Gaussian(1), Cube(1, -3, 3), 1, SplineGridDesign({7})},
       {"spline_grid_2d", Gaussian(1), Cube(2, -3, 3), 2, SplineGridDesign({7, 6})},
+      {"linear_grid_2d", Gaussian(1), Cube(2, -3, 3), 2, SplineGridDesign({7, 6}, 1e-4, 1)},
+      {"quadratic_grid_1d", Gaussian(1), Cube(1, -3, 3), 1, SplineGridDesign({7}, 1e-4, 2)},
+      {"quadratic_grid_2d", Gaussian(1), Cube(2, -3, 3), 2, SplineGridDesign({7, 6}, 1e-4, 2)},
       {"spline_grid_3d", Laplacian(1), Cube(3, -3, 3), 3, SplineGridDesign({4, 3, 2})},
       // Ten times what whitens: a map that would exceed the ball if nothing checked it.
       {"landmark_3d", Gaussian(2), Cube(3, -3, 3), 3,

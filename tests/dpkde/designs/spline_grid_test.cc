@@ -15,29 +15,35 @@ namespace dpkde {
 namespace {
 
 TEST(SplineAxisTest, WeightsAreAPartitionOfUnityWithBoundedSquares) {
-  const SplineAxis axis(Gaussian(1), 10, 7, 1e-6);
-  double largest = 0;
-  for (int i = 0; i <= 10000; ++i) {
-    std::array<double, 4> weights;
-    const size_t cell = axis.Weights(10.0 * i / 10000, weights);
-    EXPECT_LT(cell, 7u);
-    double sum = 0, square = 0;
-    for (double weight : weights) {
-      EXPECT_GE(weight, 0);
-      sum += weight;
-      square += weight * weight;
+  const double largest_squares[] = {1, 19.0 / 32, 0.5};
+  for (size_t degree : {1, 2, 3}) {
+    const SplineAxis axis(Gaussian(1), 10, 7, 1e-6, degree);
+    EXPECT_EQ(axis.functions(), 7 + degree);
+    double largest = 0;
+    for (int i = 0; i <= 14000; ++i) {
+      std::array<double, 4> weights;
+      const size_t cell = axis.Weights(10.0 * i / 14000, weights);
+      EXPECT_LT(cell, 7u);
+      double sum = 0, square = 0;
+      for (size_t s = 0; s < 4; ++s) {
+        EXPECT_GE(weights[s], 0);
+        EXPECT_TRUE(s <= degree || weights[s] == 0);
+        sum += weights[s];
+        square += weights[s] * weights[s];
+      }
+      EXPECT_NEAR(sum, 1, 1e-15);
+      largest = std::max(largest, square);
     }
-    EXPECT_NEAR(sum, 1, 1e-15);
-    largest = std::max(largest, square);
+    EXPECT_NEAR(largest, largest_squares[degree - 1], 1e-12);
   }
-  EXPECT_NEAR(largest, 0.5, 1e-12);
 }
 
 // The fit solves the normal equations: compared with a dense solution by brute-force quadrature.
 TEST(SplineAxisTest, FitMinimisesTheRidgeObjective) {
-  for (const Similarity& similarity : {Gaussian(1.3), Laplacian(1.3)}) {
+  for (const auto& [similarity, degree] : {std::make_pair(Gaussian(1.3), 1), std::make_pair(Laplacian(1.3), 2),
+                                           std::make_pair(Gaussian(1.3), 3), std::make_pair(Laplacian(1.3), 3)}) {
     const double width = 6, ridge = 1e-3;
-    const SplineAxis axis(similarity, width, 5, ridge);
+    const SplineAxis axis(similarity, width, 5, ridge, degree);
     const double cell = width / 5;
     for (double y : {0.0, 0.7, 3.0, 6.0, -2.0}) {
       std::vector<double> psi(axis.functions());
@@ -50,8 +56,8 @@ TEST(SplineAxisTest, FitMinimisesTheRidgeObjective) {
         std::array<double, 4> weights;
         const size_t at = axis.Weights(x, weights);
         double fit = 0;
-        for (int s = 0; s < 4; ++s) fit += weights[s] * psi[at + s];
-        for (int s = 0; s < 4; ++s) {
+        for (int s = 0; s <= degree; ++s) fit += weights[s] * psi[at + s];
+        for (int s = 0; s <= degree; ++s) {
           gradient[at + s] += (fit - similarity.EvaluateAxis(x - y)) * weights[s] * width / kSteps;
         }
       }
@@ -60,10 +66,41 @@ TEST(SplineAxisTest, FitMinimisesTheRidgeObjective) {
   }
 }
 
-TEST(SplineAxisTest, ErrorFallsWithTheFourthPowerOfTheCell) {
-  const double coarse = SplineAxis(Gaussian(1), 40, 40, 1e-9).MeasureQuality().mean_sup_error;
-  const double fine = SplineAxis(Gaussian(1), 40, 80, 1e-9).MeasureQuality().mean_sup_error;
-  EXPECT_GT(coarse / fine, 12);
+TEST(SplineAxisTest, ErrorFallsWithAPowerOfTheCell) {
+  for (size_t degree : {1, 2, 3}) {
+    const double coarse = SplineAxis(Gaussian(1), 40, 40, 1e-9, degree).MeasureQuality().mean_sup_error;
+    const double fine = SplineAxis(Gaussian(1), 40, 80, 1e-9, degree).MeasureQuality().mean_sup_error;
+    EXPECT_GT(coarse / fine, 0.75 * std::exp2(degree + 1)) << degree;
+  }
+}
+
+// What older programs made of a cubic grid, and what the other degrees declare and add.
+TEST(SplineGridTest, CoordinatesAndSensitivitiesAreAsWrittenDown) {
+  const struct {
+    uint32_t degree;
+    std::vector<int64_t> sums;  // of a record at 1.0, a knot, and one at 2.5, a middle
+    uint64_t l2, plane_l2;
+  } cases[] = {
+      {0, {0, 174763, 720895, 677206, 502443, 21845, 0}, 741460, 524304},
+      {1, {0, 1048576, 524288, 524288, 0}, 1048576, 1048576},
+      {2, {0, 524288, 655360, 786432, 131072, 0}, 807986, 622601},
+  };
+  for (const auto& test : cases) {
+    const auto line =
+        *MakeSplineGridDesign(Gaussian(1), Cube(1, 0, 4), SplineGridDesign({4}, 1e-4, test.degree).spline_grid());
+    std::vector<int64_t> sums(line->num_coordinates());
+    const std::vector<float> records = {1, 2.5f};
+    line->Accumulate({records.data(), 2, 1}, absl::MakeSpan(sums));
+    EXPECT_EQ(sums.back(), 2 * kGridUnit);
+    sums.pop_back();
+    EXPECT_EQ(sums, test.sums) << test.degree;
+    EXPECT_EQ(line->groups()[0].add_remove.l1, kGridUnit);
+    EXPECT_EQ(line->groups()[0].add_remove.l2, test.l2) << test.degree;
+    const auto plane =
+        *MakeSplineGridDesign(Gaussian(1), Cube(2, 0, 4), SplineGridDesign({4, 3}, 1e-4, test.degree).spline_grid());
+    EXPECT_EQ(plane->groups()[0].add_remove.l1, kGridUnit);
+    EXPECT_EQ(plane->groups()[0].add_remove.l2, test.plane_l2) << test.degree;
+  }
 }
 
 TEST(SplineGridTest, ApproximatesWithinItsSupError) {
@@ -71,6 +108,7 @@ TEST(SplineGridTest, ApproximatesWithinItsSupError) {
     Similarity similarity;
     std::vector<uint32_t> cells;
     double ridge;
+    uint32_t degree = 0;
   } cases[] = {
       {Gaussian(1), {12}, 1e-6},
       {Gaussian(1), {20}, 1e-3},
@@ -79,6 +117,11 @@ TEST(SplineGridTest, ApproximatesWithinItsSupError) {
       {Gaussian(1), {12, 9}, 1e-4},
       {Gaussian(2), {6, 6, 6}, 1e-4},
       {Gaussian(4), {3, 3, 3, 3}, 1e-4},
+      {Gaussian(1), {20}, 1e-4, 1},
+      {Laplacian(1), {14, 10}, 1e-4, 1},
+      {Gaussian(1), {12, 9}, 1e-4, 2},
+      {Gaussian(2), {6, 6, 6}, 1e-4, 1},
+      {MakeSimilarity(proto::SimilaritySpec::EXPONENTIAL, 2), {14, 10}, 1e-4, 2},
       // Mixtures of products.
       {MakeSimilarity(proto::SimilaritySpec::EXPONENTIAL, 2), {14, 10}, 1e-4},
       {MakeSimilarity(proto::SimilaritySpec::MATERN, 2, 2.5), {8, 9}, 1e-4},
@@ -90,8 +133,8 @@ TEST(SplineGridTest, ApproximatesWithinItsSupError) {
   };
   for (const auto& test : cases) {
     const size_t d = test.cells.size();
-    const auto design =
-        MakeSplineGridDesign(test.similarity, Cube(d, -5, 5), SplineGridDesign(test.cells, test.ridge).spline_grid());
+    const auto design = MakeSplineGridDesign(test.similarity, Cube(d, -5, 5),
+                                             SplineGridDesign(test.cells, test.ridge, test.degree).spline_grid());
     ASSERT_TRUE(design.ok()) << design.status();
     const Points points = UniformPoints(4, d, -5, 5, 1);
     Points queries = UniformPoints(500, d, -5, 5, 2);
@@ -146,16 +189,18 @@ TEST(SplineGridTest, NoiseVarianceIsTheSquaredLengthOfTheFit) {
 // Tables against the fit itself, which grids too large for a table use: the same domain, once cut so finely along one
 // axis that its table would be too large.
 TEST(SplineGridTest, TablesAgreeWithFits) {
-  for (const Similarity& similarity :
-       {Gaussian(1), Laplacian(1.5), MakeSimilarity(proto::SimilaritySpec::EXPONENTIAL, 1)}) {
+  for (const auto& [similarity, degree] :
+       {std::make_pair(Gaussian(1), 3), std::make_pair(Laplacian(1.5), 3), std::make_pair(Gaussian(1), 1),
+        std::make_pair(Gaussian(1), 2), std::make_pair(MakeSimilarity(proto::SimilaritySpec::EXPONENTIAL, 1), 3)}) {
     const KernelMixture mixture = MakeKernelMixture(similarity, 0.1, 15);
     const Domain domain = *Domain::Box({-3, 2}, {4, 8});
     std::vector<SplineTerm> terms;
     for (const KernelMixture::Term& term : mixture.terms) {
-      terms.push_back({term.weight, {SplineAxis(term.kernel, 7, 9, 1e-4), SplineAxis(term.kernel, 6, 11, 1e-4)}});
+      terms.push_back(
+          {term.weight, {SplineAxis(term.kernel, 7, 9, 1e-4, degree), SplineAxis(term.kernel, 6, 11, 1e-4, degree)}});
     }
     // Values as noise has them, the roughest there are.
-    const Points values = UniformPoints(1, 12 * 14, -1, 1, 9);
+    const Points values = UniformPoints(1, (9 + degree) * (11 + degree), -1, 1, 9);
     const auto tables = MakeSplineTables(terms);
     const auto table = MakeSplineFunction(terms, tables, domain, {values.values.begin(), values.values.end()}, 1);
     const Domain elsewhere = *Domain::Box({-3, 2}, {-2.999, 2.001});  // all queries are outside and fitted
@@ -222,6 +267,8 @@ TEST(SplineGridTest, RefusesWhatItCannotDo) {
   EXPECT_TRUE(refused(5, {1, 1, 1, 1, 1}, 1e-3));
   EXPECT_TRUE(refused(1, {5}, 0));
   EXPECT_TRUE(refused(1, {5}, std::nan("")));
+  // Cubic splines have one name.
+  EXPECT_FALSE(MakeSplineGridDesign(Gaussian(1), Cube(1, 0, 1), SplineGridDesign({5}, 1e-3, 3).spline_grid()).ok());
   EXPECT_FALSE(refused(1, {5}, 1e-3));
 }
 

@@ -41,7 +41,41 @@ TEST(PlannerTest, ChoosesStructuredFrequenciesFromSixtyFourDimensions) {
   const auto plan = Plan(inputs);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(DesignName(plan->candidates[0].design), "hadamard");
-  EXPECT_EQ(plan->candidates[0].design.monte_carlo().features(), 16384u);
+  EXPECT_EQ(plan->candidates[0].design.monte_carlo().features(), 65536u);
+}
+
+// Gaussian noise does not grow with the number of features; what they cost a query does.
+TEST(PlannerTest, TakesManyFeaturesOnlyWhereTheyAreWorthIt) {
+  PlanInputs inputs{Gaussian(4), 16, Cube(16, 0, 15), ApproximateAddRemove(10, 1e-6)};
+  inputs.public_n = 20000;
+  inputs.expected_similarity = 0.05;
+  const auto features = [&] { return Plan(inputs)->candidates[0].design.monte_carlo().features(); };
+  EXPECT_EQ(features(), 65536u);
+  // Noise as large as the approximation of a few thousand.
+  inputs.privacy = ApproximateAddRemove(0.05, 1e-6);
+  EXPECT_LE(features(), 8192u);
+  EXPECT_GE(features(), 2048u);
+  // With pure budgets noise grows.
+  inputs.privacy = PureAddRemove(1);
+  EXPECT_LE(features(), 4096u);
+  // Directions of 1,000 dimensions take memory without structure: one number each with it.
+  inputs.privacy = ApproximateAddRemove(10, 1e-6);
+  inputs.dimension = 1000;
+  inputs.domain = Cube(1000, 0, 1);
+  inputs.design = "orthogonal";
+  EXPECT_EQ(features(), 4096u);
+  inputs.design = "hadamard";
+  EXPECT_EQ(features(), 65536u);
+}
+
+// Wider cells of lower degree where noise is large, cubics where it is small.
+TEST(PlannerTest, ChoosesTheDegreeOfSplines) {
+  PlanInputs inputs = ZipCodeInputs(PureAddRemove(0.05));
+  EXPECT_EQ(Plan(inputs)->candidates[0].design.spline_grid().degree(), 1u);
+  inputs.privacy = PureAddRemove(0.2);
+  EXPECT_EQ(Plan(inputs)->candidates[0].design.spline_grid().degree(), 2u);
+  inputs.privacy = PureAddRemove(5);
+  EXPECT_EQ(Plan(inputs)->candidates[0].design.spline_grid().degree(), 0u);
 }
 
 // Pure noise on the moments of few records is worth a map to fewer dimensions, that of many is not.

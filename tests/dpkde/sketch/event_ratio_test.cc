@@ -40,6 +40,8 @@ std::vector<Instance> Instances() {
   return {
       {"one_cell", Gaussian(1), Cube(1, -1, 1), SplineGridDesign({1})},
       {"grid", Gaussian(1), Cube(1, -1, 1), SplineGridDesign({4})},
+      {"linear_grid", Gaussian(1), Cube(1, -1, 1), SplineGridDesign({2}, 1e-4, 1)},
+      {"quadratic_grid", Gaussian(1), Cube(1, -1, 1), SplineGridDesign({1}, 1e-4, 2)},
       {"lattice", Gaussian(2), Cube(1, -1, 1), LatticeDesign(0.4)},
       {"one_pair", Gaussian(1), Cube(1, -3, 3), MonteCarloDesign(1)},
       {"two_pairs", Gaussian(1), Cube(1, -9, 9), MonteCarloDesign(2)},

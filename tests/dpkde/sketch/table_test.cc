@@ -77,6 +77,8 @@ std::vector<DesignLine> DesignLines() {
   return {
       {"lattice", [](const Similarity&, size_t) { return LatticeDesign(1e-2); }},
       {"spline_grid", [](const Similarity&, size_t d) { return SplineGridDesign(std::vector<uint32_t>(d, 5)); }},
+      {"linear_grid",
+       [](const Similarity&, size_t d) { return SplineGridDesign(std::vector<uint32_t>(d, 5), 1e-4, 1); }},
       {"monte_carlo", [](const Similarity&, size_t) { return MonteCarloDesign(64); }},
       {"orthogonal", [](const Similarity&, size_t) { return MonteCarloDesign(64, true); }},
       {"hadamard", [](const Similarity&, size_t) { return HadamardDesign(64); }},
@@ -117,7 +119,7 @@ const std::vector<Case>& Cases() {
       for (const Similarity& similarity : Similarities(d)) {
         for (const DesignLine& line : DesignLines()) {
           // Four dimensions are the most of grids.
-          if (line.name == "spline_grid" && d > 2) continue;
+          if ((line.name == "spline_grid" || line.name == "linear_grid") && d > 2) continue;
           if (!CreateDesign(similarity, d, DomainOf(d), line.make(similarity, d)).ok()) continue;
           all.push_back({NameOf(similarity) + "_" + line.name + "_" + std::to_string(d) + "d", similarity, d, line});
         }
@@ -253,10 +255,11 @@ TEST(TableCountTest, NoCombinationIsMissing) {
   std::map<std::string, int> counts;
   for (const Case& test : Cases()) ++counts[test.line.name];
   const std::map<std::string, int> expected = {
-      {"axis", 12},        {"hadamard", 9},     {"landmark", 60},        {"lsq_rff", 48},
-      {"tree", 16},        {"tree_sums", 8},    {"tree_centered", 8},    {"lattice", 8},
-      {"moments", 12},     {"monte_carlo", 48}, {"orthogonal", 36},      {"slice", 4},
-      {"spline_grid", 23}, {"lsq_fgt", 2},      {"exponential_sum", 16}, {"race", 16}};
+      {"axis", 12},        {"hadamard", 9},     {"landmark", 60},     {"lsq_rff", 48},
+      {"tree", 16},        {"tree_sums", 8},    {"tree_centered", 8}, {"lattice", 8},
+      {"moments", 12},     {"monte_carlo", 48}, {"orthogonal", 36},   {"slice", 4},
+      {"spline_grid", 23}, {"linear_grid", 23}, {"lsq_fgt", 2},       {"exponential_sum", 16},
+      {"race", 16}};
   EXPECT_EQ(counts, expected);
   // Every similarity in every dimension has a design.
   std::map<std::string, int> similarities;
