@@ -10,16 +10,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
+#include "tests/benchmarks/accuracy_rows.h"
 #include "tests/benchmarks/canvas.h"
 
 namespace dpkde {
@@ -67,32 +65,24 @@ struct LogScale {
 };
 
 int Draw(const std::string& table, const std::string& path, Picture picture) {
+  const absl::StatusOr<std::vector<AccuracyRow>> all = ReadAccuracyRows(table);
+  if (!all.ok()) return absl::FPrintF(stderr, "%s\n", all.status().message()), 1;
   std::vector<Panel> panels;
-  std::ifstream file(table);
-  std::string line;
-  std::getline(file, line);  // names of the columns
-  while (std::getline(file, line)) {
-    const std::vector<std::string> cells = absl::StrSplit(line, ',');
-    double dimension, reduced, epsilon, delta, relative, query;
-    if (cells.size() != 16 || !absl::SimpleAtod(cells[2], &dimension) || !absl::SimpleAtod(cells[3], &reduced) ||
-        !absl::SimpleAtod(cells[5], &epsilon) || !absl::SimpleAtod(cells[6], &delta) ||
-        !absl::SimpleAtod(cells[12], &relative) || !absl::SimpleAtod(cells[14], &query)) {
-      return absl::FPrintF(stderr, "%s: not a table of accuracy: %s\n", table, line), 1;
+  for (const AccuracyRow& row : *all) {
+    if (panels.empty() || panels.back().data != row.data) {
+      for (Panel& panel : PanelsOf(row.data, picture)) panels.push_back(std::move(panel));
     }
-    if (panels.empty() || panels.back().data != cells[0]) {
-      for (Panel& panel : PanelsOf(cells[0], picture)) panels.push_back(std::move(panel));
-    }
-    if (delta > 0) continue;
+    if (row.delta > 0) continue;
     const size_t last = panels.size() - 1;
     if (picture == Picture::kDimension) {
-      const double at = reduced > 0 ? reduced : dimension;
-      panels[last - 1].lines[cells[7]].emplace_back(at, relative);
-      panels[last].lines[cells[7]].emplace_back(at, query);
+      const double at = row.reduced_to > 0 ? row.reduced_to : row.dimension;
+      panels[last - 1].lines[row.mechanism].emplace_back(at, row.relative);
+      panels[last].lines[row.mechanism].emplace_back(at, row.query_us);
     } else {
-      panels[last].lines[cells[7]].emplace_back(picture == Picture::kTime ? query : epsilon, relative);
+      panels[last].lines[row.mechanism].emplace_back(picture == Picture::kTime ? row.query_us : row.epsilon,
+                                                     row.relative);
     }
   }
-  if (panels.empty()) return absl::FPrintF(stderr, "%s: empty\n", table), 1;
   const int rows = (static_cast<int>(panels.size()) + kColumns - 1) / kColumns;
   Canvas canvas(kColumns * kPanelWidth, rows * kPanelHeight + kLegend);
   for (size_t p = 0; p < panels.size(); ++p) {
