@@ -12,6 +12,7 @@
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/raw_sums.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
@@ -184,16 +185,14 @@ TEST(UnbiasednessTest, TheMeanOfManyReleasesIsTheAnswer) {
     const auto design = CreateDesign(Gaussian(1), 2, ZipCodeDomain(), structure.design);
     const auto mechanism =
         Mechanism::Calibrate(structure.mechanism, (*design)->groups(), ApproximateAddRemove(1, 1e-6));
-    std::vector<int64_t> raw((*design)->num_coordinates());
-    (*design)->Accumulate(dataset.points.view(), absl::MakeSpan(raw));
-    std::vector<Answer> noiseless(kQueries), answers(kQueries);
-    (*design)->MakeReleasedFunction(raw, mechanism->variances())->Evaluate(queries, absl::MakeSpan(noiseless));
+    const std::vector<int64_t> raw = SumsOf(**design, dataset.points.view());
+    const std::vector<Answer> noiseless = Answers(**design, raw, mechanism->variances(), queries);
     std::vector<double> sums(kQueries), squares(kQueries);
     SeededBitSource source(11);
     for (int round = 0; round < kReleases; ++round) {
       std::vector<int64_t> values = raw;
       mechanism->AddNoise(absl::MakeSpan(values), source);
-      (*design)->MakeReleasedFunction(values, mechanism->variances())->Evaluate(queries, absl::MakeSpan(answers));
+      const std::vector<Answer> answers = Answers(**design, values, mechanism->variances(), queries);
       for (size_t i = 0; i < kQueries; ++i) {
         const double error = answers[i].sum - noiseless[i].sum;
         sums[i] += error;

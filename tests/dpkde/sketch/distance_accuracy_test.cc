@@ -9,6 +9,7 @@
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/planner/planner.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
@@ -28,17 +29,15 @@ Measured Measure(const PlanInputs& inputs, const Points& points, const Points& q
   const Candidate choice = Plan(inputs)->candidates[0];
   const auto design = CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, choice.design);
   const auto mechanism = Mechanism::Calibrate(choice.mechanism, (*design)->groups(), inputs.privacy);
-  std::vector<int64_t> raw((*design)->num_coordinates());
-  (*design)->Accumulate(points.view(), absl::MakeSpan(raw));
-  std::vector<Answer> noiseless(queries.rows()), answers(queries.rows());
-  (*design)->MakeReleasedFunction(raw, mechanism->variances())->Evaluate(queries.view(), absl::MakeSpan(noiseless));
+  const std::vector<int64_t> raw = SumsOf(**design, points.view());
+  const std::vector<Answer> noiseless = Answers(**design, raw, mechanism->variances(), queries.view());
   Measured measured;
   SeededBitSource source(17);
   const double weight = 1.0 / draws / queries.rows();
   for (int draw = 0; draw < draws; ++draw) {
     std::vector<int64_t> values = raw;
     mechanism->AddNoise(absl::MakeSpan(values), source);
-    (*design)->MakeReleasedFunction(values, mechanism->variances())->Evaluate(queries.view(), absl::MakeSpan(answers));
+    const std::vector<Answer> answers = Answers(**design, values, mechanism->variances(), queries.view());
     for (size_t q = 0; q < queries.rows(); ++q) {
       measured.total += std::pow(answers[q].sum - exact[q], 2) * weight;
       measured.noise += std::pow(answers[q].sum - noiseless[q].sum, 2) * weight;

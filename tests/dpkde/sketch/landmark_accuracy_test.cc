@@ -9,6 +9,7 @@
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
+#include "tests/testing/answers.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
@@ -41,10 +42,8 @@ Errors Measure(const PlanInputs& inputs, const Candidate& choice, const Points& 
   const auto design =
       *CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, MakeReleasePlan(inputs, choice).design());
   const auto mechanism = *Mechanism::Calibrate(choice.mechanism, design->groups(), inputs.privacy);
-  std::vector<int64_t> sums(design->num_coordinates());
-  design->Accumulate(records.view(), absl::MakeSpan(sums));
-  std::vector<Answer> raw(count), answers(count);
-  design->MakeReleasedFunction(sums, mechanism.variances())->Evaluate(queries.view(), absl::MakeSpan(raw));
+  const std::vector<int64_t> sums = SumsOf(*design, records.view());
+  const std::vector<Answer> raw = Answers(*design, sums, mechanism.variances(), queries.view());
   Errors errors;
   errors.noise_predicted = choice.noise_error;
   errors.total_predicted = choice.total_error();
@@ -54,7 +53,7 @@ Errors Measure(const PlanInputs& inputs, const Candidate& choice, const Points& 
   for (int release = 0; release < kReleases; ++release) {
     std::vector<int64_t> values = sums;
     mechanism.AddNoise(absl::MakeSpan(values), source);
-    design->MakeReleasedFunction(values, mechanism.variances())->Evaluate(queries.view(), absl::MakeSpan(answers));
+    const std::vector<Answer> answers = Answers(*design, values, mechanism.variances(), queries.view());
     for (size_t q = 0; q < count; ++q) {
       const double share = 1.0 / count / kReleases;
       const double error = answers[q].sum - exact[q];
