@@ -68,7 +68,7 @@ struct Hashes {
     ForCenteredBlocks(points, kBlockRows, domain, origin, [&](size_t begin, MatrixView block) {
       if (!directions.empty()) FixedOrderProducts(panels, block, products.data());
       for (size_t i = 0; i < block.rows; ++i) {
-        for (size_t r = 0; r < rows; ++r) at[r] = Bucket(r, block.row(i).data(), &products[i * panels.padded()]);
+        for (size_t r = 0; r < rows; ++r) at[r] = Bucket(r, block.row(i).data(), products.data() + i * panels.padded());
         body(begin + i, at);
       }
     });
