@@ -42,9 +42,19 @@ class FloatScorer final : public CodeScorer {
     }
   }
 
+  std::unique_ptr<CodeScorer> Select(absl::Span<const uint32_t> chosen) const override {
+    std::vector<float> own;
+    own.reserve(chosen.size() * queries_.columns);
+    for (const uint32_t i : chosen) own.insert(own.end(), queries_.row(i).begin(), queries_.row(i).end());
+    auto selected = std::make_unique<FloatScorer>(MatrixView{own.data(), chosen.size(), queries_.columns}, l2_);
+    selected->own_ = std::move(own);  // its place in memory stays
+    return selected;
+  }
+
  private:
   const MatrixView queries_;
   const bool l2_;
+  std::vector<float> own_;  // of queries that were selected
 };
 
 class FloatCodec final : public VectorCodec {
@@ -90,7 +100,7 @@ class Int8Scorer final : public CodeScorer {
  public:
   Int8Scorer(MatrixView queries, const std::vector<float>& offsets, const std::vector<float>& steps,
              const Int8Layout& layout)
-      : layout_(layout), codes_(queries.rows * layout.row_bytes(), 0), queries_(queries.rows) {
+      : Int8Scorer(layout, queries.rows) {
     const size_t d = queries.columns;
     std::vector<double> scaled(d);
     for (size_t i = 0; i < queries.rows; ++i) {
@@ -135,10 +145,24 @@ class Int8Scorer final : public CodeScorer {
     }
   }
 
+  std::unique_ptr<CodeScorer> Select(absl::Span<const uint32_t> chosen) const override {
+    std::unique_ptr<Int8Scorer> selected(new Int8Scorer(layout_, chosen.size()));
+    for (size_t i = 0; i < chosen.size(); ++i) {
+      selected->queries_[i] = queries_[chosen[i]];
+      std::copy_n(&codes_[chosen[i] * layout_.row_bytes()], layout_.row_bytes(),
+                  &selected->codes_[i * layout_.row_bytes()]);
+    }
+    return selected;
+  }
+
  private:
   struct Query {
     double constant = 0, factor = 0;
   };
+
+  Int8Scorer(const Int8Layout& layout, size_t queries)
+      : layout_(layout), codes_(queries * layout.row_bytes(), 0), queries_(queries) {}
+
   const Int8Layout layout_;
   std::vector<int16_t> codes_;  // zero where a row holds its norm
   std::vector<Query> queries_;

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "dpkde/base/matrix_view.h"
 #include "dpkde/index/ann/vector_index_options.h"
 
@@ -26,6 +27,10 @@ class CodeScorer {
   // VectorCodec::row_group().
   virtual void Distances(size_t query_begin, size_t query_end, const uint8_t* codes, size_t row_begin, size_t row_end,
                          float* out) const = 0;
+
+  // The scorer of `chosen` queries, in that order; it may outlive this one. nullptr where queries have tables, which
+  // are too large to be copied.
+  virtual std::unique_ptr<CodeScorer> Select(absl::Span<const uint32_t> /*chosen*/) const { return nullptr; }
 
   // Whether Rescore() is finer than Distances().
   virtual bool coarse() const { return false; }

@@ -466,39 +466,33 @@ struct VectorIndex::State {
     for (size_t g = 0; g < groups; ++g) {
       carrier.Run([&] {
         const size_t begin = g * group, end = std::min(begin + group, queries.rows);
-        std::vector<std::vector<uint32_t>> probing(lists.size());
+        std::vector<std::vector<uint32_t>> probing(lists.size());  // queries, from `begin` on
         for (size_t i = begin; i < end; ++i) {
           std::vector<Hit> ranked = RankLists(queries.Slice(i, i + 1), l2());
           const size_t probe = std::min(plan.probe, ranked.size());
           std::nth_element(ranked.begin(), ranked.begin() + (probe - 1), ranked.end(), Nearer());
-          for (size_t j = 0; j < probe; ++j) probing[ranked[j].row].push_back(static_cast<uint32_t>(i));
+          for (size_t j = 0; j < probe; ++j) probing[ranked[j].row].push_back(static_cast<uint32_t>(i - begin));
         }
+        const std::unique_ptr<CodeScorer> scorer = codec->Score(queries.Slice(begin, end));
         std::vector<Nearest> nearest(end - begin, Nearest(plan.kept));
-        std::vector<float> gathered, buffer(kQueryGroup * block_rows);
+        std::vector<float> buffer(kQueryGroup * block_rows);
         std::vector<Nearest*> places_of;
         for (size_t l = 0; l < lists.size(); ++l) {
           for (size_t first = 0; first < probing[l].size(); first += kQueryGroup) {
-            const size_t count = std::min(kQueryGroup, probing[l].size() - first);
-            gathered.clear();
+            const auto chosen = absl::MakeConstSpan(probing[l]).subspan(first, kQueryGroup);
             places_of.clear();
-            for (size_t j = first; j < first + count; ++j) {
-              const absl::Span<const float> query = queries.row(probing[l][j]);
-              gathered.insert(gathered.end(), query.begin(), query.end());
-              places_of.push_back(&nearest[probing[l][j] - begin]);
-            }
-            const std::unique_ptr<CodeScorer> scorer = codec->Score({gathered.data(), count, dimension});
-            ScanList(*scorer, 0, count, lists[l], 0, lists[l].rows.size(), block_rows, plan.allowed, buffer.data(),
-                     places_of.data());
+            for (const uint32_t query : chosen) places_of.push_back(&nearest[query]);
+            ScanList(*scorer->Select(chosen), 0, chosen.size(), lists[l], 0, lists[l].rows.size(), block_rows,
+                     plan.allowed, buffer.data(), places_of.data());
           }
         }
-        const std::unique_ptr<CodeScorer> scorer = codec->Score(queries.Slice(begin, end));
         Worker worker;
-        for (size_t i = begin; i < end; ++i) {
-          Nearest& found = nearest[i - begin];
+        for (uint32_t i = 0; i < end - begin; ++i) {
+          Nearest& found = nearest[i];
           if (found.hits().size() < plan.want) {
-            found = SearchLists(queries.Slice(i, i + 1), *codec->Score(queries.Slice(i, i + 1)), plan, &worker);
+            found = SearchLists(queries.Slice(begin + i, begin + i + 1), *scorer->Select({i}), plan, &worker);
           }
-          Finish(*scorer, begin, i - begin, plan, &found.hits(), result);
+          Finish(*scorer, begin, i, plan, &found.hits(), result);
         }
       });
     }
