@@ -164,13 +164,13 @@ double Similarity::Evaluate(absl::Span<const float> x, absl::Span<const float> y
         y_square += static_cast<double>(y[i]) * y[i];
       }
       if (kind() == Spec::INNER_PRODUCT) return sum;
-      const double norms = std::sqrt(x_square) * std::sqrt(y_square);
+      const double x_norm = std::sqrt(x_square), y_norm = std::sqrt(y_square), norms = x_norm * y_norm;
       if (kind() == Spec::ANGULAR) {
         // The angle, 0 of two zeros: also near 0 and pi, where a cosine would lose half of the digits.
         if (x_square == 0 && y_square == 0) return 1;
         double minus = 0, plus = 0;
         for (size_t i = 0; i < d; ++i) {
-          const double a = x[i] * std::sqrt(y_square), b = y[i] * std::sqrt(x_square);
+          const double a = x[i] * y_norm, b = y[i] * x_norm;
           minus += (a - b) * (a - b);
           plus += (a + b) * (a + b);
         }
