@@ -86,7 +86,9 @@ TEST(DomainTest, BallClampsRadially) {
           for (size_t i = 0; i < d; ++i) x[i] = offset + direction[i] / length * reach * radius;
           const bool inside = ball->Contains(x);
           ball->Clamp(x.data(), out.data());
-          if (inside) EXPECT_EQ(out, x);
+          if (inside) {
+            EXPECT_EQ(out, x);
+          }
           EXPECT_TRUE(ball->Contains(out)) << d << " " << offset << " " << radius << " " << reach;
           EXPECT_TRUE(ball->BoxContains(out));
           double distance = 0, along = 0;
