@@ -164,15 +164,22 @@ void Classifier::Fit() {
   }
   std::vector<double> kept(classes * m, 1.0);
   if (model != proto::ClassifierPlan_Model_LANDMARK_RIDGE && model != proto::ClassifierPlan_Model_KERNEL) {
+    std::vector<double> between(m);
     for (size_t j = 0; j < m; ++j) {
-      double between = 0, sum = 0;
+      double sum = 0;
       for (size_t c = 0; c < classes; ++c) {
         const double precision = 1 / (1 + noise[c] / typical);
-        between += precision * (deviation[c * m + j] * deviation[c * m + j] - noise[c]);
+        between[j] += precision * (deviation[c * m + j] * deviation[c * m + j] - noise[c]);
         sum += precision;
       }
-      between = std::max(between / sum, 0.0);
-      for (size_t c = 0; c < classes; ++c) kept[c * m + j] = between > 0 ? between / (between + noise[c]) : 0;
+      between[j] /= sum;
+    }
+    if (rotation_.empty() && plan().features().has_fourier()) {
+      // A cosine and its sine differ by where the origin is, so they hold as much and are judged as one.
+      for (size_t j = 0; j < m / 2; ++j) between[j] = between[m / 2 + j] = (between[j] + between[m / 2 + j]) / 2;
+    }
+    for (size_t j = 0; j < m; ++j) {
+      for (size_t c = 0; c < classes; ++c) kept[c * m + j] = between[j] > 0 ? between[j] / (between[j] + noise[c]) : 0;
     }
   }
   for (size_t c = 0; c < classes; ++c) {

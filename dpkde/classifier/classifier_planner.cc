@@ -27,6 +27,7 @@ constexpr double kGaussianSecondShare = 0.3;  // of mu^2
 // Coordinates as they are cost nothing but noise.
 constexpr uint32_t kMostLinear = 1024;
 constexpr uint32_t kMostRank = 768;
+constexpr uint32_t kMostMoments = 4096;
 
 class Planner {
  public:
@@ -56,12 +57,19 @@ class Planner {
     *plan.mutable_privacy() = inputs_.privacy.ToProto();
     plan.set_capacity(kCapacity);
 
-    const bool has_reference = inputs_.reference.rows > 0;
     const absl::optional<Plan::Model> model = inputs_.model;
+    const bool given = inputs_.reference.rows > 0;
+    if (given && inputs_.reference.columns != inputs_.dimension) {
+      return absl::InvalidArgumentError(absl::StrCat("reference points must have ", inputs_.dimension,
+                                                     " columns, but have ", inputs_.reference.columns));
+    }
+    // Landmark features are too fine for much noise; coarse class means are better then.
+    const bool too_noisy = gaussian_ ? MostFeatures(0.3) < 128 : budget_ * n_ < 50;
+    const bool has_reference = given && (!too_noisy || model.has_value() || inputs_.features.has_value());
     if (model == proto::ClassifierPlan_Model_LANDMARK_RIDGE && !has_reference) {
       return absl::InvalidArgumentError("the landmark_ridge model needs reference points");
     }
-    if (model == proto::ClassifierPlan_Model_MOMENTS && has_reference) {
+    if (model == proto::ClassifierPlan_Model_MOMENTS && given) {
       return absl::InvalidArgumentError("the moments model takes no reference points");
     }
     if (has_reference) {
@@ -75,6 +83,7 @@ class Planner {
                                     " public landmarks, whose covariance is public too");
     } else {
       SetWithoutReference();
+      if (given) choice_.reason += "; the reference is left out, since its features are too fine for so much noise";
     }
     // Everything else that may not go together.
     DPKDE_RETURN_IF_ERROR(BuildClassifierPlan(plan).status());
@@ -102,10 +111,6 @@ class Planner {
     const double bandwidth =
         inputs_.bandwidth.value_or(inputs_.unit_rows ? (gaussian_ ? 0.5 : 0.65) : (gaussian_ ? 0.225 : 0.32));
     DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", bandwidth));
-    if (inputs_.reference.columns != inputs_.dimension) {
-      return absl::InvalidArgumentError(absl::StrCat("reference points must have ", inputs_.dimension,
-                                                     " columns, but have ", inputs_.reference.columns));
-    }
     if (!inputs_.unit_rows && !inputs_.domain.has_value()) {
       return absl::InvalidArgumentError("a classifier needs a domain, or unit rows");
     }
@@ -149,7 +154,7 @@ class Planner {
       bandwidth = 0.28;
     }
     if (!inputs_.unit_rows && choice_.plan.model() == proto::ClassifierPlan_Model_MOMENTS && features >= 512) {
-      bandwidth = 0.2;
+      bandwidth = features >= 4096 ? 0.17 : 0.2;
     }
     map.set_bandwidth(inputs_.bandwidth.value_or(bandwidth));
     map.set_public_seed(inputs_.public_seed);
@@ -187,7 +192,9 @@ class Planner {
     }
     const bool forced = inputs_.model == proto::ClassifierPlan_Model_DISCRIMINANT;
     const bool may_be_discriminant = inputs_.model != proto::ClassifierPlan_Model_MOMENTS;
-    if (may_be_discriminant && fourier >= std::max(96.0, (forced ? 4 : 10) * std::min(d, 24.0))) {
+    const bool rich = crowded && gaussian_ && MostFeatures(0.8) >= kMostMoments;
+    const double least = std::max(96.0, (forced ? 4 : 10) * std::min(d, 24.0));
+    if (may_be_discriminant && fourier >= (rich && !forced ? 384 : least)) {
       SetDiscriminant();
       SetFourier(fourier);
       choice_.reason = "the noise affords a covariance of Fourier features";
@@ -202,7 +209,7 @@ class Planner {
     } else {
       plan.set_model(proto::ClassifierPlan_Model_MOMENTS);
       if (few) {
-        SetFourier(static_cast<uint32_t>(std::clamp(MostFeatures(0.8), 16.0, 1024.0)));
+        SetFourier(static_cast<uint32_t>(std::clamp<double>(MostFeatures(0.8), 16, kMostMoments)));
       } else {
         SetLinear(MostFeatures(gaussian_ ? 0.5 : 0.2));
       }

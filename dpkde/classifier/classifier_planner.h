@@ -48,21 +48,23 @@ struct ClassifierChoice {
 // a class expected, and noise of standard deviation s for a sum's coordinate (mu or epsilon of the budget's share):
 //
 //   reference points: landmark features, with Gaussian noise as many as keep that of a class mean below .3 of the unit
-//     ball (64 at least), with pure noise .55 times the root of epsilon and all records (16 at least); the
-//     discriminant, which shrinks what is noise, or, where noise would allow 2,500 features, the regression on the
-//     public covariance;
+//     ball, with pure noise .55 times the root of epsilon and all records (16 at least); the discriminant, which
+//     shrinks what is noise, or, where noise would allow 2,500 features, the regression on the public covariance. Where
+//     noise allows fewer than 128 features (pure: epsilon times the records of a class is below 50), and neither model
+//     nor features are asked for, the reference is left out;
 //   else a discriminant, as long as the noise's largest expected eigenvalue is small beside covariances of m even
 //     directions, s_2 sqrt(2 m) m <= f n: of Fourier features with Gaussian noise (m of 24, 48, .. 384, f = 4) where at
 //     least 96, and 10 times as many as coordinates (of which 24 count), are affordable; of the coordinates themselves
-//     (f = 1/2), unless there are more classes than coordinates, which crowd linear scores, and noise allows moments of
-//     256 features;
-//   else moments: of Fourier features below 64 dimensions, of coordinates from there on, after a random projection if
-//     need be; as many as keep the noise of a class mean below .8 and .5 of the unit ball (pure noise: .8 and .2).
+//     (f = 1/2). More classes than coordinates crowd linear scores: then moments instead of coordinates where noise
+//     allows 256 features of them, and instead of fewer than 384 Fourier features where it allows 4,096;
+//   else moments: of Fourier features below 64 dimensions (4,096 at most), of coordinates from there on, after a random
+//     projection if need be; as many as keep the noise of a class mean below .8 and .5 of the unit ball (pure noise: .8
+//     and .2).
 //
 // The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains, .28 for
-// discriminants of 384 features and .2 for moments of 512 and more; landmarks .5 and .225 with Gaussian noise, .65 and
-// .32 with pure) and shares were chosen by test accuracy on random splits of letter and mnist10k; figures of those two
-// data sets flatter (docs/classification.md).
+// discriminants of 384 features, .2 for moments of 512 and .17 for those of 4,096; landmarks .5 and .225 with Gaussian
+// noise, .65 and .32 with pure) and shares were chosen by test accuracy on random splits of letter and mnist10k;
+// figures of those two data sets flatter (docs/classification.md).
 //
 // kInvalidArgument, naming the field, for what does not go together. No privacy effect.
 absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool);

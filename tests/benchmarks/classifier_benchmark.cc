@@ -1,6 +1,7 @@
 // Accuracy of private classifiers on real data, 80 % of the rows private, 20 % queries, without public data and with a
 // tenth of the private rows as an unlabelled public reference instead; beside the same classifier without noise to
-// speak of (pure epsilon = 1000).
+// speak of (pure epsilon = 1000), and beside what the planner's choice has to beat: with the same records and budget
+// one release of 4,096 random frequencies a class, the label by the largest mean similarity.
 //
 //   classifier_benchmark FOLDER [SPLITS [DATASET [MODEL]]]
 //
@@ -27,22 +28,10 @@
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/similarity/domain.h"
+#include "tests/benchmarks/or_die.h"
 
 namespace dpkde {
 namespace {
-
-template <typename T>
-T OrDie(absl::StatusOr<T> value) {
-  if (value.ok()) return *std::move(value);
-  std::fprintf(stderr, "%s\n", std::string(value.status().message()).c_str());
-  std::exit(1);
-}
-
-void OrDie(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
-  std::exit(1);
-}
 
 struct Labelled {
   size_t dimension = 0;
@@ -60,17 +49,21 @@ struct Dataset {
   std::string name;
   bool unit_rows = false;
   absl::optional<Domain> domain;
+  // Of the kernel releases to beat, in units of scaled records: 3 of letter's, 5 of 9.2, the mean length of mnist's
+  // rows. 0: none.
+  double kernel_bandwidth = 0;
   std::vector<std::string> labels;
   Labelled all;
 };
 
 // The label set is what the documentation of the data says, not what the rows hold.
 Dataset Load(const std::string& folder, const std::string& name, int64_t first_label, int labels, bool unit_rows,
-             absl::optional<Domain> domain) {
+             absl::optional<Domain> domain, double kernel_bandwidth) {
   Dataset data;
   data.name = name;
   data.unit_rows = unit_rows;
   data.domain = std::move(domain);
+  data.kernel_bandwidth = kernel_bandwidth;
   for (int c = 0; c < labels; ++c) data.labels.push_back(std::to_string(first_label + c));
   const auto reader = OrDie(VectorReader::Open(folder + "/" + name + ".npy", {}));
   data.all.dimension = reader->dimension();
@@ -124,7 +117,7 @@ void Run(const Dataset& data, bool with_reference, absl::optional<proto::Classif
          ThreadPool& pool) {
   for (const bool pure : {true, false}) {
     for (const double epsilon : {0.1, 0.5, 1.0, 4.0}) {
-      double sum = 0, square = 0, exact = 0;
+      double sum = 0, square = 0, exact = 0, kernels = 0;
       std::string chosen;
       for (int number = 0; number < splits; ++number) {
         const Split split = MakeSplit(data, number, with_reference);
@@ -145,6 +138,12 @@ void Run(const Dataset& data, bool with_reference, absl::optional<proto::Classif
         plain.mutable_privacy()->set_epsilon(1000);
         plain.set_mechanism(proto::KNORM);
         exact += Accuracy(plain, split, pool);
+        if (data.kernel_bandwidth > 0 && !with_reference) {
+          inputs.model = proto::ClassifierPlan_Model_KERNEL;
+          inputs.features = 2 * 4096;
+          inputs.bandwidth = data.kernel_bandwidth;
+          kernels += Accuracy(OrDie(PlanClassifier(inputs, pool)).plan, split, pool);
+        }
         const proto::ClassFeatureSpec& features = choice.plan.features();
         const size_t size = features.has_landmark()             ? features.landmark().landmarks().rank()
                             : features.has_fourier()            ? 2 * features.fourier().frequencies()
@@ -157,9 +156,10 @@ void Run(const Dataset& data, bool with_reference, absl::optional<proto::Classif
                  std::to_string(size);
       }
       const double mean = sum / splits;
-      std::printf("%-9s %-9s %-6s %4g  %.3f +- %.3f  (no noise %.3f)  %s\n", data.name.c_str(),
+      std::printf("%-9s %-9s %-6s %4g  %.3f +- %.3f  (no noise %.3f) kernels %.3f  %s\n", data.name.c_str(),
                   with_reference ? "reference" : "", pure ? "pure" : "1e-6", epsilon, mean,
-                  std::sqrt(std::max(0.0, square / splits - mean * mean)), exact / splits, chosen.c_str());
+                  std::sqrt(std::max(0.0, square / splits - mean * mean)), exact / splits, kernels / splits,
+                  chosen.c_str());
       std::fflush(stdout);
     }
   }
@@ -175,11 +175,11 @@ int Main(int argc, char** argv) {
   ThreadPool pool;
   std::vector<Dataset> datasets;
   datasets.push_back(Load(folder, "letter", 0, 26, false,
-                          OrDie(Domain::Box(std::vector<double>(16, 0.0), std::vector<double>(16, 15.0)))));
+                          OrDie(Domain::Box(std::vector<double>(16, 0.0), std::vector<double>(16, 15.0))), 0.173));
   // Statlog's description gives no ranges; a wide guess.
   datasets.push_back(Load(folder, "shuttle", 0, 7, false,
-                          OrDie(Domain::Box(std::vector<double>(9, -150.0), std::vector<double>(9, 150.0)))));
-  datasets.push_back(Load(folder, "mnist10k", 0, 10, true, absl::nullopt));
+                          OrDie(Domain::Box(std::vector<double>(9, -150.0), std::vector<double>(9, 150.0))), 0));
+  datasets.push_back(Load(folder, "mnist10k", 0, 10, true, absl::nullopt, 0.54));
   for (const Dataset& data : datasets) {
     if (argc > 3 && data.name != argv[3]) continue;
     absl::optional<proto::ClassifierPlan::Model> model;

@@ -1,5 +1,6 @@
 #include "dpkde/classifier/class_accumulator.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -434,6 +435,34 @@ TEST(ClassifierPlannerTest, ReferencePointsGiveLandmarks) {
     EXPECT_TRUE(choice->plan.features().has_landmark());
     EXPECT_EQ(choice->plan.second_moment_share(), 0);
     EXPECT_GE(Accuracy(Release(choice->plan, blobs, 4), queries), 0.9) << choice->reason;
+  }
+}
+
+// Landmarks are too fine where noise is large; only who asks for them gets them then.
+TEST(ClassifierPlannerTest, LeavesTheReferenceOutWhereNoiseIsLarge) {
+  ThreadPool pool(1);
+  const Points reference = MakeBlobs(120, 4, 23).points;
+  for (const bool pure : {true, false}) {
+    ClassifierInputs inputs{4,
+                            *Domain::Box(std::vector<double>(4, -1.0), std::vector<double>(4, 1.0)),
+                            false,
+                            {"a", "b", "c"},
+                            pure ? Pure(0.05) : *PrivacySpec::Approximate(0.05, 1e-6, kAddRemove)};
+    inputs.public_n = 2000;
+    inputs.reference = reference.view();
+    const auto left_out = PlanClassifier(inputs, pool);
+    ASSERT_TRUE(left_out.ok()) << left_out.status();
+    EXPECT_FALSE(left_out->plan.features().has_landmark());
+    EXPECT_THAT(left_out->reason, testing::HasSubstr("the reference is left out"));
+    inputs.features = 20;
+    const auto asked_for = PlanClassifier(inputs, pool);
+    ASSERT_TRUE(asked_for.ok()) << asked_for.status();
+    EXPECT_TRUE(asked_for->plan.features().has_landmark());
+    // What is left out is checked all the same.
+    inputs.features = absl::nullopt;
+    inputs.dimension = 3;
+    inputs.domain = *Domain::Box(std::vector<double>(3, -1.0), std::vector<double>(3, 1.0));
+    EXPECT_EQ(PlanClassifier(inputs, pool).status().code(), absl::StatusCode::kInvalidArgument);
   }
 }
 
