@@ -54,11 +54,13 @@ constexpr uint32_t kMostFeatures = 65536;
 constexpr uint32_t kManyFeatures = 4096;
 constexpr double kWorthTwiceTheFeatures = 0.95;
 
-// Best first; of those within 1 % the one with fewest coordinates.
+// Best first; of those within 1 % the one with fewest coordinates. What is typical of grids of a low degree is known
+// less well, so of those within 5 %.
 void SortCandidates(std::vector<Candidate>& candidates) {
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.typical_error() < b.typical_error(); });
-  const double good_enough = candidates[0].typical_error() * 1.01;
+  const double good_enough =
+      candidates[0].typical_error() * (candidates[0].design.spline_grid().degree() > 0 ? 1.05 : 1.01);
   auto choice = candidates.begin();
   for (auto it = candidates.begin(); it != candidates.end() && it->typical_error() <= good_enough; ++it) {
     if (it->num_coordinates < choice->num_coordinates) choice = it;

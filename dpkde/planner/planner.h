@@ -76,8 +76,8 @@ struct PlanResult {
 };
 
 // Predicts the error of every admissible design, noise and size, and sorts by what is typical: sqrt(noise^2 +
-// typical approximation^2). Candidates within 1 % of the best are considered equal, and the one with fewest coordinates
-// is put first.
+// typical approximation^2). Candidates within 1 % of the best (5 % of a grid of a low degree) are considered equal, and
+// the one with fewest coordinates is put first.
 //
 // Sizes considered: landmark ranks 1 to 1,024 (LandmarkFit); axis harmonics 2^2 .. 2^14; slices of 4, 8, .. directions
 // and 1, 3, 7, .. harmonics, up to 2^14 pairs; lattice tolerance 10^-2 .. 10^-6; spline cells of 0.35 to 2 bandwidths,
