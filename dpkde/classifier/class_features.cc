@@ -84,10 +84,8 @@ template <typename Map>
 absl::Status CompleteFingerprint(const std::vector<float>& values, Map& map) {
   const Sha256Digest digest = Sha256({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
   const std::string fingerprint(digest.begin(), digest.end());
-  if (!map.fingerprint().empty() && (map.fingerprint() != fingerprint || map.scheme_version() != kPublicRandomScheme)) {
-    return absl::FailedPreconditionError(
-        "random features differ from those the file was made with: its fingerprint does not match on this machine");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckPublicRandomScheme("random features", map.scheme_version()));
+  DPKDE_RETURN_IF_ERROR(CheckFingerprint("random features", map.fingerprint(), fingerprint));
   map.set_scheme_version(kPublicRandomScheme);
   map.set_fingerprint(fingerprint);
   return absl::OkStatus();

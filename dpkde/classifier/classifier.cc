@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
+#include "dpkde/base/validation.h"
 #include "dpkde/classifier/second_moment.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/io/envelope.h"
@@ -266,14 +267,7 @@ absl::Status Classifier::CheckQueries(MatrixView queries, uint64_t first_row) co
     return absl::InvalidArgumentError(
         absl::StrCat("queries must have ", dimension(), " columns, as the classifier has, but have ", queries.columns));
   }
-  for (size_t r = 0; r < queries.rows; ++r) {
-    for (size_t c = 0; c < queries.columns; ++c) {
-      if (std::isfinite(queries.row(r)[c])) continue;
-      return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
-                                                     " (counting from 0): must be finite, but is ", queries.row(r)[c]));
-    }
-  }
-  return absl::OkStatus();
+  return CheckFiniteRows(queries, first_row);
 }
 
 absl::StatusOr<std::vector<Prediction>> Classifier::Classify(MatrixView queries, ThreadPool& pool) const {
