@@ -1,5 +1,7 @@
 #include "dpkde/index/ann/points.h"
 
+#include <faiss/utils/distances.h>
+
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
@@ -10,9 +12,8 @@ namespace dpkde {
 
 absl::Status CheckPoints(absl::string_view role, MatrixView points) {
   for (size_t i = 0; i < points.rows; ++i) {
-    double square = 0;
-    for (const float value : points.row(i)) square += static_cast<double>(value) * value;
-    if (square <= kLargestSquaredNorm) continue;  // neither NaN nor infinite
+    // NaN and infinity among the values make the sum NaN or infinity.
+    if (faiss::fvec_norm_L2sqr(points.row(i).data(), points.columns) <= kLargestSquaredNorm) continue;
     for (size_t j = 0; j < points.columns; ++j) {
       DPKDE_RETURN_IF_ERROR(CheckFinite(absl::StrCat("column ", j, " of ", role, " ", i), points.row(i)[j]));
     }
