@@ -28,6 +28,8 @@ constexpr double kGaussianSecondShare = 0.3;  // of mu^2
 constexpr uint32_t kMostLinear = 1024;
 constexpr uint32_t kMostRank = 768;
 constexpr uint32_t kMostMoments = 4096;
+// Of a discriminant.
+constexpr uint32_t kMostFourier = 384;
 
 class Planner {
  public:
@@ -150,11 +152,12 @@ class Planner {
     proto::FourierFeatureMap& map = *choice_.plan.mutable_features()->mutable_fourier();
     map.set_frequencies(std::max<uint32_t>(1, features / 2));
     double bandwidth = inputs_.unit_rows ? 0.7 : 0.35;
-    if (!inputs_.unit_rows && choice_.plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT && features >= 384) {
+    if (!inputs_.unit_rows && choice_.plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT &&
+        features >= kMostFourier) {
       bandwidth = 0.28;
     }
     if (!inputs_.unit_rows && choice_.plan.model() == proto::ClassifierPlan_Model_MOMENTS && features >= 512) {
-      bandwidth = features >= 4096 ? 0.17 : 0.2;
+      bandwidth = features >= kMostMoments ? 0.17 : 0.2;
     }
     map.set_bandwidth(inputs_.bandwidth.value_or(bandwidth));
     map.set_public_seed(inputs_.public_seed);
@@ -187,14 +190,14 @@ class Planner {
     const bool few = d < 64;
     const bool crowded = few && inputs_.labels.size() > inputs_.dimension;
     uint32_t fourier = 0;
-    for (uint32_t m = 24; m <= 384; m *= 2) {
+    for (uint32_t m = 24; m <= kMostFourier; m *= 2) {
       if (AffordsSecondMoment(m, gaussian_ ? 4 : 0.5)) fourier = m;
     }
     const bool forced = inputs_.model == proto::ClassifierPlan_Model_DISCRIMINANT;
     const bool may_be_discriminant = inputs_.model != proto::ClassifierPlan_Model_MOMENTS;
     const bool rich = crowded && gaussian_ && MostFeatures(0.8) >= kMostMoments;
     const double least = std::max(96.0, (forced ? 4 : 10) * std::min(d, 24.0));
-    if (may_be_discriminant && fourier >= (rich && !forced ? 384 : least)) {
+    if (may_be_discriminant && fourier >= (rich && !forced ? kMostFourier : least)) {
       SetDiscriminant();
       SetFourier(fourier);
       choice_.reason = "the noise affords a covariance of Fourier features";
