@@ -418,19 +418,23 @@ TEST(ClassifierTest, NoiseOfCountsDecidesNothingAmongEqualClasses) {
   EXPECT_GE(sum, 0.8);
 }
 
+ClassifierInputs InputsWithReference(bool pure, double epsilon, const Points& reference) {
+  ClassifierInputs inputs{4,
+                          *Domain::Box(std::vector<double>(4, -1.0), std::vector<double>(4, 1.0)),
+                          false,
+                          {"a", "b", "c"},
+                          pure ? Pure(epsilon) : *PrivacySpec::Approximate(epsilon, 1e-6, kAddRemove)};
+  inputs.public_n = 2000;
+  inputs.reference = reference.view();
+  return inputs;
+}
+
 TEST(ClassifierPlannerTest, ReferencePointsGiveLandmarks) {
   ThreadPool pool(2);
   const Blobs blobs = MakeBlobs(2000, 4, 21), queries = MakeBlobs(300, 4, 22);
   const Points reference = MakeBlobs(120, 4, 23).points;
   for (const bool pure : {true, false}) {
-    ClassifierInputs inputs{4,
-                            *Domain::Box(std::vector<double>(4, -1.0), std::vector<double>(4, 1.0)),
-                            false,
-                            {"a", "b", "c"},
-                            pure ? Pure(2) : *PrivacySpec::Approximate(2, 1e-6, kAddRemove)};
-    inputs.public_n = 2000;
-    inputs.reference = reference.view();
-    const auto choice = PlanClassifier(inputs, pool);
+    const auto choice = PlanClassifier(InputsWithReference(pure, 2, reference), pool);
     ASSERT_TRUE(choice.ok()) << choice.status();
     EXPECT_TRUE(choice->plan.features().has_landmark());
     EXPECT_EQ(choice->plan.second_moment_share(), 0);
@@ -443,13 +447,7 @@ TEST(ClassifierPlannerTest, LeavesTheReferenceOutWhereNoiseIsLarge) {
   ThreadPool pool(1);
   const Points reference = MakeBlobs(120, 4, 23).points;
   for (const bool pure : {true, false}) {
-    ClassifierInputs inputs{4,
-                            *Domain::Box(std::vector<double>(4, -1.0), std::vector<double>(4, 1.0)),
-                            false,
-                            {"a", "b", "c"},
-                            pure ? Pure(0.05) : *PrivacySpec::Approximate(0.05, 1e-6, kAddRemove)};
-    inputs.public_n = 2000;
-    inputs.reference = reference.view();
+    ClassifierInputs inputs = InputsWithReference(pure, 0.05, reference);
     const auto left_out = PlanClassifier(inputs, pool);
     ASSERT_TRUE(left_out.ok()) << left_out.status();
     EXPECT_FALSE(left_out->plan.features().has_landmark());
