@@ -37,7 +37,8 @@ bool IsPlanner(const AccuracyRow& row) { return absl::StartsWith(row.mechanism, 
 // Ours, or nobody's, but they have to be beaten.
 bool IsUnpublished(const AccuracyRow& row) { return row.mechanism == "tree_centered" || row.mechanism == "histogram"; }
 
-void Add(std::vector<std::string>& to, const std::string& value) {
+template <typename Value>
+void AddNew(std::vector<Value>& to, const Value& value) {
   if (std::find(to.begin(), to.end(), value) == to.end()) to.push_back(value);
 }
 
@@ -46,8 +47,8 @@ class Section {
  public:
   void Add(const AccuracyRow& row) {
     rows_.push_back(row);
-    dpkde::Add(mechanisms_, row.mechanism);
-    if (std::find(epsilons_.begin(), epsilons_.end(), row.epsilon) == epsilons_.end()) epsilons_.push_back(row.epsilon);
+    AddNew(mechanisms_, row.mechanism);
+    AddNew(epsilons_, row.epsilon);
   }
 
   const std::string& data() const { return rows_[0].data; }
@@ -131,7 +132,7 @@ class Section {
 
 void PrintStudy(const std::vector<AccuracyRow>& rows) {
   std::vector<std::string> mechanisms;
-  for (const AccuracyRow& row : rows) Add(mechanisms, row.mechanism);
+  for (const AccuracyRow& row : rows) AddNew(mechanisms, row.mechanism);
   absl::PrintF("| | k |");
   for (const std::string& mechanism : mechanisms) absl::PrintF(" `%s`: RMSE | relative | query µs |", mechanism);
   absl::PrintF("\n|---|---|");

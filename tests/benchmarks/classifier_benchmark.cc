@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/classifier/class_accumulator.h"
@@ -115,6 +116,7 @@ double Accuracy(const proto::ClassifierPlan& plan, const Split& split, ThreadPoo
 
 void Run(const Dataset& data, bool with_reference, absl::optional<proto::ClassifierPlan::Model> model, int splits,
          ThreadPool& pool) {
+  const bool with_kernels = data.kernel_bandwidth > 0 && !with_reference;
   for (const bool pure : {true, false}) {
     for (const double epsilon : {0.1, 0.5, 1.0, 4.0}) {
       double sum = 0, square = 0, exact = 0, kernels = 0;
@@ -138,7 +140,7 @@ void Run(const Dataset& data, bool with_reference, absl::optional<proto::Classif
         plain.mutable_privacy()->set_epsilon(1000);
         plain.set_mechanism(proto::KNORM);
         exact += Accuracy(plain, split, pool);
-        if (data.kernel_bandwidth > 0 && !with_reference) {
+        if (with_kernels) {
           inputs.model = proto::ClassifierPlan_Model_KERNEL;
           inputs.features = 2 * 4096;
           inputs.bandwidth = data.kernel_bandwidth;
@@ -156,10 +158,10 @@ void Run(const Dataset& data, bool with_reference, absl::optional<proto::Classif
                  std::to_string(size);
       }
       const double mean = sum / splits;
-      std::printf("%-9s %-9s %-6s %4g  %.3f +- %.3f  (no noise %.3f) kernels %.3f  %s\n", data.name.c_str(),
+      std::printf("%-9s %-9s %-6s %4g  %.3f +- %.3f  (no noise %.3f)  %s  %s\n", data.name.c_str(),
                   with_reference ? "reference" : "", pure ? "pure" : "1e-6", epsilon, mean,
-                  std::sqrt(std::max(0.0, square / splits - mean * mean)), exact / splits, kernels / splits,
-                  chosen.c_str());
+                  std::sqrt(std::max(0.0, square / splits - mean * mean)), exact / splits,
+                  with_kernels ? absl::StrFormat("kernels %.3f", kernels / splits).c_str() : "", chosen.c_str());
       std::fflush(stdout);
     }
   }
