@@ -11,6 +11,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/classifier/class_counts.h"
 #include "dpkde/classifier/second_moment.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/io/envelope.h"
@@ -28,8 +29,6 @@ constexpr char kEnvelopeKind[] = "classify";
 constexpr double kNoiseRidge = 0.4;
 // Of a public covariance, whose trace is at most 1.
 constexpr double kRidge = 0.003;
-// A count is told from none by so many standard errors.
-constexpr double kClearlySome = 6;
 // Added to every eigenvalue of a covariance of features in the unit ball.
 constexpr double kLeastEigenvalue = 1e-6;
 
@@ -50,23 +49,11 @@ void Classifier::Fit() {
   const double sum_variance = mechanism_.variances().front() / (unit * unit);
   const double count_variance = mechanism_.variances().back() / (unit * unit);
 
-  // Counts: of what they differ by, what is clearly not noise (by one standard deviation of a variance of so many), so
-  // that those of classes of one size become equal; and no fewer than the noise may feign.
-  std::vector<double> n(classes);
-  double mean_count = 0, spread = 0;
-  for (size_t c = 0; c < classes; ++c) {
-    n[c] = message_.class_sums(c).values(m) / unit;
-    mean_count += n[c] / classes;
-  }
-  for (double count : n) spread += std::pow(count - mean_count, 2) / std::max<double>(1, classes - 1.0);
-  spread = std::max(spread - count_variance * (1 + std::sqrt(2 / std::max<double>(1, classes - 1.0))), 0.0);
-  const double kept_count = spread > 0 ? spread / (spread + count_variance) : 0;
-  const double least_count = std::max(1.0, 2 * kept_count * std::sqrt(count_variance));
-  double total = 0;
-  for (double& count : n) {
-    count = std::max(mean_count + kept_count * (count - mean_count), least_count);
-    total += count;
-  }
+  std::vector<double> noised;
+  for (const proto::ClassSums& sums : message_.class_sums()) noised.push_back(sums.values(m) / unit);
+  const ClassCounts counts = EstimateClassCounts(noised, count_variance);
+  const std::vector<double>& n = counts.records;
+  const double total = counts.total;
 
   // Deviations of the class means from the overall mean, and the noise variance of a coordinate of them.
   center_.assign(m, 0);
@@ -80,7 +67,7 @@ void Classifier::Fit() {
     for (size_t j = 0; j < m; ++j) {
       deviation[c * m + j] = message_.class_sums(c).values(j) / unit / n[c] - center_[j];
     }
-    noise[c] = (sum_variance + kept_count * count_variance * center_square / m) / (n[c] * n[c]);
+    noise[c] = (sum_variance + counts.kept * count_variance * center_square / m) / (n[c] * n[c]);
   }
 
   // The covariance: none (the identity), within classes from the second moment, or of the public landmarks.
@@ -201,11 +188,7 @@ void Classifier::Fit() {
   // weighed in.
   candidates_.assign(classes, true);
   if (model == proto::ClassifierPlan_Model_KERNEL || model == proto::ClassifierPlan_Model_MOMENTS) {
-    // Only where noise of that size could not have made an ordinary class look empty.
-    const double least = kClearlySome * std::sqrt(count_variance);
-    for (size_t c = 0; total / classes >= 2 * least && c < classes; ++c) {
-      candidates_[c] = message_.class_sums(c).values(m) / unit > least;
-    }
+    candidates_ = counts.is_some;
   }
   if (model == proto::ClassifierPlan_Model_KERNEL) {
     // The mean itself, not what differs from the overall one.
