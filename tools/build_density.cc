@@ -17,16 +17,15 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
-#include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
-#include "dpkde/noise/mechanism.h"
 #include "dpkde/planner/landmark_fit.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/privacy/budget_ledger.h"
 #include "dpkde/sketch/accumulator.h"
+#include "dpkde/tools/density_options.h"
 #include "dpkde/tools/domain_options.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
@@ -38,29 +37,6 @@
 #include "dpkde/tools/release_output.h"
 #include "dpkde/tools/shared_flags.h"
 
-ABSL_FLAG(
-    std::string, similarity, "",
-    "Kernels, with r_p = |x-y|_p and h = --bandwidth: gaussian exp(-r_2^2 / (2 h^2)); laplacian exp(-r_1 / h); "
-    "exponential exp(-r_2 / h); matern (--nu); rational_quadratic (1 + r_2^2 / (2 a h^2))^-a (--alpha); cauchy "
-    "1 / (1 + r_2^2 / h^2); inverse_l2 1 / (1 + r_2 / h); inverse_l1; product_cauchy; p_stable, the collisions of "
-    "floor((<a, x> + b) / h); angular (1 - angle / pi)^p (--p; no bandwidth). Distances: l1, lp_power (--p), "
-    "l2, l2_squared. Products: cosine, inner_product.");
-ABSL_FLAG(absl::optional<double>, nu, absl::nullopt, "Smoothness of matern: 0.5, 1.5 or 2.5.");
-ABSL_FLAG(absl::optional<double>, alpha, absl::nullopt, "Exponent of rational_quadratic; > 0.");
-ABSL_FLAG(absl::optional<double>, p, absl::nullopt,
-          "Power of lp_power, in (0, 2], and of angular, a whole number up to 16.");
-ABSL_FLAG(std::string, design, "auto",
-          "auto, landmark (needs --reference), spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or "
-          "hadamard. Published mechanisms, for comparison, which auto never takes: lsq_rff, lsq_fgt, race, "
-          "exponential_sum, tree, tree_sums, tree_centered.");
-ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
-ABSL_FLAG(
-    absl::optional<uint32_t>, reduce_to, absl::nullopt,
-    "Maps records and queries to so many dimensions first, by a random map; functions of Euclidean distance with a "
-    "domain only. With l2 and a tree: the number of projections, each with a tree of its own.");
-ABSL_FLAG(absl::optional<double>, expected_similarity, absl::nullopt,
-          "Public guess of the mean similarity of records and queries, in (0, 1], for planning. Left out: 1, the worst "
-          "case.");
 ABSL_FLAG(std::string, weights, "",
           "File with one weight a record (.npy of one dimension, .csv of one column, ...), as private as the records: "
           "sums are of weight times similarity, and means are divided by the sum of weights. Needs --weight_bound.");
@@ -70,19 +46,16 @@ ABSL_FLAG(
     "below 0 or above it is a bad record; replaced, it counts as the bound, and one that is no number as 0.");
 ABSL_FLAG(bool, signed_weights, false,
           "Allows weights down to minus --weight_bound. Under replace noise doubles; answers have no bias bound.");
-ABSL_FLAG(std::string, landmark_choice, "kmeans",
-          "How a --reference of more than 2,048 points becomes so many landmarks: kmeans, leverage or uniform.");
 
 namespace dpkde {
 namespace {
 
 struct Settings {
-  absl::optional<Similarity> similarity;
+  absl::optional<DensityOptions> density;
   absl::optional<PrivacySpec> privacy;
   DomainOptions domain;
   absl::optional<size_t> dimension;  // nullopt: the flags do not tell, so the input does
   absl::optional<proto::WeightSpec> weights;
-  absl::optional<std::string> design;
   absl::optional<proto::Mechanism> mechanism;
   // Of --reference, once it has been read.
   std::shared_ptr<const LandmarkFit> landmarks;
@@ -93,13 +66,13 @@ struct Settings {
 // What planning may look at, but for the number of records.
 absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimension, const PrivacySpec& privacy) {
   DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, settings.domain.Make(dimension));
-  PlanInputs inputs{*settings.similarity, dimension, std::move(domain),
+  PlanInputs inputs{settings.density->similarity, dimension, std::move(domain),
                     NeedsCount(privacy) ? privacy.WithShare(1 - kPlanningShare) : privacy};
-  inputs.expected_similarity = absl::GetFlag(FLAGS_expected_similarity);
-  inputs.design = settings.design;
+  inputs.expected_similarity = settings.density->expected_similarity;
+  inputs.design = settings.density->design;
   inputs.mechanism = settings.mechanism;
-  inputs.features = absl::GetFlag(FLAGS_features);
-  inputs.reduce_to = absl::GetFlag(FLAGS_reduce_to);
+  inputs.features = settings.density->features;
+  inputs.reduce_to = settings.density->reduce_to;
   inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
   inputs.weights = settings.weights;
   inputs.landmarks = settings.landmarks;
@@ -184,67 +157,20 @@ VectorReaderOptions WeightsOptions(const Settings& settings) {
 absl::StatusOr<Settings> ParseFlags() {
   Settings settings;
   const bool dry_run = absl::GetFlag(FLAGS_dry_run);
-  if (absl::GetFlag(FLAGS_similarity).empty()) return UsageError("--similarity is missing");
-  const auto kind = SimilarityKindFromName(absl::GetFlag(FLAGS_similarity));
-  if (!kind.ok()) return FlagError(kind.status());
-  proto::SimilaritySpec spec;
-  spec.set_kind(*kind);
-  if (const auto bandwidth = absl::GetFlag(FLAGS_bandwidth); bandwidth.has_value()) {
-    // Zero stands for "unset" in the message, but not on a command line.
-    DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--bandwidth", *bandwidth)));
-    spec.set_bandwidth(*bandwidth);
-  } else if (*kind <= proto::SimilaritySpec::PRODUCT_CAUCHY) {
-    return UsageError("--bandwidth is missing");
-  }
-  spec.set_nu(absl::GetFlag(FLAGS_nu).value_or(0));
-  spec.set_alpha(absl::GetFlag(FLAGS_alpha).value_or(0));
-  spec.set_p(absl::GetFlag(FLAGS_p).value_or(0));
-  const absl::StatusOr<Similarity> similarity = Similarity::Create(spec);
-  if (!similarity.ok()) return FlagError(similarity.status());
-  settings.similarity = *similarity;
-
+  DPKDE_ASSIGN_OR_RETURN(settings.density, DensityOptions::Parse());
   DPKDE_ASSIGN_OR_RETURN(settings.domain, DomainOptions::Parse());
-
-  const std::string design = absl::GetFlag(FLAGS_design);
-  DPKDE_RETURN_IF_ERROR(CheckChoice(
-      "design", design,
-      {"auto", "landmark", "spline_grid", "lattice", "axis", "slice", "moments", "monte_carlo", "orthogonal",
-       "hadamard", "lsq_rff", "lsq_fgt", "race", "exponential_sum", "tree", "tree_sums", "tree_centered"}));
-  if (design != "auto") settings.design = design;
   DPKDE_ASSIGN_OR_RETURN(settings.mechanism, ParseMechanism());
-  if (absl::GetFlag(FLAGS_features).has_value()) {
-    DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--features", *absl::GetFlag(FLAGS_features), 1, 1 << 20)));
-    if (design != "monte_carlo" && design != "orthogonal" && design != "hadamard" && design != "lsq_rff") {
-      return UsageError(
-          "--features needs --design=monte_carlo, --design=orthogonal, --design=hadamard or --design=lsq_rff");
-    }
+  if (!absl::GetFlag(FLAGS_reference).empty() &&
+      IsSameFile(absl::GetFlag(FLAGS_reference), absl::GetFlag(FLAGS_input))) {
+    return UsageError(
+        "--reference and --input are the same file: landmarks are stored in the release in the clear, so private "
+        "records cannot be among them");
   }
-  if (!absl::GetFlag(FLAGS_reference).empty()) {
-    if (design != "auto" && design != "landmark") {
-      return UsageError("--reference needs --design=landmark, or none");
-    }
-    if (IsSameFile(absl::GetFlag(FLAGS_reference), absl::GetFlag(FLAGS_input))) {
-      return UsageError(
-          "--reference and --input are the same file: landmarks are stored in the release in the clear, so private "
-          "records cannot be among them");
-    }
-    if (!HasLandmarks(*settings.similarity)) {
-      return UsageError(absl::StrCat("--reference is not taken by ", settings.similarity->name(),
-                                     ", which is neither a kernel nor a distance that landmarks serve"));
-    }
-  } else if (design == "landmark") {
-    return UsageError("--design=landmark needs --reference");
-  }
-  DPKDE_RETURN_IF_ERROR(
-      CheckChoice("landmark_choice", absl::GetFlag(FLAGS_landmark_choice), {"kmeans", "leverage", "uniform"}));
   DPKDE_RETURN_IF_ERROR(CheckLedgerFlags());
   const std::string bad_records = absl::GetFlag(FLAGS_bad_records);
   DPKDE_RETURN_IF_ERROR(CheckChoice("bad_records", bad_records, {"fail", "replace"}));
   if (bad_records == "replace") settings.bad_records = Accumulator::BadRecords::kReplace;
   DPKDE_RETURN_IF_ERROR(CheckExpectedN(dry_run));
-  if (const auto s = absl::GetFlag(FLAGS_expected_similarity); s.has_value() && !(*s > 0 && *s <= 1)) {
-    return UsageError(absl::StrCat("--expected_similarity must be greater than 0 and at most 1, but is ", *s));
-  }
   DPKDE_RETURN_IF_ERROR(ParseWeights(settings));
   DPKDE_ASSIGN_OR_RETURN(settings.reader_options, ParseInputOptions());
   const std::string weights = absl::GetFlag(FLAGS_weights);
@@ -310,13 +236,10 @@ absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitReference(const Settings& 
   DPKDE_ASSIGN_OR_RETURN(const std::vector<float> points, ReadReference(path, settings.reader_options, dimension));
   LandmarkFitOptions fit_options;
   fit_options.public_seed = absl::GetFlag(FLAGS_public_seed);
-  const std::string choice = absl::GetFlag(FLAGS_landmark_choice);
-  fit_options.choice = choice == "leverage"  ? LandmarkChoice::kLeverage
-                       : choice == "uniform" ? LandmarkChoice::kUniform
-                                             : LandmarkChoice::kKMeans;
+  fit_options.choice = settings.density->landmark_choice;
   DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain, settings.domain.Make(dimension));
   absl::StatusOr<LandmarkFit> fit = LandmarkFit::Create(
-      *settings.similarity, domain, {points.data(), points.size() / dimension, dimension}, fit_options, pool);
+      settings.density->similarity, domain, {points.data(), points.size() / dimension, dimension}, fit_options, pool);
   if (!fit.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", std::string(fit.status().message())));
   return std::make_shared<const LandmarkFit>(*std::move(fit));
 }
@@ -381,45 +304,6 @@ class Weights {
   uint64_t done_ = 0;
 };
 
-// The table of --dry_run for one n.
-absl::Status PrintPlan(PlanInputs inputs, double n) {
-  inputs.public_n = n;
-  DPKDE_ASSIGN_OR_RETURN(const PlanResult plan, Plan(inputs));
-  absl::PrintF("n = %.10g\n%-40s %-9s %12s %12s %12s %12s %12s\n", n, "design", "noise", "values", "noise_rmse",
-               "approx_rmse", "total_rmse", "typical_rmse");
-  for (const Candidate& candidate : plan.candidates) {
-    absl::PrintF("%-40s %-9s %12d %12.5g %12.5g %12.5g %12.5g%s\n", DescribeDesign(candidate.design),
-                 MechanismName(candidate.mechanism), candidate.num_coordinates, candidate.noise_error,
-                 candidate.approximation_error, candidate.total_error(), candidate.typical_error(),
-                 &candidate == &plan.candidates[0] ? "  <- chosen" : "");
-  }
-  for (const std::string& exclusion : plan.exclusions) absl::PrintF("left out: %s\n", exclusion);
-  for (const std::string& assumption : plan.assumptions) absl::PrintF("assumed: %s\n", assumption);
-  for (const std::string& warning : plan.warnings) absl::PrintF("warning: %s\n", warning);
-
-  const Candidate& choice = plan.candidates[0];
-  DPKDE_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Design> design,
-      CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, MakeReleasePlan(inputs, choice).design()));
-  std::vector<CoordinateGroup> groups = design->groups();
-  if (inputs.weights.has_value()) groups = WeightedGroups(std::move(groups), inputs.weights->allow_negative());
-  DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism, Mechanism::Calibrate(choice.mechanism, groups, inputs.privacy));
-  const auto variances = std::minmax_element(mechanism.variances().begin(), mechanism.variances().end());
-  absl::PrintF("chosen: %s, %s noise; scales (standard deviations) of %.6g to %.6g records; spends %s\n",
-               DescribeDesign(choice.design), MechanismName(choice.mechanism), std::sqrt(*variances.first) / kGridUnit,
-               std::sqrt(*variances.second) / kGridUnit,
-               inputs.privacy.rho().has_value()
-                   ? absl::StrFormat("rho = %.10g", mechanism.guarantee().rho)
-                   : absl::StrFormat("epsilon = %.10g, delta = %.10g", mechanism.guarantee().epsilon,
-                                     mechanism.guarantee().delta));
-  const Sensitivity& first = SensitivityOf(groups[0], inputs.privacy.neighboring());
-  absl::PrintF("sensitivity of each of %d groups: L1 %.8g, L2 %.8g; of the %s: %d\n\n", groups.size() - 1,
-               static_cast<double>(first.l1) / kGridUnit, static_cast<double>(first.l2) / kGridUnit,
-               inputs.weights.has_value() ? "sum of weights, in bounds" : "count",
-               SensitivityOf(groups.back(), inputs.privacy.neighboring()).l1 / kGridUnit);
-  return absl::OkStatus();
-}
-
 absl::Status DryRun(const PlanInputs& inputs, const absl::optional<uint64_t>& public_rows) {
   std::vector<double> sizes = {1e3, 1e5, 1e7};
   if (absl::GetFlag(FLAGS_expected_n).has_value()) {
@@ -427,18 +311,14 @@ absl::Status DryRun(const PlanInputs& inputs, const absl::optional<uint64_t>& pu
   } else if (public_rows.has_value()) {
     sizes = {static_cast<double>(*public_rows)};
   }
-  for (double n : sizes) DPKDE_RETURN_IF_ERROR(PrintPlan(inputs, n));
+  for (double n : sizes) DPKDE_RETURN_IF_ERROR(PrintDensityPlan(inputs, n));
   return absl::OkStatus();
 }
 
-std::vector<std::string> AssertedPublic(const PlanInputs& inputs) {
-  std::vector<std::string> asserted = {"similarity and its parameters"};
+std::vector<std::string> AssertedPublic(const DensityOptions& density, const PlanInputs& inputs) {
+  std::vector<std::string> asserted = density.AssertedPublic();
   if (inputs.domain.has_value()) asserted.push_back("domain");
   if (absl::GetFlag(FLAGS_expected_n).has_value()) asserted.push_back("expected number of records");
-  if (inputs.expected_similarity.has_value()) asserted.push_back("expected similarity");
-  if (inputs.design.has_value()) asserted.push_back("design");
-  if (inputs.features.has_value()) asserted.push_back("features");
-  if (inputs.reduce_to.has_value()) asserted.push_back("reduced dimension");
   if (inputs.weights.has_value()) asserted.push_back("weight bound");
   if (inputs.landmarks != nullptr) asserted.push_back("reference points");
   return asserted;
@@ -495,7 +375,7 @@ absl::Status Run(const std::vector<std::string>&) {
   const Candidate& choice = planned.candidates[0];
   proto::ReleasePlan plan = MakeReleasePlan(inputs, choice);
   if (planning_count.has_value()) *plan.mutable_planning_count() = *planning_count;
-  for (const std::string& what : AssertedPublic(inputs)) plan.add_asserted_public(what);
+  for (const std::string& what : AssertedPublic(*settings.density, inputs)) plan.add_asserted_public(what);
   plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
 
   DPKDE_ASSIGN_OR_RETURN(Accumulator accumulator, Accumulator::Create(plan, settings.bad_records, pool));
