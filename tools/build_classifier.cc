@@ -29,6 +29,7 @@
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
+#include "dpkde/tools/density_options.h"
 #include "dpkde/tools/domain_options.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
@@ -44,12 +45,17 @@ ABSL_FLAG(
     std::string, label_set, "",
     "All labels that there may be: a,b,c or a range of integers, 0-9, or both. Public, and required: a set that is "
     "taken from the records would reveal rare classes. A class without records gets noise like any other.");
-ABSL_FLAG(std::string, model, "auto",
-          "auto, kernel (mean similarity to each class), moments (nearest class mean), discriminant (with a private "
-          "covariance), landmark_ridge (with the covariance of --reference). auto chooses from public values only.");
+ABSL_FLAG(
+    std::string, model, "auto",
+    "auto, kernel (mean --similarity to each class, by one density release a class), moments (nearest class mean), "
+    "discriminant (with a private covariance), landmark_ridge (with the covariance of --reference). auto is kernel "
+    "with --similarity, and else chooses among the others, from public values only.");
 ABSL_FLAG(bool, unit_rows, false, "Scale each record to length 1, as for cosine similarity; then no domain is needed.");
 ABSL_FLAG(absl::optional<uint32_t>, class_features, absl::nullopt,
-          "Number of features of a record, 1 to 8192; left out: planned.");
+          "Number of features of a record, 1 to 8192; left out: planned. Not of --model=kernel.");
+ABSL_FLAG(absl::optional<double>, class_bandwidth, absl::nullopt,
+          "Bandwidth of the features' gaussian kernel, in units of the scaled record; left out: planned. Not of "
+          "--model=kernel.");
 
 namespace dpkde {
 namespace {
@@ -62,6 +68,7 @@ constexpr int64_t kLongestRange = 65536;
 struct Settings {
   std::vector<std::string> labels;
   absl::optional<Plan::Model> model;
+  absl::optional<DensityOptions> density;  // of the kernel model
   absl::optional<proto::Mechanism> mechanism;
   absl::optional<PrivacySpec> privacy;
   DomainOptions domain;
@@ -98,7 +105,24 @@ absl::StatusOr<absl::optional<Plan::Model>> ParseModel() {
     const auto value = static_cast<Plan::Model>(model);
     if (ModelName(value) == name) return absl::optional<Plan::Model>(value);
   }
+  // No other model has one.
+  if (!absl::GetFlag(FLAGS_similarity).empty()) return absl::optional<Plan::Model>(proto::ClassifierPlan_Model_KERNEL);
   return absl::optional<Plan::Model>();
+}
+
+// The flags of one model with another.
+absl::Status CheckModelFlags(bool is_kernel) {
+  if (is_kernel) {
+    for (const auto& [name, given] : {std::pair("class_features", absl::GetFlag(FLAGS_class_features).has_value()),
+                                      std::pair("class_bandwidth", absl::GetFlag(FLAGS_class_bandwidth).has_value())}) {
+      if (given) return UsageError(absl::StrCat("--", name, " is not taken by --model=kernel, which has no features"));
+    }
+    return absl::OkStatus();
+  }
+  const std::vector<std::string> given = DensityOptions::Given();
+  if (given.empty()) return absl::OkStatus();
+  return UsageError(absl::StrCat(given[0], " needs --model=kernel",
+                                 given[0] == "--bandwidth" ? " (the features of others have --class_bandwidth)" : ""));
 }
 
 absl::Status CheckPaths() {
@@ -129,15 +153,19 @@ absl::StatusOr<Settings> ParseFlags() {
   // Whether there is one, and, where the flags tell the dimension, whether it is right.
   DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain,
                          settings.domain.Make(std::max<size_t>(1, settings.domain.dimension())));
-  if (!domain.has_value() && !absl::GetFlag(FLAGS_unit_rows)) {
+  const bool is_kernel = settings.model == proto::ClassifierPlan_Model_KERNEL;
+  DPKDE_RETURN_IF_ERROR(CheckModelFlags(is_kernel));
+  if (is_kernel) {
+    DPKDE_ASSIGN_OR_RETURN(settings.density, DensityOptions::Parse());
+  } else if (!domain.has_value() && !absl::GetFlag(FLAGS_unit_rows)) {
     return UsageError(
         "--domain_min and --domain_max, --domain_radius, or --unit_rows is missing: records must be bounded, and "
         "bounds "
         "that are taken from them would reveal them");
   }
   DPKDE_ASSIGN_OR_RETURN(settings.mechanism, ParseMechanism());
-  if (const auto bandwidth = absl::GetFlag(FLAGS_bandwidth); bandwidth.has_value()) {
-    DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--bandwidth", *bandwidth)));
+  if (const auto bandwidth = absl::GetFlag(FLAGS_class_bandwidth); bandwidth.has_value()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckPositive("--class_bandwidth", *bandwidth)));
   }
   if (const auto features = absl::GetFlag(FLAGS_class_features); features.has_value()) {
     DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--class_features", *features, 1, 8192)));
@@ -205,24 +233,43 @@ absl::StatusOr<ClassifierInputs> MakeInputs(const Settings& settings, size_t dim
   inputs.model = settings.model;
   inputs.mechanism = settings.mechanism;
   inputs.features = absl::GetFlag(FLAGS_class_features);
-  inputs.bandwidth = absl::GetFlag(FLAGS_bandwidth);
+  inputs.bandwidth = absl::GetFlag(FLAGS_class_bandwidth);
+  if (settings.density.has_value()) {
+    const DensityOptions& density = *settings.density;
+    inputs.kernel = KernelInputs{density.similarity, density.expected_similarity, density.design,
+                                 density.features,   density.reduce_to,           density.landmark_choice};
+  }
   inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
   return inputs;
 }
 
-// What no number of records and no reference mends, before anything is paid.
+// What no number of records mends, before anything is paid: first what is a matter of usage, then of privacy.
 absl::Status CheckPlan(ClassifierInputs inputs, ThreadPool& pool) {
   inputs.public_n = 1000;
-  inputs.reference = {};
-  if (!absl::GetFlag(FLAGS_reference).empty()) inputs.model = absl::nullopt;
-  const absl::StatusOr<ClassifierChoice> choice = PlanClassifier(inputs, pool);
-  if (!choice.ok()) return FlagError(choice.status());
+  absl::StatusOr<ClassifierChoice> choice = PlanClassifier(inputs, pool);
+  if (!choice.ok() && inputs.kernel.has_value()) {
+    // Whether what a budget that restricts nothing mends.
+    ClassifierInputs ample = inputs;
+    DPKDE_ASSIGN_OR_RETURN(ample.privacy, PrivacySpec::Pure(1, Neighboring::kAddRemove));
+    ample.mechanism = absl::nullopt;
+    if (PlanClassifier(ample, pool).ok()) {
+      return PrivacyError(absl::StrCat("--epsilon, --delta: ", std::string(choice.status().message())));
+    }
+  }
+  if (!choice.ok()) {
+    return FlagError(choice.status(), inputs.domain.has_value() || inputs.unit_rows
+                                          ? ""
+                                          : "without --domain_min and --domain_max or --domain_radius, ");
+  }
   const absl::Status created = ClassAccumulator::Create(choice->plan, BadRecords::kFail, pool).status();
   return created.ok() ? created : PrivacyError(absl::StrCat("--epsilon, --delta: ", std::string(created.message())));
 }
 
-std::vector<std::string> AssertedPublic(const ClassifierInputs& inputs) {
+std::vector<std::string> AssertedPublic(const Settings& settings, const ClassifierInputs& inputs) {
   std::vector<std::string> asserted = {"label set"};
+  if (settings.density.has_value()) {
+    for (std::string& what : settings.density->AssertedPublic()) asserted.push_back(std::move(what));
+  }
   if (inputs.domain.has_value()) asserted.push_back("domain");
   if (absl::GetFlag(FLAGS_expected_n).has_value()) asserted.push_back("expected number of records");
   if (inputs.model.has_value()) asserted.push_back("model");
@@ -235,12 +282,26 @@ std::vector<std::string> AssertedPublic(const ClassifierInputs& inputs) {
 // What would be released, and how noisy, for one n.
 absl::Status PrintPlan(ClassifierInputs inputs, double n, ThreadPool& pool) {
   inputs.public_n = n;
+  const double records = n / inputs.labels.size();
+  if (inputs.kernel.has_value()) {
+    absl::PrintF("n = %.10g: kernel: for each of %d labels a density of %.6g records, if classes are of one size\n", n,
+                 inputs.labels.size(), records);
+    DPKDE_ASSIGN_OR_RETURN(const PlanInputs density, MakeClassPlanInputs(inputs, pool));
+    DPKDE_RETURN_IF_ERROR(PrintDensityPlan(density, records));
+  }
   DPKDE_ASSIGN_OR_RETURN(const ClassifierChoice choice, PlanClassifier(inputs, pool));
   DPKDE_ASSIGN_OR_RETURN(const ClassifierParts parts, BuildClassifierPlan(choice.plan));
   DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism,
                          Mechanism::Calibrate(choice.plan.mechanism(), parts.groups, parts.step));
   const auto deviation = [&](size_t group) { return std::sqrt(mechanism.variances()[group]) / kGridUnit; };
-  const double records = n / inputs.labels.size();
+  const NoiseGuarantee guarantee = WholeGuarantee(mechanism.guarantee(), parts.privacy);
+  const std::string spends = inputs.privacy.rho().has_value() ? absl::StrFormat("rho = %.10g", guarantee.rho)
+                                                              : absl::StrFormat("epsilon = %.10g, delta = %.10g",
+                                                                                guarantee.epsilon, guarantee.delta);
+  if (inputs.kernel.has_value()) {
+    absl::PrintF("all classes together: spends %s: %s\n\n", spends, CompositionText(choice.plan));
+    return absl::OkStatus();
+  }
   absl::PrintF("n = %.10g: %s of %d features, %s noise: %s\n", n, ModelName(choice.plan.model()),
                parts.features->size(), MechanismName(choice.plan.mechanism()), choice.reason);
   absl::PrintF("  std_error of a coordinate of a class sum: %.6g records; of a class mean, |features| <= 1: %.6g\n",
@@ -248,10 +309,7 @@ absl::Status PrintPlan(ClassifierInputs inputs, double n, ThreadPool& pool) {
   if (parts.has_second_moment()) absl::PrintF("  of an entry of the second moment: %.6g records\n", deviation(1));
   absl::PrintF("  of the number of records of a class: %.6g (of %.6g, if classes are of one size)\n",
                deviation(parts.groups.size() - 1), records);
-  const NoiseGuarantee guarantee = WholeGuarantee(mechanism.guarantee(), parts.privacy);
-  absl::PrintF("  spends %s\n", inputs.privacy.rho().has_value() ? absl::StrFormat("rho = %.10g", guarantee.rho)
-                                                                 : absl::StrFormat("epsilon = %.10g, delta = %.10g",
-                                                                                   guarantee.epsilon, guarantee.delta));
+  absl::PrintF("  spends %s\n", spends);
   return absl::OkStatus();
 }
 
@@ -281,14 +339,29 @@ absl::Status Run(const std::vector<std::string>&) {
   const size_t dimension = opened != nullptr ? opened->dimension() : *absl::GetFlag(FLAGS_dim);
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   DPKDE_ASSIGN_OR_RETURN(ClassifierInputs inputs, MakeInputs(settings, dimension));
-  DPKDE_RETURN_IF_ERROR(CheckPlan(inputs, pool));
+  const bool has_reference = !absl::GetFlag(FLAGS_reference).empty();
+  // What designs there are with a reference is known when it has been read.
+  if (!has_reference || !inputs.kernel.has_value()) {
+    ClassifierInputs without = inputs;
+    if (has_reference) without.model = absl::nullopt;
+    DPKDE_RETURN_IF_ERROR(CheckPlan(std::move(without), pool));
+  }
   std::vector<float> reference;
-  if (!absl::GetFlag(FLAGS_reference).empty()) {
+  if (has_reference) {
     DPKDE_ASSIGN_OR_RETURN(reference,
                            ReadReference(absl::GetFlag(FLAGS_reference), settings.reader_options, dimension));
     inputs.reference = {reference.data(), reference.size() / dimension, dimension};
     if (inputs.reference.rows == 0) {
       return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_reference), ": has no rows"));
+    }
+    if (inputs.kernel.has_value()) {
+      const absl::StatusOr<PlanInputs> density = MakeClassPlanInputs(inputs, pool);
+      if (!density.ok()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(absl::GetFlag(FLAGS_reference), ": ", std::string(density.status().message())));
+      }
+      inputs.kernel->landmarks = density->landmarks;
+      DPKDE_RETURN_IF_ERROR(CheckPlan(inputs, pool));
     }
   }
   if (dry_run) {
@@ -320,7 +393,7 @@ absl::Status Run(const std::vector<std::string>&) {
   }
   DPKDE_ASSIGN_OR_RETURN(ClassifierChoice choice, PlanClassifier(inputs, pool));
   if (planning_count.has_value()) *choice.plan.mutable_planning_count() = *planning_count;
-  for (const std::string& what : AssertedPublic(inputs)) choice.plan.add_asserted_public(what);
+  for (const std::string& what : AssertedPublic(settings, inputs)) choice.plan.add_asserted_public(what);
   choice.plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
 
   DPKDE_ASSIGN_OR_RETURN(ClassAccumulator accumulator,
@@ -353,6 +426,7 @@ absl::Status Run(const std::vector<std::string>&) {
     absl::FPrintF(stderr, "%s: %s of %d labels: %s; %s, %s\n", absl::GetFlag(FLAGS_output), model,
                   settings.labels.size(), choice.reason, Spent(certificate),
                   NeighboringName(settings.privacy->neighboring()));
+    for (const std::string& warning : choice.warnings) absl::FPrintF(stderr, "warning: %s\n", warning);
     if (!add_remove || IsTerminal()) absl::FPrintF(stderr, "%d rows read\n", done);
     output.PrintResources();
   }
@@ -363,20 +437,55 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand BuildClassifierSubcommand() {
-  return {
-      "classifier",
-      "Releases a differentially private classifier of labelled records, over a public set of labels.",
-      "--input=F --labels=F --label_set=0-9|a,b,c [--model=M] (--domain_min=a,b --domain_max=c,d | --domain_radius=R | "
-      "--unit_rows) --epsilon=E [--delta=D] | --rho=R --neighboring=add_remove|replace [--dry_run [--dim=D]] ... "
-      "--output=F",
-      {"input",       "input_format",   "csv_header", "labels",        "label_set",     "model",
-       "unit_rows",   "class_features", "bandwidth",  "epsilon",       "delta",         "rho",
-       "neighboring", "domain_min",     "domain_max", "domain_radius", "domain_center", "mechanism",
-       "public_seed", "expected_n",     "reference",  "bad_records",   "threads",       "quiet",
-       "overwrite",   "summary_out",    "ledger",     "dataset",       "output",        "dry_run",
-       "dim"},
-      {},
-      Run};
+  return {"classifier",
+          "Releases a differentially private classifier of labelled records, over a public set of labels.",
+          "--input=F --labels=F --label_set=0-9|a,b,c [--model=M] [--similarity=S --bandwidth=H] (--domain_min=a,b "
+          "--domain_max=c,d | --domain_radius=R | "
+          "--unit_rows) --epsilon=E [--delta=D] | --rho=R --neighboring=add_remove|replace [--dry_run [--dim=D]] ... "
+          "--output=F",
+          {"input",
+           "input_format",
+           "csv_header",
+           "labels",
+           "label_set",
+           "model",
+           "unit_rows",
+           "class_features",
+           "bandwidth",
+           "epsilon",
+           "delta",
+           "rho",
+           "neighboring",
+           "domain_min",
+           "domain_max",
+           "domain_radius",
+           "domain_center",
+           "mechanism",
+           "public_seed",
+           "expected_n",
+           "reference",
+           "bad_records",
+           "threads",
+           "quiet",
+           "overwrite",
+           "summary_out",
+           "ledger",
+           "dataset",
+           "output",
+           "dry_run",
+           "dim",
+           "similarity",
+           "nu",
+           "alpha",
+           "p",
+           "design",
+           "features",
+           "reduce_to",
+           "expected_similarity",
+           "landmark_choice",
+           "class_bandwidth"},
+          {},
+          Run};
 }
 
 }  // namespace dpkde

@@ -18,7 +18,6 @@
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design_factory.h"
-#include "dpkde/designs/landmark_design.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/planner/landmark_fit.h"

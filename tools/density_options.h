@@ -5,12 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "absl/flags/declare.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
 #include "dpkde/planner/landmark_fit.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/similarity/similarity.h"
+
+ABSL_DECLARE_FLAG(std::string, similarity);
 
 namespace dpkde {
 

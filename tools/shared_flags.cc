@@ -56,8 +56,8 @@ ABSL_FLAG(
     "above which half of the items that nobody voted for are. query histogram: left out: the one of the release.");
 ABSL_FLAG(
     absl::optional<double>, bandwidth, absl::nullopt,
-    "density: h of the similarity, in the unit of the coordinates; > 0. Public. classifier: of its gaussian kernel, in "
-    "units of the scaled record; left out: planned.");
+    "h of --similarity, in the unit of the coordinates (classifier with --unit_rows: of records of length 1); > 0. "
+    "Public.");
 ABSL_FLAG(std::string, mechanism, "auto",
           "auto, laplace, knorm (both pure) or gaussian (needs --delta or --rho). histogram: not knorm.");
 ABSL_FLAG(

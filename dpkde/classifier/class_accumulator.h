@@ -18,7 +18,7 @@
 
 namespace dpkde {
 
-// Sums of features over private labelled records, class by class.
+// Sums of features, or of a design's coordinates, over private labelled records, class by class.
 //
 //   DPKDE_ASSIGN_OR_RETURN(ClassAccumulator accumulator,
 //                          ClassAccumulator::Create(plan, ClassAccumulator::BadRecords::kFail, pool));
@@ -30,14 +30,15 @@ namespace dpkde {
 // private as the plan says (classifier_parts.h has the proof). Sums are exact integers and each record's are pure, so
 // the result does not depend on order, batches or threads: bit for bit.
 //
-// Memory: 8 bytes for each of C (m + 1) values, and m^2 / 2 of a second moment, a thread. Not thread-safe; Add itself
+// Memory: 8 bytes for each of C (m + 1) values (KERNEL: C times the design's coordinates), and m^2 / 2 of a second
+// moment, a thread. Not thread-safe; Add itself
 // uses all threads of the pool.
 class ClassAccumulator {
  public:
   // What to do with a record that has a value that is not finite.
   enum class BadRecords {
     kFail,     // refuse the batch, naming row and column
-    kReplace,  // count it as a record whose scaled form is 0
+    kReplace,  // count it as a record whose scaled form is 0 (KERNEL: at the centre of the design's domain)
   };
 
   // As Accumulator::Create: plans are public, and a guarantee that cannot be met fails before data is read.
@@ -72,13 +73,15 @@ class ClassAccumulator {
                    ThreadPool& pool);
 
   absl::Status CheckRecords(MatrixView records, absl::Span<const uint32_t> classes) const;
+  void AddFeatures(MatrixView records, absl::Span<const uint32_t> classes);
+  void AddKernels(MatrixView records, absl::Span<const uint32_t> classes);
 
   proto::ClassifierPlan plan_;
   ClassifierParts parts_;
   Mechanism mechanism_;
   BadRecords bad_records_;
   ThreadPool* pool_;
-  RawSums sums_;  // one class after the other, m + 1 values each; then the second moment
+  RawSums sums_;  // one class after the other, parts_.class_size() values each; then the second moment
 };
 
 }  // namespace dpkde

@@ -11,9 +11,8 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
 #include "dpkde/base/validation.h"
-#include "dpkde/classifier/class_counts.h"
 #include "dpkde/classifier/second_moment.h"
-#include "dpkde/designs/design.h"
+#include "dpkde/designs/design_factory.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/sketch/certificate.h"
 
@@ -43,15 +42,36 @@ Classifier::Classifier(proto::ClassifierRelease message, ClassifierParts parts, 
 }
 
 void Classifier::Fit() {
+  const double unit = kGridUnit;
+  std::vector<double> noised;
+  for (const proto::ClassSums& sums : message_.class_sums()) noised.push_back(*sums.values().rbegin() / unit);
+  const ClassCounts counts = EstimateClassCounts(noised, mechanism_.variances().back() / (unit * unit));
+  // The mean of a class without records is noise, or, shrunk, the overall mean: either would win where no prior is
+  // weighed in.
+  const bool knows_no_prior =
+      plan().model() == proto::ClassifierPlan_Model_KERNEL || plan().model() == proto::ClassifierPlan_Model_MOMENTS;
+  candidates_ = knows_no_prior ? counts.is_some : std::vector<bool>(labels_.size(), true);
+  if (parts_->kernel != nullptr) {
+    FitKernels(counts);
+  } else {
+    FitFeatures(counts);
+  }
+}
+
+void Classifier::FitKernels(const ClassCounts& counts) {
+  records_ = counts.records;
+  for (const proto::ClassSums& sums : message_.class_sums()) {
+    functions_.push_back(parts_->kernel->design().MakeReleasedFunction(
+        {sums.values().data(), static_cast<size_t>(sums.values_size())}, mechanism_.variances()));
+  }
+}
+
+void Classifier::FitFeatures(const ClassCounts& counts) {
   const size_t m = size(), classes = labels_.size();
   const double unit = kGridUnit;
   const Plan::Model model = plan().model();
   const double sum_variance = mechanism_.variances().front() / (unit * unit);
   const double count_variance = mechanism_.variances().back() / (unit * unit);
-
-  std::vector<double> noised;
-  for (const proto::ClassSums& sums : message_.class_sums()) noised.push_back(sums.values(m) / unit);
-  const ClassCounts counts = EstimateClassCounts(noised, count_variance);
   const std::vector<double>& n = counts.records;
   const double total = counts.total;
 
@@ -151,7 +171,7 @@ void Classifier::Fit() {
     typical = std::max(sorted[classes / 2], 1e-300);
   }
   std::vector<double> kept(classes * m, 1.0);
-  if (model != proto::ClassifierPlan_Model_LANDMARK_RIDGE && model != proto::ClassifierPlan_Model_KERNEL) {
+  if (model != proto::ClassifierPlan_Model_LANDMARK_RIDGE) {
     std::vector<double> between(m);
     for (size_t j = 0; j < m; ++j) {
       double sum = 0;
@@ -184,19 +204,6 @@ void Classifier::Fit() {
     if (model == proto::ClassifierPlan_Model_MOMENTS) offsets_[c] = -quadratic / 2;
     if (model == proto::ClassifierPlan_Model_DISCRIMINANT) offsets_[c] = -quadratic / 2 + std::log(n[c] / total);
   }
-  // The mean of a class without records is noise, or, shrunk, the overall mean: either would win where no prior is
-  // weighed in.
-  candidates_.assign(classes, true);
-  if (model == proto::ClassifierPlan_Model_KERNEL || model == proto::ClassifierPlan_Model_MOMENTS) {
-    candidates_ = counts.is_some;
-  }
-  if (model == proto::ClassifierPlan_Model_KERNEL) {
-    // The mean itself, not what differs from the overall one.
-    for (size_t c = 0; c < classes; ++c) {
-      for (size_t j = 0; j < m; ++j) weights_[c * m + j] += center_[j];
-    }
-    std::fill(center_.begin(), center_.end(), 0.0);
-  }
 }
 
 absl::StatusOr<Classifier> Classifier::FromProto(proto::ClassifierRelease message) {
@@ -205,18 +212,22 @@ absl::StatusOr<Classifier> Classifier::FromProto(proto::ClassifierRelease messag
     return absl::InvalidArgumentError("there must be sums for each label");
   }
   // Before anything of that size is made.
-  const int values = message.class_sums_size() == 0 ? 0 : message.class_sums(0).values_size();
+  const int64_t values = message.class_sums_size() == 0 ? 0 : message.class_sums(0).values_size();
   const proto::ClassFeatureSpec& spec = plan.features();
-  if ((spec.has_fourier() && 2 * int64_t{spec.fourier().frequencies()} + 1 != values) ||
-      (spec.has_linear() &&
-       (spec.linear().reduce_to() > 0 ? spec.linear().reduce_to() : plan.dimension()) + int64_t{1} != values)) {
-    return absl::InvalidArgumentError("sums do not fit the features");
+  int64_t stated = values;
+  if (plan.has_kernel()) {
+    stated = StatedCoordinates(plan.kernel().design()).value_or(values);
+  } else if (spec.has_fourier()) {
+    stated = 2 * int64_t{spec.fourier().frequencies()} + 1;
+  } else if (spec.has_linear()) {
+    stated = int64_t{spec.linear().reduce_to() > 0 ? spec.linear().reduce_to() : plan.dimension()} + 1;
   }
+  if (values != stated) return absl::InvalidArgumentError("sums do not fit the plan");
   DPKDE_ASSIGN_OR_RETURN(ClassifierParts parts, BuildClassifierPlan(plan));
-  const size_t m = parts.features->size();
+  const size_t m = parts.class_size() - 1;
   for (const proto::ClassSums& sums : message.class_sums()) {
     if (static_cast<size_t>(sums.values_size()) != m + 1) {
-      return absl::InvalidArgumentError("sums do not fit the features");
+      return absl::InvalidArgumentError("sums do not fit the plan");
     }
   }
   if (static_cast<size_t>(message.second_moment_size()) != (parts.has_second_moment() ? SecondMomentSize(m) : 0)) {
@@ -255,42 +266,19 @@ absl::Status Classifier::CheckQueries(MatrixView queries, uint64_t first_row) co
 
 absl::StatusOr<std::vector<Prediction>> Classifier::Classify(MatrixView queries, ThreadPool& pool) const {
   DPKDE_RETURN_IF_ERROR(CheckQueries(queries));
-  const size_t m = size(), classes = labels_.size();
   std::vector<Prediction> predictions(queries.rows);
   pool.ParallelFor(queries.rows, 64, [&](size_t begin, size_t end, int) {
-    std::vector<int32_t> integers((end - begin) * m);
-    parts_->features->Compute(queries.Slice(begin, end), absl::MakeSpan(integers));
-    std::vector<double> centered(m), u(m);
+    if (parts_->kernel != nullptr) {
+      ScoreKernels(queries.Slice(begin, end), &predictions[begin]);
+    } else {
+      ScoreFeatures(queries.Slice(begin, end), &predictions[begin]);
+    }
     for (size_t r = begin; r < end; ++r) {
-      for (size_t j = 0; j < m; ++j) {
-        centered[j] = integers[(r - begin) * m + j] / static_cast<double>(kGridUnit) - center_[j];
-      }
-      if (rotation_.empty()) {
-        u = centered;
-      } else {
-        for (size_t i = 0; i < m; ++i) {
-          double sum = 0;
-          for (size_t j = 0; j < m; ++j) sum += rotation_[i * m + j] * centered[j];
-          u[i] = sum;
-        }
-      }
       Prediction& prediction = predictions[r];
-      prediction.scores.resize(classes);
-      prediction.std_errors.resize(classes);
-      for (size_t c = 0; c < classes; ++c) {
-        double score = offsets_[c], variance = 0;
-        for (size_t j = 0; j < m; ++j) {
-          score += weights_[c * m + j] * u[j];
-          const double error = errors_[c * m + j] * u[j];
-          variance += error * error;
-        }
-        prediction.scores[c] = score;
-        prediction.std_errors[c] = std::sqrt(variance);
-      }
-      prediction.label = classes;
-      for (size_t c = 0; c < classes; ++c) {
+      prediction.label = labels_.size();
+      for (size_t c = 0; c < labels_.size(); ++c) {
         if (!candidates_[c]) continue;
-        if (prediction.label == classes || prediction.scores[c] > prediction.scores[prediction.label])
+        if (prediction.label == labels_.size() || prediction.scores[c] > prediction.scores[prediction.label])
           prediction.label = c;
       }
     }
@@ -298,14 +286,65 @@ absl::StatusOr<std::vector<Prediction>> Classifier::Classify(MatrixView queries,
   return predictions;
 }
 
+void Classifier::ScoreFeatures(MatrixView queries, Prediction* predictions) const {
+  const size_t m = size(), classes = labels_.size();
+  std::vector<int32_t> integers(queries.rows * m);
+  parts_->features->Compute(queries, absl::MakeSpan(integers));
+  std::vector<double> centered(m), u(m);
+  for (size_t r = 0; r < queries.rows; ++r) {
+    for (size_t j = 0; j < m; ++j) centered[j] = integers[r * m + j] / static_cast<double>(kGridUnit) - center_[j];
+    if (rotation_.empty()) {
+      u = centered;
+    } else {
+      for (size_t i = 0; i < m; ++i) {
+        double sum = 0;
+        for (size_t j = 0; j < m; ++j) sum += rotation_[i * m + j] * centered[j];
+        u[i] = sum;
+      }
+    }
+    Prediction& prediction = predictions[r];
+    for (size_t c = 0; c < classes; ++c) {
+      double score = offsets_[c], variance = 0;
+      for (size_t j = 0; j < m; ++j) {
+        score += weights_[c * m + j] * u[j];
+        const double error = errors_[c * m + j] * u[j];
+        variance += error * error;
+      }
+      prediction.scores.push_back(score);
+      prediction.std_errors.push_back(std::sqrt(variance));
+    }
+  }
+}
+
+void Classifier::ScoreKernels(MatrixView queries, Prediction* predictions) const {
+  const ClassKernel& kernel = *parts_->kernel;
+  std::vector<float> placed(queries.rows * queries.columns);
+  for (size_t r = 0; r < queries.rows; ++r) {
+    kernel.Place(queries.row(r).data(), placed.data() + r * queries.columns);
+  }
+  for (size_t c = 0; c < functions_.size(); ++c) {
+    std::vector<Answer> answers(queries.rows);
+    functions_[c]->Evaluate({placed.data(), queries.rows, queries.columns}, absl::MakeSpan(answers));
+    for (size_t r = 0; r < queries.rows; ++r) {
+      predictions[r].scores.push_back(kernel.sign() * answers[r].sum / records_[c]);
+      predictions[r].std_errors.push_back(std::sqrt(answers[r].noise_variance) / records_[c]);
+    }
+  }
+}
+
 proto::ClassifierRelease Classifier::Outline() const {
   proto::ClassifierRelease outline;
   *outline.mutable_plan() = message_.plan();
-  if (outline.plan().features().has_landmark()) {
-    proto::LandmarkSpec& landmarks =
-        *outline.mutable_plan()->mutable_features()->mutable_landmark()->mutable_landmarks();
-    landmarks.clear_points();
-    landmarks.clear_projection();
+  proto::LandmarkSpec* landmarks = nullptr;
+  if (plan().kernel().design().has_landmark()) {
+    landmarks = outline.mutable_plan()->mutable_kernel()->mutable_design()->mutable_landmark();
+  }
+  if (plan().features().has_landmark()) {
+    landmarks = outline.mutable_plan()->mutable_features()->mutable_landmark()->mutable_landmarks();
+  }
+  if (landmarks != nullptr) {
+    landmarks->clear_points();
+    landmarks->clear_projection();
   }
   *outline.mutable_certificate() = message_.certificate();
   *outline.mutable_scales() = message_.scales();
@@ -323,13 +362,23 @@ std::string Classifier::DebugString() const {
   line("labels", labels_.size(), " (public): ", absl::StrJoin(labels_, ","));
   line("dimension", dimension());
   line("domain", parts_->domain.has_value() ? parts_->domain->DebugString() : "none",
-       spec.unit_rows() ? ", unit rows" : "");
-  line("features", size(),
-       spec.has_linear()    ? (spec.linear().reduce_to() > 0 ? ", by a random projection" : ", the coordinates")
-       : spec.has_fourier() ? absl::StrCat(", Fourier, bandwidth ", spec.fourier().bandwidth())
-                            : absl::StrCat(" of ", spec.landmark().landmarks().landmarks(),
-                                           " landmarks, public points in the clear in this file, bandwidth ",
-                                           spec.landmark().bandwidth()));
+       spec.unit_rows() || plan().kernel().unit_rows() ? ", unit rows" : "");
+  if (parts_->kernel != nullptr) {
+    const Similarity& similarity = parts_->kernel->similarity();
+    const proto::DesignSpec& design = parts_->kernel->spec().design();
+    line("similarity", similarity.name(),
+         similarity.bandwidth() > 0 ? absl::StrCat(" bandwidth=", similarity.bandwidth()) : "",
+         similarity.is_distance() ? ", the smaller the better" : "");
+    line("design", DescribeDesign(design), ", ", parts_->class_size(), " values a class",
+         design.has_landmark() ? "; landmarks are public points, in the clear in this file" : "");
+  } else {
+    line("features", size(),
+         spec.has_linear()    ? (spec.linear().reduce_to() > 0 ? ", by a random projection" : ", the coordinates")
+         : spec.has_fourier() ? absl::StrCat(", Fourier, bandwidth ", spec.fourier().bandwidth())
+                              : absl::StrCat(" of ", spec.landmark().landmarks().landmarks(),
+                                             " landmarks, public points in the clear in this file, bandwidth ",
+                                             spec.landmark().bandwidth()));
+  }
   text += DescribeCertificate(certificate());
   line("composition", message_.composition());
   if (plan().has_planning_count()) {
@@ -338,7 +387,7 @@ std::string Classifier::DebugString() const {
   }
   std::vector<std::string> counts;
   for (const proto::ClassSums& sums : message_.class_sums()) {
-    counts.push_back(absl::StrCat(sums.values(static_cast<int>(size())) / static_cast<double>(kGridUnit)));
+    counts.push_back(absl::StrCat(*sums.values().rbegin() / static_cast<double>(kGridUnit)));
   }
   line("records", absl::StrJoin(counts, ","), " +- ", std::sqrt(mechanism_.variances().back()) / kGridUnit,
        " (noised)");

@@ -1,6 +1,7 @@
 #ifndef DPKDE_CLASSIFIER_CLASSIFIER_H_
 #define DPKDE_CLASSIFIER_CLASSIFIER_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,7 +11,9 @@
 #include "absl/types/span.h"
 #include "dpkde/base/matrix_view.h"
 #include "dpkde/base/thread_pool.h"
+#include "dpkde/classifier/class_counts.h"
 #include "dpkde/classifier/classifier_parts.h"
+#include "dpkde/designs/design.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/proto/classifier.pb.h"
 
@@ -21,7 +24,8 @@ struct Prediction {
   // Index of the class with the largest score; of equal ones the first. KERNEL and MOMENTS, whose scores know no prior,
   // leave out classes whose noised count is within 6 standard errors of none, if the average class is twice as large.
   size_t label = 0;
-  // One a class. KERNEL: mean similarity of the query and the class's records. MOMENTS: minus half the squared distance
+  // One a class. KERNEL: mean similarity of the query and the class's records (of distances with a minus); it may be
+  // negative by noise. MOMENTS: minus half the squared distance
   // from the class's mean, up to a constant. DISCRIMINANT: log probability, up to a constant. LANDMARK_RIDGE: of the
   // regression on 0 and 1.
   std::vector<double> scores;
@@ -45,7 +49,8 @@ struct Prediction {
 // covariance is made of the second moment, less what class means explain, is projected to the positive semidefinite
 // matrices, and gets a ridge in proportion to the largest eigenvalue that its noise is expected to have.
 //
-// Cost: the eigenvectors of m features once, O(m^3); a query the features and C m multiply-adds. Immutable;
+// Cost: the eigenvectors of m features once, O(m^3); a query the features and C m multiply-adds (KERNEL: the design's
+// cost of a query, for each class). Immutable;
 // thread-safe. Movable.
 class Classifier {
  public:
@@ -60,7 +65,8 @@ class Classifier {
   // Equal classifiers give equal bytes.
   std::string Serialize() const;
 
-  // One prediction a query row; q x dimension(), finite. kInvalidArgument, naming row and column, otherwise. Threads do
+  // One prediction a query row; q x dimension(), finite. A query outside of the domain is moved into it, as records
+  // are. kInvalidArgument, naming row and column, otherwise. Threads do
   // not change the results.
   absl::StatusOr<std::vector<Prediction>> Classify(MatrixView queries, ThreadPool& pool) const;
 
@@ -68,7 +74,7 @@ class Classifier {
   absl::Status CheckQueries(MatrixView queries, uint64_t first_row = 0) const;
 
   const std::vector<std::string>& labels() const { return labels_; }
-  size_t dimension() const { return parts_->features->dimension(); }
+  size_t dimension() const { return plan().dimension(); }
   const proto::ClassifierPlan& plan() const { return message_.plan(); }
   const proto::Certificate& certificate() const { return message_.certificate(); }
   // Without the values.
@@ -87,6 +93,12 @@ class Classifier {
   Classifier(proto::ClassifierRelease message, ClassifierParts parts, Mechanism mechanism);
 
   void Fit();
+  // What each model makes of the counts and of the sums.
+  void FitFeatures(const ClassCounts& counts);
+  void FitKernels(const ClassCounts& counts);
+  // Scores and their errors of each row; `predictions`: one a row.
+  void ScoreFeatures(MatrixView queries, Prediction* predictions) const;
+  void ScoreKernels(MatrixView queries, Prediction* predictions) const;
   size_t size() const { return parts_->features->size(); }
 
   proto::ClassifierRelease message_;
@@ -98,8 +110,11 @@ class Classifier {
   std::vector<double> center_;    // m
   std::vector<double> weights_;   // C x m
   std::vector<double> offsets_;   // C
-  std::vector<bool> candidates_;  // C: whether the class may be predicted
   std::vector<double> errors_;    // C x m: d score / d u_j, times the standard deviation of that mean's noise
+  // KERNEL instead: sums over the records of each class, and how many those are.
+  std::vector<std::unique_ptr<ReleasedFunction>> functions_;
+  std::vector<double> records_;
+  std::vector<bool> candidates_;  // C: whether the class may be predicted
 };
 
 }  // namespace dpkde

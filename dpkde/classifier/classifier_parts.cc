@@ -14,6 +14,7 @@
 #include "dpkde/classifier/second_moment.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/sketch/certificate.h"
+#include "dpkde/sketch/release_parts.h"
 
 namespace dpkde {
 namespace {
@@ -24,7 +25,6 @@ constexpr int64_t kMostLabels = 65536;
 constexpr int64_t kMostFeatures = 8192;
 // Second moments cost the square, in time and noise.
 constexpr int64_t kMostDiscriminantFeatures = 2048;
-constexpr int64_t kMostValues = int64_t{1} << 27;
 
 // Of the budget; the rest is shared by second_moment_share.
 constexpr double kCountShare = 0.02;
@@ -61,6 +61,22 @@ std::vector<CoordinateGroup> ViewGroups(size_t m, const Plan& plan) {
   count.least_share = kCountShare;
   groups.push_back(count);
   return groups;
+}
+
+absl::StatusOr<ClassifierParts> BuildKernelPlan(const Plan& plan, absl::optional<Domain> domain,
+                                                const PrivacySpec& privacy, const PrivacySpec& step) {
+  if (!plan.has_kernel()) return absl::InvalidArgumentError("the kernel is missing");
+  if (plan.has_features() || plan.second_moment_share() != 0) {
+    return absl::InvalidArgumentError("the kernel model has neither features nor a second moment");
+  }
+  DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<ClassKernel> kernel, ClassKernel::Create(plan, domain, step));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("labels times values of a class",
+                                     static_cast<int64_t>(kernel->design().num_coordinates()) * plan.label_size(), 1,
+                                     kMostClassValues));
+  // REPLACE: twice ADD_REMOVE, the count included, as for weights of either sign.
+  std::vector<CoordinateGroup> groups = WeightedGroups(kernel->design().groups(), /*allow_negative=*/true);
+  groups.back().least_share = std::max(groups.back().least_share, kKernelCountShare);
+  return ClassifierParts{nullptr, std::move(kernel), std::move(domain), privacy, step, std::move(groups)};
 }
 
 }  // namespace
@@ -113,12 +129,13 @@ absl::StatusOr<ClassifierParts> BuildClassifierPlan(const Plan& plan) {
   if (plan.has_domain()) {
     DPKDE_ASSIGN_OR_RETURN(domain, Domain::FromProto(plan.domain()));
   }
+  if (plan.model() == proto::ClassifierPlan_Model_KERNEL) {
+    return BuildKernelPlan(plan, std::move(domain), privacy, step);
+  }
+  if (plan.has_kernel()) return absl::InvalidArgumentError("a kernel is of the kernel model alone");
   const proto::ClassFeatureSpec& spec = plan.features();
   const bool landmarks = spec.has_landmark();
   switch (plan.model()) {
-    case proto::ClassifierPlan_Model_KERNEL:
-      if (spec.has_linear()) return absl::InvalidArgumentError("the kernel model needs fourier or landmark features");
-      break;
     case proto::ClassifierPlan_Model_MOMENTS:
       if (landmarks) return absl::InvalidArgumentError("the moments model needs linear or fourier features");
       break;
@@ -142,9 +159,9 @@ absl::StatusOr<ClassifierParts> BuildClassifierPlan(const Plan& plan) {
   DPKDE_RETURN_IF_ERROR(CheckInRange(
       "number of features", m, 1,
       plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT ? kMostDiscriminantFeatures : kMostFeatures));
-  DPKDE_RETURN_IF_ERROR(CheckInRange("labels times features", m * plan.label_size(), 1, kMostValues));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("labels times features", m * plan.label_size(), 1, kMostClassValues));
   std::vector<CoordinateGroup> groups = ViewGroups(m, plan);
-  return ClassifierParts{std::move(features), std::move(domain), privacy, step, std::move(groups)};
+  return ClassifierParts{std::move(features), nullptr, std::move(domain), privacy, step, std::move(groups)};
 }
 
 proto::Certificate MakeClassifierCertificate(const Plan& plan, const ClassifierParts& parts,
@@ -155,6 +172,7 @@ proto::Certificate MakeClassifierCertificate(const Plan& plan, const ClassifierP
                       WholeGuarantee(mechanism.guarantee(), parts.privacy), mechanism.SamplerName());
   certificate.set_unit_of_privacy(
       absl::StrReplaceAll(certificate.unit_of_privacy(), {{"row of the input", "row of the input with its label"}}));
+  if (parts.kernel != nullptr) certificate.set_note(DesignNote(parts.kernel->spec().design()));
   return certificate;
 }
 

@@ -1,6 +1,8 @@
 #ifndef DPKDE_CLASSIFIER_CLASSIFIER_PARTS_H_
 #define DPKDE_CLASSIFIER_CLASSIFIER_PARTS_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "dpkde/classifier/class_features.h"
+#include "dpkde/classifier/class_kernel.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/privacy/privacy_spec.h"
 #include "dpkde/privacy/sensitivity.h"
@@ -20,11 +23,14 @@ namespace dpkde {
 // A classifier's plan turned into the objects it describes, validated. Shared by what builds one and what loads one.
 //
 // What is released, for C classes and m features: for each class the sum of its records' features and its number of
-// records; for a discriminant besides, once, the sum of phi phi^T over all records.
+// records; for a discriminant besides, once, the sum of phi phi^T over all records. KERNEL: for each class a density
+// release, the sum of its records' coordinates by a design.
 //
 // ADD_REMOVE. A record x of class c changes the sum of class c by a vector of norm at most 2^20 (checked in integers),
 // the count of class c by 2^20, and the second moment by a vector of norm at most 2^20 (second_moment.h); nothing of
-// any other class. The noise of different classes and groups is independent, so the ratio of densities of the whole
+// any other class. (KERNEL: the design's groups of class c, by no more than the ADD_REMOVE sensitivities that are
+// proven beside the design, since what is added is q of that record alone, moved by a public map; its count is noised
+// like the rest.) The noise of different classes and groups is independent, so the ratio of densities of the whole
 // release at neighbouring datasets is that of one view (sum of class c, second moment, count of class c) alone:
 // parallel composition over classes, sequential within a view. So a mechanism calibrated for `groups` with the full
 // budget protects the whole. The label set is public, so which classes there are tells nothing: one without records
@@ -33,20 +39,33 @@ namespace dpkde {
 // REPLACE. A record may change its class and then changes two views: the old one as by a removal, the new one as by an
 // addition (the second moment by both). It is two ADD_REMOVE steps, so the mechanism is calibrated for ADD_REMOVE at
 // epsilon / 2, by group privacy with delta / (1 + e^(epsilon / 2)), or at rho / 4. The number of all records is public
-// under REPLACE, but those of the classes are not.
+// under REPLACE, but those of the classes are not: a design's own sensitivities under REPLACE, which leave the count
+// without noise, hold for records that stay in one class, and are not used.
 struct ClassifierParts {
+  // All models but KERNEL.
   std::unique_ptr<ClassFeatures> features;
+  // KERNEL alone.
+  std::unique_ptr<ClassKernel> kernel;
   absl::optional<Domain> domain;
   PrivacySpec privacy;
   // What the mechanism is calibrated to, ADD_REMOVE; see above.
   PrivacySpec step;
-  // Of a view: sum, second moment (if there is one), count.
+  // Of a view: sum (KERNEL: the design's groups), second moment (if there is one), count.
   std::vector<CoordinateGroup> groups;
 
-  bool has_second_moment() const { return groups.size() == 3; }
+  bool has_second_moment() const { return features != nullptr && groups.size() == 3; }
   // Values of a view.
   size_t view_size() const { return groups.back().first + 1; }
+  // Values of a class in the release: its sum, and its count.
+  size_t class_size() const { return features != nullptr ? features->size() + 1 : kernel->design().num_coordinates(); }
 };
+
+// Of a KERNEL release's budget, what the count gets at least. A mean s of sums with noise t and n records errs by
+// sqrt(t^2 + s^2 u^2) / n where the count errs by u, so for s of .1 or more a density's 1 % is too little.
+inline constexpr double kKernelCountShare = 0.05;
+
+// Of all classes together: what a classifier may hold, 1 GiB.
+inline constexpr int64_t kMostClassValues = int64_t{1} << 27;
 
 // kInvalidArgument, naming the field, for a plan that is incomplete or out of range; kFailedPrecondition as
 // ClassFeatures::Create.

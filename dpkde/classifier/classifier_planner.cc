@@ -2,17 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/classifier/class_features.h"
+#include "dpkde/classifier/class_kernel.h"
 #include "dpkde/classifier/classifier_parts.h"
-#include "dpkde/planner/landmark_fit.h"
+#include "dpkde/designs/design_factory.h"
 #include "dpkde/privacy/gaussian_calibration.h"
-#include "dpkde/similarity/similarity.h"
 
 namespace dpkde {
 namespace {
@@ -44,7 +46,6 @@ class Planner {
     if (gaussian_ && !step.allows_gaussian()) {
       return absl::InvalidArgumentError("the gaussian mechanism needs delta or rho: it cannot be pure");
     }
-    plan.set_mechanism(inputs_.mechanism.value_or(gaussian_ ? proto::GAUSSIAN : proto::KNORM));
     budget_ = step.epsilon();
     if (gaussian_ && step.rho().has_value()) budget_ = std::sqrt(2 * *step.rho());
     if (gaussian_ && !step.rho().has_value()) {
@@ -54,17 +55,22 @@ class Planner {
 
     plan.set_dimension(static_cast<uint32_t>(inputs_.dimension));
     if (inputs_.domain.has_value()) *plan.mutable_domain() = inputs_.domain->ToProto();
-    plan.mutable_features()->set_unit_rows(inputs_.unit_rows);
     for (const std::string& label : inputs_.labels) plan.add_label(label);
     *plan.mutable_privacy() = inputs_.privacy.ToProto();
     plan.set_capacity(kCapacity);
 
     const absl::optional<Plan::Model> model = inputs_.model;
+    if (inputs_.kernel.has_value() != (model == proto::ClassifierPlan_Model_KERNEL)) {
+      return absl::InvalidArgumentError("the kernel model, and no other, needs a similarity");
+    }
     const bool given = inputs_.reference.rows > 0;
     if (given && inputs_.reference.columns != inputs_.dimension) {
       return absl::InvalidArgumentError(absl::StrCat("reference points must have ", inputs_.dimension,
                                                      " columns, but have ", inputs_.reference.columns));
     }
+    if (model == proto::ClassifierPlan_Model_KERNEL) return ChooseKernel();
+    plan.set_mechanism(inputs_.mechanism.value_or(gaussian_ ? proto::GAUSSIAN : proto::KNORM));
+    plan.mutable_features()->set_unit_rows(inputs_.unit_rows);
     // Landmark features are too fine for much noise; coarse class means are better then.
     const bool too_noisy = gaussian_ ? MostFeatures(0.3) < 128 : budget_ * n_ < 50;
     const bool has_reference = given && (!too_noisy || model.has_value() || inputs_.features.has_value());
@@ -93,6 +99,28 @@ class Planner {
   }
 
  private:
+  absl::StatusOr<ClassifierChoice> ChooseKernel() {
+    if (inputs_.features.has_value() || inputs_.bandwidth.has_value()) {
+      return absl::InvalidArgumentError("the kernel model takes neither class features nor their bandwidth");
+    }
+    Plan& plan = choice_.plan;
+    DPKDE_ASSIGN_OR_RETURN(const PlanInputs density, MakeClassPlanInputs(inputs_, pool_));
+    DPKDE_ASSIGN_OR_RETURN(const PlanResult result, dpkde::Plan(density));
+    const Candidate& best = result.candidates[0];
+    const proto::ReleasePlan release = MakeReleasePlan(density, best);
+    plan.set_model(proto::ClassifierPlan_Model_KERNEL);
+    plan.set_mechanism(release.mechanism());
+    proto::ClassKernelSpec& kernel = *plan.mutable_kernel();
+    *kernel.mutable_similarity() = release.similarity();
+    *kernel.mutable_design() = release.design();
+    kernel.set_unit_rows(inputs_.unit_rows);
+    choice_.reason = absl::StrFormat("%s, %d values a class; predicted error of a sum over %.4g records %.4g (typical)",
+                                     DescribeDesign(release.design()), best.num_coordinates, n_, best.typical_error());
+    choice_.warnings = result.warnings;
+    DPKDE_RETURN_IF_ERROR(BuildClassifierPlan(plan).status());
+    return choice_;
+  }
+
   // Standard deviation of a coordinate of a sum of m features, in records, at this share of the budget.
   double Noise(double m, double share) const {
     return gaussian_ ? 1 / (budget_ * std::sqrt(share)) : std::sqrt(m + 1) / (budget_ * share);
@@ -179,12 +207,6 @@ class Planner {
   void SetWithoutReference() {
     Plan& plan = choice_.plan;
     const double d = inputs_.dimension;
-    if (inputs_.model == proto::ClassifierPlan_Model_KERNEL) {
-      plan.set_model(proto::ClassifierPlan_Model_KERNEL);
-      SetFourier(gaussian_ ? 2048 : static_cast<uint32_t>(std::clamp(MostFeatures(0.12), 32.0, 1024.0)));
-      choice_.reason = "mean similarity to each class, as asked for";
-      return;
-    }
     // Few coordinates are too few features, and mean distances of many are as good as those of a kernel. More classes
     // than coordinates crowd linear scores.
     const bool few = d < 64;
@@ -234,6 +256,39 @@ class Planner {
 absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", static_cast<int64_t>(inputs.dimension), 1, 65536));
   return Planner(inputs, pool).Choose();
+}
+
+absl::StatusOr<PlanInputs> MakeClassPlanInputs(const ClassifierInputs& inputs, ThreadPool& pool) {
+  const KernelInputs& kernel = *inputs.kernel;
+  DPKDE_ASSIGN_OR_RETURN(const PrivacySpec step, StepPrivacy(inputs.privacy));
+  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain,
+                         ClassKernelDomain(inputs.unit_rows, inputs.dimension, inputs.domain));
+  PlanInputs density{kernel.similarity, inputs.dimension, std::move(domain), step};
+  density.public_n = inputs.public_n / inputs.labels.size();
+  density.expected_similarity = kernel.expected_similarity;
+  density.design = kernel.design;
+  density.mechanism = inputs.mechanism;
+  density.features = kernel.features;
+  density.reduce_to = kernel.reduce_to;
+  density.public_seed = inputs.public_seed;
+  density.least_count_share = kKernelCountShare;
+  density.most_coordinates = kMostClassValues / inputs.labels.size();
+  density.landmarks = kernel.landmarks;
+  const MatrixView reference = inputs.reference;
+  if (density.landmarks != nullptr || reference.rows == 0) return density;
+  std::vector<float> placed(reference.rows * inputs.dimension);
+  for (size_t r = 0; r < reference.rows; ++r) {
+    PlaceInKernelDomain(reference.row(r).data(), inputs.unit_rows, inputs.domain, density.domain, inputs.dimension,
+                        placed.data() + r * inputs.dimension);
+  }
+  LandmarkFitOptions options;
+  options.public_seed = inputs.public_seed;
+  options.choice = kernel.landmark_choice;
+  DPKDE_ASSIGN_OR_RETURN(LandmarkFit fit,
+                         LandmarkFit::Create(kernel.similarity, density.domain,
+                                             {placed.data(), reference.rows, inputs.dimension}, options, pool));
+  density.landmarks = std::make_shared<const LandmarkFit>(std::move(fit));
+  return density;
 }
 
 std::string ModelName(Plan::Model model) { return absl::AsciiStrToLower(Plan::Model_Name(model)); }

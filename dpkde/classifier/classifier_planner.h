@@ -2,6 +2,7 @@
 #define DPKDE_CLASSIFIER_CLASSIFIER_PLANNER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,11 +10,27 @@
 #include "absl/types/optional.h"
 #include "dpkde/base/matrix_view.h"
 #include "dpkde/base/thread_pool.h"
+#include "dpkde/planner/landmark_fit.h"
+#include "dpkde/planner/planner.h"
 #include "dpkde/privacy/privacy_spec.h"
 #include "dpkde/proto/classifier.pb.h"
 #include "dpkde/similarity/domain.h"
+#include "dpkde/similarity/similarity.h"
 
 namespace dpkde {
+
+// What KERNEL is planned from besides: each class as a density, with fields as in PlanInputs.
+struct KernelInputs {
+  // In units of the coordinates (of unit rows).
+  Similarity similarity;
+  absl::optional<double> expected_similarity = absl::nullopt;
+  absl::optional<std::string> design = absl::nullopt;
+  absl::optional<uint32_t> features = absl::nullopt;
+  absl::optional<uint32_t> reduce_to = absl::nullopt;
+  LandmarkChoice landmark_choice = LandmarkChoice::kKMeans;
+  // Of the reference; nullptr: fitted when it is needed, see MakeClassPlanInputs.
+  std::shared_ptr<const LandmarkFit> landmarks = nullptr;
+};
 
 // Everything that planning may look at: public values only. There is deliberately no reader and no accumulator here.
 struct ClassifierInputs {
@@ -32,6 +49,8 @@ struct ClassifierInputs {
   absl::optional<uint32_t> features = absl::nullopt;
   // In units of the scaled record, see ClassFeatureSpec.
   absl::optional<double> bandwidth = absl::nullopt;
+  // KERNEL alone, which takes neither features nor bandwidth.
+  absl::optional<KernelInputs> kernel = absl::nullopt;
   uint64_t public_seed = 0;
   // Public unlabelled points of the same kind, n x dimension, unscaled; empty: none are at hand. Landmarks are stored
   // in the release in the clear.
@@ -42,6 +61,8 @@ struct ClassifierChoice {
   proto::ClassifierPlan plan;
   // Why, in words.
   std::string reason;
+  // What the user should know before paying, as in PlanResult.
+  std::vector<std::string> warnings;
 };
 
 // Chooses model, features and mechanism by rules from public values; never by accuracy on private data. With n records
@@ -61,6 +82,9 @@ struct ClassifierChoice {
 //     projection if need be; as many as keep the noise of a class mean below .8 and .5 of the unit ball (pure noise: .8
 //     and .2).
 //
+// KERNEL is chosen only if it is asked for: then the density planner (planner.h) chooses design, size and noise for one
+// class, an equal part of the records, at the step's budget (classifier_parts.h).
+//
 // The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains, .28 for
 // discriminants of 384 features, .2 for moments of 512 and .17 for those of 4,096; landmarks .5 and .225 with Gaussian
 // noise, .65 and .32 with pure) and shares were chosen by test accuracy on random splits of letter and mnist10k;
@@ -68,6 +92,10 @@ struct ClassifierChoice {
 //
 // kInvalidArgument, naming the field, for what does not go together. No privacy effect.
 absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool);
+
+// KERNEL: what the density planner is asked about one class. Fits landmarks to the reference, if there is one and
+// `inputs.kernel` has none.
+absl::StatusOr<PlanInputs> MakeClassPlanInputs(const ClassifierInputs& inputs, ThreadPool& pool);
 
 // "kernel", "moments", "discriminant", "landmark_ridge".
 std::string ModelName(proto::ClassifierPlan::Model model);

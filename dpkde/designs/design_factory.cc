@@ -79,6 +79,16 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   return MakeSplineGridDesign(similarity, *domain, spec.spline_grid());
 }
 
+absl::optional<int64_t> StatedCoordinates(const proto::DesignSpec& spec) {
+  if (spec.has_monte_carlo()) return 2 * int64_t{spec.monte_carlo().features()} + 1;
+  if (spec.has_slice()) {
+    return 2 * int64_t{spec.slice().directions()} * ((int64_t{spec.slice().harmonics()} + 1) / 2) + 1;
+  }
+  if (spec.has_lsq_rff()) return int64_t{spec.lsq_rff().features()} + 1;
+  if (spec.has_race()) return int64_t{spec.race().rows()} * spec.race().buckets() + 1;
+  return absl::nullopt;
+}
+
 std::string DesignName(const proto::DesignSpec& spec) {
   switch (spec.design_case()) {
     case proto::DesignSpec::kLattice:

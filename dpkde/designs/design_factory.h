@@ -1,6 +1,7 @@
 #ifndef DPKDE_DESIGNS_DESIGN_FACTORY_H_
 #define DPKDE_DESIGNS_DESIGN_FACTORY_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,10 @@ namespace dpkde {
 absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarity, size_t dimension,
                                                      const absl::optional<Domain>& domain,
                                                      const proto::DesignSpec& spec);
+
+// The number of coordinates, where the description alone tells: what a reader holds against a file before anything of
+// that size is made. nullopt: bounded by the design's own limits.
+absl::optional<int64_t> StatedCoordinates(const proto::DesignSpec& spec);
 
 // The name by which users choose it, a reduction in front of it apart: "lattice", "monte_carlo", "orthogonal",
 // "hadamard", "spline_grid", "axis", "moments", "slice", "landmark"; and those of published mechanisms: "lsq_rff",

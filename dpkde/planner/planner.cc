@@ -143,11 +143,16 @@ class Planner {
   // Adds the design under every mechanism.
   absl::Status Add(const proto::DesignSpec& spec, std::vector<CoordinateGroup> groups, double approximation_error,
                    absl::optional<double> typical_approximation_error = absl::nullopt) {
-    double unit = 1;
-    if (inputs_.weights.has_value()) {
-      groups = WeightedGroups(std::move(groups), inputs_.weights->allow_negative());
-      unit = inputs_.weights->bound();
+    size_t coordinates = 0;
+    for (const CoordinateGroup& group : groups) coordinates += group.count;
+    if (coordinates > inputs_.most_coordinates) {
+      refusals_.emplace(absl::StrCat(DesignName(spec), " of more than ", inputs_.most_coordinates, " values"),
+                        "too large for what it is asked for");
+      return absl::OkStatus();
     }
+    double unit = 1;
+    if (inputs_.weights.has_value()) unit = inputs_.weights->bound();
+    groups = PlannedGroups(std::move(groups), inputs_);
     const bool has_shape = std::any_of(groups.begin(), groups.end(),
                                        [](const CoordinateGroup& group) { return group.shape != GroupShape::kCross; });
     absl::Status refusal;
@@ -167,7 +172,7 @@ class Planner {
       Candidate candidate;
       candidate.design = spec;
       candidate.mechanism = kind;
-      for (const CoordinateGroup& group : groups) candidate.num_coordinates += group.count;
+      candidate.num_coordinates = coordinates;
       candidate.noise_error = unit * std::sqrt(mechanism->PredictedVariance()) / kGridUnit;
       candidate.approximation_error = unit * approximation_error;
       candidate.typical_approximation_error = unit * typical_approximation_error.value_or(approximation_error);
@@ -580,6 +585,12 @@ absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) {
   }
   SortCandidates(result.candidates);
   return result;
+}
+
+std::vector<CoordinateGroup> PlannedGroups(std::vector<CoordinateGroup> groups, const PlanInputs& inputs) {
+  if (inputs.weights.has_value()) groups = WeightedGroups(std::move(groups), inputs.weights->allow_negative());
+  groups.back().least_share = std::max(groups.back().least_share, inputs.least_count_share);
+  return groups;
 }
 
 proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& candidate) {

@@ -92,6 +92,10 @@ std::string Similarity::name() const { return KindName(kind()); }
 
 bool Similarity::is_kernel() const { return IsKernel(kind()); }
 
+bool Similarity::is_distance() const {
+  return !is_kernel() && kind() != Spec::COSINE && kind() != Spec::INNER_PRODUCT;
+}
+
 bool Similarity::is_hash_kernel() const { return kind() == Spec::P_STABLE || kind() == Spec::ANGULAR; }
 
 bool Similarity::is_shift_invariant() const { return geometry_ != Geometry::kInnerProduct; }

@@ -41,6 +41,8 @@ class Similarity {
   // What designs ask.
   // Positive-definite, 1 at x = y, at most 1 elsewhere; otherwise a distance, 0 at x = y, or a product.
   bool is_kernel() const;
+  // 0 at x = y and positive elsewhere.
+  bool is_distance() const;
   // A kernel that says how often two points share a hash: p_stable, angular.
   bool is_hash_kernel() const;
   // A function of x - y.

@@ -39,16 +39,7 @@ Release::Release(proto::Release message, Similarity similarity, absl::optional<D
 absl::StatusOr<Release> Release::FromProto(proto::Release message) {
   const proto::ReleasePlan& plan = message.plan();
   // Before anything of that size is made.
-  absl::optional<int64_t> pairs;
-  if (plan.design().has_monte_carlo()) pairs = plan.design().monte_carlo().features();
-  if (plan.design().has_slice()) {
-    pairs = int64_t{plan.design().slice().directions()} * ((int64_t{plan.design().slice().harmonics()} + 1) / 2);
-  }
-  absl::optional<int64_t> values;
-  if (pairs.has_value()) values = 2 * *pairs + 1;
-  if (plan.design().has_lsq_rff()) values = int64_t{plan.design().lsq_rff().features()} + 1;
-  if (plan.design().has_race()) values = int64_t{plan.design().race().rows()} * plan.design().race().buckets() + 1;
-  if (values.has_value() && message.values_size() != *values) {
+  if (message.values_size() != StatedCoordinates(plan.design()).value_or(message.values_size())) {
     return absl::InvalidArgumentError("values do not fit the design");
   }
   DPKDE_ASSIGN_OR_RETURN(PlanParts parts, BuildPlan(plan));

@@ -35,14 +35,16 @@ absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan) {
   return PlanParts{std::move(similarity), std::move(domain), privacy, std::move(design), std::move(groups)};
 }
 
+std::string DesignNote(const proto::DesignSpec& design) {
+  if (!design.has_lsq_rff() && !design.has_lsq_fgt() && !design.has_exponential_sum()) return "";
+  return "follows a published mechanism; its authors' code divides by the exact number of records, which is released "
+         "with noise here, or public under replace";
+}
+
 proto::Certificate MakeReleaseCertificate(const proto::ReleasePlan& plan, const std::vector<CoordinateGroup>& groups,
                                           const Mechanism& mechanism) {
   proto::Certificate certificate = MakeCertificate(plan.privacy(), plan.planning_count().epsilon(), groups, mechanism);
-  if (plan.design().has_lsq_rff() || plan.design().has_lsq_fgt() || plan.design().has_exponential_sum()) {
-    certificate.set_note(
-        "follows a published mechanism; its authors' code divides by the exact number of records, which is released "
-        "with noise here, or public under replace");
-  }
+  certificate.set_note(DesignNote(plan.design()));
   return certificate;
 }
 

@@ -2,6 +2,7 @@
 #define DPKDE_SKETCH_RELEASE_PARTS_H_
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -27,6 +28,9 @@ struct PlanParts {
 
 // kInvalidArgument, naming the field, for a plan that is incomplete or out of range.
 absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan);
+
+// What a certificate says of a design that follows a published mechanism; "" for all others.
+std::string DesignNote(const proto::DesignSpec& design);
 
 // The certificate of a release by this plan and mechanism: what was consumed, rounded up.
 proto::Certificate MakeReleaseCertificate(const proto::ReleasePlan& plan, const std::vector<CoordinateGroup>& groups,

@@ -57,6 +57,13 @@ TEST_F(ClassifierToolTest, BuildsAndClassifies) {
   for (const char* model : {"auto", "kernel", "moments", "discriminant"}) {
     flags_["model"] = model;
     flags_["overwrite"] = "true";
+    if (flags_["model"] == "kernel") {
+      flags_["similarity"] = "gaussian";
+      flags_["bandwidth"] = "0.5";
+    } else {
+      flags_.erase("similarity");
+      flags_.erase("bandwidth");
+    }
     const CommandResult built = Build();
     ASSERT_EQ(built.exit_code, 0) << built.err;
     EXPECT_THAT(built.out, IsEmpty());
@@ -128,13 +135,81 @@ TEST_F(ClassifierToolTest, RefusesUsage) {
   with("model", "landmark_ridge", "needs --reference");
   with("reference", rows_, "are the same file");
   with("class_features", "0", "--class_features");
-  with("bandwidth", "nan", "--bandwidth must be finite and positive");
+  with("class_bandwidth", "nan", "--class_bandwidth must be finite and positive");
+  with("bandwidth", "1", "--bandwidth needs --model=kernel");
+  with("design", "lattice", "--design needs --model=kernel");
+  with("model", "kernel", "--similarity is missing");
   with("domain_max", "-1", "--domain_min, --domain_max");
   with("labels", "", "--labels is missing");
   with("output", labels_, "--output");
   flags_.erase("domain_min");
   flags_.erase("domain_max");
   Refuse(1, {"--unit_rows is missing"});
+}
+
+// The kernel model is a density of each class: flags, designs and refusals are those of dpkde_build density.
+TEST_F(ClassifierToolTest, KernelTakesTheFlagsOfADensity) {
+  flags_["similarity"] = "laplacian";  // which implies the model
+  flags_["bandwidth"] = "0.5";
+  flags_["design"] = "spline_grid";
+  const CommandResult built = Build();
+  ASSERT_EQ(built.exit_code, 0) << built.err;
+  EXPECT_THAT(built.err, HasSubstr("kernel of 3 labels: spline_grid"));
+  const CommandResult described = RunCommand("dpkde_query", {"describe", Output()});
+  EXPECT_THAT(described.out, HasSubstr("laplacian bandwidth=0.5"));
+  EXPECT_THAT(described.out, HasSubstr("spline_grid cells="));
+  EXPECT_THAT(described.out, HasSubstr("label set; similarity and its parameters; design; domain; model"));
+  EXPECT_THAT(described.out, HasSubstr("parallel over the classes"));
+}
+
+TEST_F(ClassifierToolTest, KernelOfReferencePointsAndWithoutADomain) {
+  flags_["model"] = "kernel";
+  flags_["similarity"] = "gaussian";
+  flags_["bandwidth"] = "0.5";
+  flags_["reference"] = inputs_.Write("reference.npy", Npy(TwoColumns(64), 2));
+  flags_["design"] = "landmark";
+  ASSERT_EQ(Build().exit_code, 0);
+  EXPECT_THAT(RunCommand("dpkde_query", {"describe", Output()}).out, HasSubstr("landmarks are public points"));
+  for (const char* name : {"reference", "design", "domain_min", "domain_max"}) flags_.erase(name);
+  flags_["overwrite"] = "true";
+  const CommandResult unbounded = Build();
+  EXPECT_EQ(unbounded.exit_code, 0) << unbounded.err;
+}
+
+TEST_F(ClassifierToolTest, RefusesKernelsAsADensityDoes) {
+  flags_["model"] = "kernel";
+  flags_["similarity"] = "gaussian";
+  flags_["bandwidth"] = "0.5";
+  const auto with = [&](int exit_code, const Flags& others, const std::string& phrase) {
+    const Flags before = flags_;
+    for (const auto& [name, value] : others) flags_[name] = value;
+    Refuse(exit_code, {phrase});
+    flags_ = before;
+  };
+  with(1, {{"similarity", "gausian"}}, "unknown similarity 'gausian'");
+  with(1, {{"bandwidth", "0"}}, "--bandwidth must be finite and positive");
+  with(1, {{"similarity", "l1"}}, "bandwidth");
+  with(1, {{"class_features", "10"}}, "--class_features is not taken by --model=kernel");
+  with(1, {{"class_bandwidth", "1"}}, "--class_bandwidth is not taken by --model=kernel");
+  with(1, {{"design", "landmark"}}, "--design=landmark needs --reference");
+  with(1, {{"design", "axis"}}, "axis");
+  with(1, {{"features", "10"}}, "--features needs --design");
+  with(4, {{"epsilon", "1e-16"}}, "--epsilon");
+  for (const char* name : {"domain_min", "domain_max"}) flags_.erase(name);
+  with(1, {{"similarity", "laplacian"}}, "without --domain_min and --domain_max");
+}
+
+TEST_F(ClassifierToolTest, DryRunOfKernelsShowsEveryDesign) {
+  const CommandResult dry =
+      RunCommand("dpkde_build", {"classifier", "--dry_run", "--dim=2", "--label_set=0-3", "--domain_min=0",
+                                 "--domain_max=4", "--epsilon=1", "--neighboring=replace", "--similarity=gaussian",
+                                 "--bandwidth=0.5", "--expected_n=4000"});
+  ASSERT_EQ(dry.exit_code, 0) << dry.err;
+  EXPECT_THAT(dry.out, HasSubstr("n = 4000: kernel: for each of 4 labels a density of 1000 records"));
+  EXPECT_THAT(dry.out, HasSubstr("spline_grid"));
+  EXPECT_THAT(dry.out, HasSubstr("orthogonal"));
+  EXPECT_THAT(dry.out, HasSubstr("<- chosen"));
+  EXPECT_THAT(dry.out, HasSubstr("delta = 0: a replaced record may change its class"));
 }
 
 TEST_F(ClassifierToolTest, RefusesLabelsThatAreUnknownOrDoNotAddUp) {
@@ -181,7 +256,8 @@ TEST_F(ClassifierToolTest, KilledAtAnyInstantNoNoiseIsWithoutItsEntry) {
   std::vector<std::string> arguments = {"classifier", "--ledger=" + ledger, "--dataset=points", "--quiet"};
   flags_.erase("output");
   flags_["label_set"] = "0-3000";
-  flags_["model"] = "kernel";
+  flags_["similarity"] = "gaussian";
+  flags_["bandwidth"] = "1";
   flags_["expected_n"] = "2000";
   for (const auto& [name, value] : flags_) arguments.push_back(absl::StrCat("--", name, "=", value));
   ExpectNoNoiseWithoutEntry(arguments, ledger, /*entries_of_one=*/1, /*rounds=*/20);

@@ -14,6 +14,7 @@
 #include "dpkde/io/file.h"
 #include "tests/testing/raw_sums.h"
 #include "tests/testing/seeded_bit_source.h"
+#include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
 
 namespace dpkde {
@@ -38,7 +39,11 @@ Plan MakePlan(const PrivacySpec& privacy, proto::ClassifierPlan_Model model = pr
                           std::move(labels), privacy};
   inputs.public_n = 1000;
   inputs.model = model;
-  if (model == proto::ClassifierPlan_Model_KERNEL) inputs.features = 20;
+  if (model == proto::ClassifierPlan_Model_KERNEL) {
+    inputs.kernel = KernelInputs{Gaussian(0.4)};
+    inputs.kernel->design = "orthogonal";
+    inputs.kernel->features = 20;
+  }
   const auto choice = PlanClassifier(inputs, pool);
   EXPECT_TRUE(choice.ok()) << choice.status();
   Plan plan = choice->plan;
@@ -89,6 +94,11 @@ double Accuracy(const Classifier& classifier, const Blobs& queries) {
   return right / predictions.size();
 }
 
+bool Holds(const CoordinateGroup& group, size_t coordinate) {
+  return coordinate >= group.first && (coordinate - group.first) % group.stride == 0 &&
+         (coordinate - group.first) / group.stride < group.count;
+}
+
 const proto::ClassifierPlan_Model kModels[] = {proto::ClassifierPlan_Model_KERNEL, proto::ClassifierPlan_Model_MOMENTS,
                                                proto::ClassifierPlan_Model_DISCRIMINANT};
 
@@ -98,7 +108,7 @@ TEST(ClassAccumulatorTest, OneRecordChangesOneViewWithinItsSensitivities) {
     const Plan plan = MakePlan(Pure(1), model);
     const auto parts = BuildClassifierPlan(plan);
     ASSERT_TRUE(parts.ok());
-    const size_t m = parts->features->size();
+    const size_t m = parts->class_size() - 1;
     Blobs blobs = MakeBlobs(200, 4, 3);
     for (float value : {0.0f, 1.0f, -1.0f, 1e30f}) {
       blobs.points.values.insert(blobs.points.values.end(), 4, value);
@@ -118,7 +128,11 @@ TEST(ClassAccumulatorTest, OneRecordChangesOneViewWithinItsSensitivities) {
           ASSERT_EQ(change, 0) << "another class changed";
           continue;
         }
-        const size_t group = second ? 1 : j % (m + 1) == m ? parts->groups.size() - 1 : 0;
+        const size_t coordinate = second             ? m + (j - 3 * (m + 1))
+                                  : j % (m + 1) == m ? parts->view_size() - 1
+                                                     : j % (m + 1);
+        size_t group = 0;
+        while (!Holds(parts->groups[group], coordinate)) ++group;
         l1[group] += std::abs(change);
         l2[group] += change * change;
       }
@@ -134,18 +148,20 @@ TEST(ClassAccumulatorTest, OneRecordChangesOneViewWithinItsSensitivities) {
 }
 
 TEST(ClassAccumulatorTest, OrderBatchesThreadsAndShardsDoNotMatter) {
-  const Plan plan = MakePlan(Pure(1));
   const Blobs blobs = MakeBlobs(1500, 4, 5);
   ThreadPool one(1), two(2);
-  ClassAccumulator whole = MakeAccumulator(plan, two), left = MakeAccumulator(plan, one),
-                   right = MakeAccumulator(plan, one);
-  ASSERT_TRUE(whole.Add(blobs.points.view(), blobs.classes).ok());
-  ASSERT_TRUE(left.Add(blobs.points.view().Slice(701, 1500), absl::MakeConstSpan(blobs.classes).subspan(701)).ok());
-  for (size_t r = 701; r-- > 0;) {
-    ASSERT_TRUE(right.Add(blobs.points.view().Slice(r, r + 1), {&blobs.classes[r], 1}).ok());
+  for (const auto model : kModels) {
+    const Plan plan = MakePlan(Pure(1), model);
+    ClassAccumulator whole = MakeAccumulator(plan, two), left = MakeAccumulator(plan, one),
+                     right = MakeAccumulator(plan, one);
+    ASSERT_TRUE(whole.Add(blobs.points.view(), blobs.classes).ok());
+    ASSERT_TRUE(left.Add(blobs.points.view().Slice(701, 1500), absl::MakeConstSpan(blobs.classes).subspan(701)).ok());
+    for (size_t r = 701; r-- > 0;) {
+      ASSERT_TRUE(right.Add(blobs.points.view().Slice(r, r + 1), {&blobs.classes[r], 1}).ok());
+    }
+    ASSERT_TRUE(left.Merge(std::move(right)).ok());
+    EXPECT_EQ(RawSumsTestPeer::Total(left), RawSumsTestPeer::Total(whole)) << model;
   }
-  ASSERT_TRUE(left.Merge(std::move(right)).ok());
-  EXPECT_EQ(RawSumsTestPeer::Total(left), RawSumsTestPeer::Total(whole));
 }
 
 TEST(ClassAccumulatorTest, ClassifiesWellAtALargeEpsilonAndNotAtASmallOne) {
@@ -175,39 +191,43 @@ TEST(ClassAccumulatorTest, LeavesOutEmptyClassesOnly) {
 }
 
 TEST(ClassAccumulatorTest, EmptyClassAndEmptyDatasetGetNoiseLikeAnyOther) {
-  const Plan plan = MakePlan(Pure(1));
-  const Classifier classifier = Release(plan, Blobs{Points{{}, 4}, {}}, 3);
-  const auto& message = ClassifierTestPeer::Message(classifier);
-  ASSERT_EQ(message.class_sums_size(), 3);
-  for (const auto& sums : message.class_sums()) {
-    for (int64_t value : sums.values()) EXPECT_NE(value, 0);
+  for (const auto model : kModels) {
+    const Classifier classifier = Release(MakePlan(Pure(1), model), Blobs{Points{{}, 4}, {}}, 3);
+    const auto& message = ClassifierTestPeer::Message(classifier);
+    ASSERT_EQ(message.class_sums_size(), 3);
+    for (const auto& sums : message.class_sums()) {
+      for (int64_t value : sums.values()) EXPECT_NE(value, 0);
+    }
+    for (int64_t value : message.second_moment()) EXPECT_NE(value, 0);
+    ThreadPool pool(1);
+    const std::vector<float> query(4, 0.5f);
+    const auto predictions = classifier.Classify({query.data(), 1, 4}, pool);
+    ASSERT_TRUE(predictions.ok());
+    for (double score : (*predictions)[0].scores) EXPECT_TRUE(std::isfinite(score));
   }
-  for (int64_t value : message.second_moment()) EXPECT_NE(value, 0);
-  ThreadPool pool(1);
-  const std::vector<float> query(4, 0.5f);
-  const auto predictions = classifier.Classify({query.data(), 1, 4}, pool);
-  ASSERT_TRUE(predictions.ok());
-  for (double score : (*predictions)[0].scores) EXPECT_TRUE(std::isfinite(score));
 }
 
 TEST(ClassAccumulatorTest, ReplaceIsTwoStepsAtHalfOfEpsilon) {
   const Blobs blobs = MakeBlobs(300, 4, 2);
-  const Classifier add_remove = Release(MakePlan(Pure(0.5, kAddRemove)), blobs, 1);
-  const Classifier replace = Release(MakePlan(Pure(1, kReplace)), blobs, 1);
-  // The same noise to the bit: scales are those of epsilon 1/2.
-  EXPECT_EQ(ClassifierTestPeer::Message(add_remove).scales().SerializeAsString(),
-            ClassifierTestPeer::Message(replace).scales().SerializeAsString());
-  EXPECT_LE(replace.certificate().epsilon_spent(), 1);
-  EXPECT_GE(replace.certificate().epsilon_spent(), 1 - 1e-6);
-  EXPECT_NE(replace.DebugString().find("may change its class"), std::string::npos);
-  EXPECT_NE(add_remove.DebugString().find("parallel"), std::string::npos);
+  for (const auto model : kModels) {
+    const Classifier add_remove = Release(MakePlan(Pure(0.5, kAddRemove), model), blobs, 1);
+    const Classifier replace = Release(MakePlan(Pure(1, kReplace), model), blobs, 1);
+    // The same noise to the bit: scales are those of epsilon 1/2.
+    EXPECT_EQ(ClassifierTestPeer::Message(add_remove).scales().SerializeAsString(),
+              ClassifierTestPeer::Message(replace).scales().SerializeAsString());
+    EXPECT_EQ(replace.certificate().l1_sensitivity(), 2 * add_remove.certificate().l1_sensitivity());
+    EXPECT_LE(replace.certificate().epsilon_spent(), 1);
+    EXPECT_GE(replace.certificate().epsilon_spent(), 1 - 1e-6);
+    EXPECT_NE(replace.DebugString().find("may change its class"), std::string::npos);
+    EXPECT_NE(add_remove.DebugString().find("parallel"), std::string::npos);
 
-  const Classifier gaussian = Release(MakePlan(*PrivacySpec::Approximate(1, 1e-6, kReplace)), blobs, 1);
-  EXPECT_LE(gaussian.certificate().delta_spent(), 1e-6);
-  EXPECT_GE(gaussian.certificate().delta_spent(), 0.9e-6);
-  const Classifier rho = Release(MakePlan(*PrivacySpec::Zcdp(0.1, kReplace)), blobs, 1);
-  EXPECT_LE(rho.certificate().rho_spent(), 0.1 * (1 + 1e-12));
-  EXPECT_GE(rho.certificate().rho_spent(), 0.0999);
+    const Classifier gaussian = Release(MakePlan(*PrivacySpec::Approximate(1, 1e-6, kReplace), model), blobs, 1);
+    EXPECT_LE(gaussian.certificate().delta_spent(), 1e-6);
+    EXPECT_GE(gaussian.certificate().delta_spent(), gaussian.plan().mechanism() == proto::GAUSSIAN ? 0.9e-6 : 0);
+    const Classifier rho = Release(MakePlan(*PrivacySpec::Zcdp(0.1, kReplace), model), blobs, 1);
+    EXPECT_LE(rho.certificate().rho_spent(), 0.1 * (1 + 1e-12));
+    EXPECT_GE(rho.certificate().rho_spent(), 0.0999);
+  }
 }
 
 TEST(ClassAccumulatorTest, RefusesBadRecordsClassesAndSecondReleases) {
@@ -251,11 +271,17 @@ TEST(ClassAccumulatorTest, ReplacedBadRecordCountsAtTheCenter) {
 // without. Under REPLACE, a record of class b against the same in class a: that, and {sum <= 0 and count <= 0} of class
 // b, 1/16 and 1/16 e^-1. 20,000 a side see an excess of .032 and .017 (5 sigma); noise for epsilon = 1.25 has .055, for
 // epsilon = 2 .039.
-double ExcessOfEvent(double epsilon, Neighboring neighboring) {
+double ExcessOfEvent(double epsilon, Neighboring neighboring, proto::ClassifierPlan_Model model) {
   constexpr int kTrials = 20000;
   const bool replace = neighboring == kReplace;
   ThreadPool pool(1);
-  const Plan plan = MakePlan(Pure(epsilon, neighboring), proto::ClassifierPlan_Model_MOMENTS, 1, {"a", "b"});
+  Plan plan = MakePlan(Pure(epsilon, neighboring), model, 1, {"a", "b"});
+  if (model == proto::ClassifierPlan_Model_KERNEL) {
+    // One coordinate, x itself.
+    *plan.mutable_kernel()->mutable_similarity() = MakeSimilarity(proto::SimilaritySpec::INNER_PRODUCT, 0).spec();
+    *plan.mutable_kernel()->mutable_design() = MomentsDesign();
+    plan.set_mechanism(proto::LAPLACE);
+  }
   SeededBitSource noise(17);
   const std::vector<float> row = {1.0f};  // z = 1 after scaling and moving into the ball
   double share[2];
@@ -279,12 +305,15 @@ double ExcessOfEvent(double epsilon, Neighboring neighboring) {
 }
 
 TEST(ClassAccumulatorTest, EventRatioIsWithinEpsilonAndOfWeakerNoiseIsNot) {
-  EXPECT_LE(ExcessOfEvent(1, kAddRemove), 0.032);
-  EXPECT_GE(ExcessOfEvent(1, kAddRemove), -0.032) << "the event is not the worst one";
-  EXPECT_GT(ExcessOfEvent(1.25, kAddRemove), 0.032) << "the control must fail";
-  EXPECT_LE(ExcessOfEvent(1, kReplace), 0.017);
-  EXPECT_GE(ExcessOfEvent(1, kReplace), -0.017) << "the event is not the worst one";
-  EXPECT_GT(ExcessOfEvent(2, kReplace), 0.017) << "the control must fail";
+  for (const auto model : {proto::ClassifierPlan_Model_MOMENTS, proto::ClassifierPlan_Model_KERNEL}) {
+    const double add_remove = ExcessOfEvent(1, kAddRemove, model), replace = ExcessOfEvent(1, kReplace, model);
+    EXPECT_LE(add_remove, 0.032);
+    EXPECT_GE(add_remove, -0.032) << "the event is not the worst one";
+    EXPECT_GT(ExcessOfEvent(1.25, kAddRemove, model), 0.032) << "the control must fail";
+    EXPECT_LE(replace, 0.017);
+    EXPECT_GE(replace, -0.017) << "the event is not the worst one";
+    EXPECT_GT(ExcessOfEvent(2, kReplace, model), 0.017) << "the control must fail";
+  }
 }
 
 TEST(ClassifierTest, RoundTripAndDamage) {
@@ -306,7 +335,6 @@ TEST(ClassifierTest, RoundTripAndDamage) {
   }
 }
 
-// Well-formed envelopes whose content does not hold together.
 // A file of the first version of the format, as it was released.
 TEST(ClassifierTest, ReadsVersionOne) {
   const auto bytes = ReadFile("tests/testdata/classifier_v1", 1 << 20);
@@ -327,6 +355,7 @@ TEST(ClassifierTest, ReadsVersionOne) {
   EXPECT_EQ(classifier->Serialize(), *bytes);
 }
 
+// Well-formed envelopes whose content does not hold together.
 TEST(ClassifierTest, LoadingIsBuilding) {
   const Classifier classifier = Release(MakePlan(Pure(1)), MakeBlobs(300, 4, 2), 1);
   const auto refused = [&](const auto& change) {
@@ -348,6 +377,7 @@ TEST(ClassifierTest, LoadingIsBuilding) {
   EXPECT_TRUE(refused([](Message& m) { m.mutable_scales()->Clear(); }));
   EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->clear_model(); }));
   EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->clear_domain(); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->mutable_kernel(); }));
   EXPECT_EQ(Classifier::Deserialize(SealEnvelope("classify", 2, "")).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
@@ -369,6 +399,30 @@ TEST(ClassifierPlannerTest, SaysWhatIsMissing) {
             "the landmark_ridge model needs reference points");
   EXPECT_EQ(message([](ClassifierInputs& i) { i.mechanism = proto::GAUSSIAN; }),
             "the gaussian mechanism needs delta or rho: it cannot be pure");
+  const auto as_kernel = [](ClassifierInputs& i) {
+    i.model = proto::ClassifierPlan_Model_KERNEL;
+    i.kernel = KernelInputs{Gaussian(1)};
+  };
+  EXPECT_EQ(message(as_kernel), "");
+  EXPECT_EQ(message([](ClassifierInputs& i) { i.model = proto::ClassifierPlan_Model_KERNEL; }),
+            "the kernel model, and no other, needs a similarity");
+  EXPECT_EQ(message([](ClassifierInputs& i) { i.kernel = KernelInputs{Gaussian(1)}; }),
+            "the kernel model, and no other, needs a similarity");
+  EXPECT_EQ(message([&](ClassifierInputs& i) {
+              as_kernel(i);
+              i.features = 10;
+            }),
+            "the kernel model takes neither class features nor their bandwidth");
+  EXPECT_EQ(message([&](ClassifierInputs& i) {
+              as_kernel(i);
+              i.domain = Cube(3, 0, 1);
+            }),
+            "domain must have 2 coordinates, but has 3");
+  EXPECT_EQ(message([&](ClassifierInputs& i) {
+              as_kernel(i);
+              i.kernel->design = "landmark";
+            }),
+            "no design is admissible: landmark: needs public reference points");
 }
 
 // Three kinds of points on a line, the middle one within the others' reach: too little noise for a covariance, and too
@@ -400,7 +454,6 @@ TEST(ClassifierPlannerTest, BandwidthFollowsModelAndFeatures) {
     EXPECT_EQ(2 * choice->plan.features().fourier().frequencies(), features);
     return choice->plan.features().fourier().bandwidth();
   };
-  EXPECT_EQ(bandwidth(proto::ClassifierPlan_Model_KERNEL, 4096), 0.35);
   EXPECT_EQ(bandwidth(proto::ClassifierPlan_Model_MOMENTS, 500), 0.35);
   EXPECT_EQ(bandwidth(proto::ClassifierPlan_Model_MOMENTS, 512), 0.2);
   EXPECT_EQ(bandwidth(proto::ClassifierPlan_Model_DISCRIMINANT, 192), 0.35);
