@@ -286,8 +286,8 @@ absl::Status PrintPlan(ClassifierInputs inputs, double n, ThreadPool& pool) {
   if (inputs.kernel.has_value()) {
     absl::PrintF("n = %.10g: kernel: for each of %d labels a density of %.6g records, if classes are of one size\n", n,
                  inputs.labels.size(), records);
-    DPKDE_ASSIGN_OR_RETURN(const PlanInputs density, MakeClassPlanInputs(inputs, pool));
-    DPKDE_RETURN_IF_ERROR(PrintDensityPlan(density, records));
+    DPKDE_ASSIGN_OR_RETURN(const ClassDensityPlan density, PlanClassDensity(inputs, pool));
+    DPKDE_RETURN_IF_ERROR(PrintDensityPlan(density.inputs, density.result));
   }
   DPKDE_ASSIGN_OR_RETURN(const ClassifierChoice choice, PlanClassifier(inputs, pool));
   DPKDE_ASSIGN_OR_RETURN(const ClassifierParts parts, BuildClassifierPlan(choice.plan));
@@ -355,12 +355,12 @@ absl::Status Run(const std::vector<std::string>&) {
       return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_reference), ": has no rows"));
     }
     if (inputs.kernel.has_value()) {
-      const absl::StatusOr<PlanInputs> density = MakeClassPlanInputs(inputs, pool);
-      if (!density.ok()) {
+      auto landmarks = FitKernelLandmarks(inputs, pool);
+      if (!landmarks.ok()) {
         return absl::InvalidArgumentError(
-            absl::StrCat(absl::GetFlag(FLAGS_reference), ": ", std::string(density.status().message())));
+            absl::StrCat(absl::GetFlag(FLAGS_reference), ": ", std::string(landmarks.status().message())));
       }
-      inputs.kernel->landmarks = density->landmarks;
+      inputs.kernel->landmarks = *std::move(landmarks);
       DPKDE_RETURN_IF_ERROR(CheckPlan(inputs, pool));
     }
   }

@@ -303,14 +303,18 @@ class Weights {
   uint64_t done_ = 0;
 };
 
-absl::Status DryRun(const PlanInputs& inputs, const absl::optional<uint64_t>& public_rows) {
+absl::Status DryRun(PlanInputs inputs, const absl::optional<uint64_t>& public_rows) {
   std::vector<double> sizes = {1e3, 1e5, 1e7};
   if (absl::GetFlag(FLAGS_expected_n).has_value()) {
     sizes = {*absl::GetFlag(FLAGS_expected_n)};
   } else if (public_rows.has_value()) {
     sizes = {static_cast<double>(*public_rows)};
   }
-  for (double n : sizes) DPKDE_RETURN_IF_ERROR(PrintDensityPlan(inputs, n));
+  for (double n : sizes) {
+    inputs.public_n = n;
+    DPKDE_ASSIGN_OR_RETURN(const PlanResult plan, Plan(inputs));
+    DPKDE_RETURN_IF_ERROR(PrintDensityPlan(inputs, plan));
+  }
   return absl::OkStatus();
 }
 

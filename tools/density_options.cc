@@ -132,11 +132,9 @@ std::vector<std::string> DensityOptions::AssertedPublic() const {
   return asserted;
 }
 
-absl::Status PrintDensityPlan(PlanInputs inputs, double n) {
-  inputs.public_n = n;
-  DPKDE_ASSIGN_OR_RETURN(const PlanResult plan, Plan(inputs));
-  absl::PrintF("n = %.10g\n%-40s %-9s %12s %12s %12s %12s %12s\n", n, "design", "noise", "values", "noise_rmse",
-               "approx_rmse", "total_rmse", "typical_rmse");
+absl::Status PrintDensityPlan(const PlanInputs& inputs, const PlanResult& plan) {
+  absl::PrintF("n = %.10g\n%-40s %-9s %12s %12s %12s %12s %12s\n", inputs.public_n, "design", "noise", "values",
+               "noise_rmse", "approx_rmse", "total_rmse", "typical_rmse");
   for (const Candidate& candidate : plan.candidates) {
     absl::PrintF("%-40s %-9s %12d %12.5g %12.5g %12.5g %12.5g%s\n", DescribeDesign(candidate.design),
                  MechanismName(candidate.mechanism), candidate.num_coordinates, candidate.noise_error,

@@ -37,8 +37,8 @@ struct DensityOptions {
   LandmarkChoice landmark_choice = LandmarkChoice::kKMeans;
 };
 
-// The table of --dry_run for one n: every candidate, and the choice.
-absl::Status PrintDensityPlan(PlanInputs inputs, double n);
+// The table of --dry_run for one n: every candidate, and the choice, the first.
+absl::Status PrintDensityPlan(const PlanInputs& inputs, const PlanResult& plan);
 
 }  // namespace dpkde
 

@@ -38,6 +38,21 @@ class Planner {
   Planner(const ClassifierInputs& inputs, ThreadPool& pool) : inputs_(inputs), pool_(pool) {}
 
   absl::StatusOr<ClassifierChoice> Choose() {
+    DPKDE_RETURN_IF_ERROR(Prepare());
+    DPKDE_RETURN_IF_ERROR(inputs_.kernel.has_value() ? ChooseKernel() : ChooseFeatures());
+    // Everything else that may not go together.
+    DPKDE_RETURN_IF_ERROR(BuildClassifierPlan(choice_.plan).status());
+    return choice_;
+  }
+
+  absl::StatusOr<ClassDensityPlan> ChooseDensity() {
+    DPKDE_RETURN_IF_ERROR(Prepare());
+    return PlanDensity();
+  }
+
+ private:
+  // What all models have in common, and what noise the budget buys.
+  absl::Status Prepare() {
     Plan& plan = choice_.plan;
     if (!(inputs_.public_n > 0)) return absl::InvalidArgumentError("public_n must be positive");
     DPKDE_RETURN_IF_ERROR(CheckLabels(inputs_.labels));
@@ -59,16 +74,20 @@ class Planner {
     *plan.mutable_privacy() = inputs_.privacy.ToProto();
     plan.set_capacity(kCapacity);
 
-    const absl::optional<Plan::Model> model = inputs_.model;
-    if (inputs_.kernel.has_value() != (model == proto::ClassifierPlan_Model_KERNEL)) {
+    if (inputs_.kernel.has_value() != (inputs_.model == proto::ClassifierPlan_Model_KERNEL)) {
       return absl::InvalidArgumentError("the kernel model, and no other, needs a similarity");
     }
-    const bool given = inputs_.reference.rows > 0;
-    if (given && inputs_.reference.columns != inputs_.dimension) {
+    if (inputs_.reference.rows > 0 && inputs_.reference.columns != inputs_.dimension) {
       return absl::InvalidArgumentError(absl::StrCat("reference points must have ", inputs_.dimension,
                                                      " columns, but have ", inputs_.reference.columns));
     }
-    if (model == proto::ClassifierPlan_Model_KERNEL) return ChooseKernel();
+    return absl::OkStatus();
+  }
+
+  absl::Status ChooseFeatures() {
+    Plan& plan = choice_.plan;
+    const absl::optional<Plan::Model> model = inputs_.model;
+    const bool given = inputs_.reference.rows > 0;
     plan.set_mechanism(inputs_.mechanism.value_or(gaussian_ ? proto::GAUSSIAN : proto::KNORM));
     plan.mutable_features()->set_unit_rows(inputs_.unit_rows);
     // Landmark features are too fine for much noise; coarse class means are better then.
@@ -93,21 +112,17 @@ class Planner {
       SetWithoutReference();
       if (given) choice_.reason += "; the reference is left out, since its features are too fine for so much noise";
     }
-    // Everything else that may not go together.
-    DPKDE_RETURN_IF_ERROR(BuildClassifierPlan(plan).status());
-    return choice_;
+    return absl::OkStatus();
   }
 
- private:
-  absl::StatusOr<ClassifierChoice> ChooseKernel() {
+  absl::Status ChooseKernel() {
     if (inputs_.features.has_value() || inputs_.bandwidth.has_value()) {
       return absl::InvalidArgumentError("the kernel model takes neither class features nor their bandwidth");
     }
     Plan& plan = choice_.plan;
-    DPKDE_ASSIGN_OR_RETURN(const PlanInputs density, MakeClassPlanInputs(inputs_, pool_));
-    DPKDE_ASSIGN_OR_RETURN(const PlanResult result, dpkde::Plan(density));
-    const Candidate& best = result.candidates[0];
-    const proto::ReleasePlan release = MakeReleasePlan(density, best);
+    DPKDE_ASSIGN_OR_RETURN(const ClassDensityPlan density, PlanDensity());
+    const Candidate& best = density.result.candidates[0];
+    const proto::ReleasePlan release = MakeReleasePlan(density.inputs, best);
     plan.set_model(proto::ClassifierPlan_Model_KERNEL);
     plan.set_mechanism(release.mechanism());
     proto::ClassKernelSpec& kernel = *plan.mutable_kernel();
@@ -116,9 +131,49 @@ class Planner {
     kernel.set_unit_rows(inputs_.unit_rows);
     choice_.reason = absl::StrFormat("%s, %d values a class; predicted error of a sum over %.4g records %.4g (typical)",
                                      DescribeDesign(release.design()), best.num_coordinates, n_, best.typical_error());
-    choice_.warnings = result.warnings;
-    DPKDE_RETURN_IF_ERROR(BuildClassifierPlan(plan).status());
-    return choice_;
+    choice_.warnings = density.result.warnings;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<ClassDensityPlan> PlanDensity() {
+    const KernelInputs& kernel = *inputs_.kernel;
+    DPKDE_ASSIGN_OR_RETURN(const PrivacySpec step, StepPrivacy(inputs_.privacy));
+    DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain,
+                           ClassKernelDomain(inputs_.unit_rows, inputs_.dimension, inputs_.domain));
+    PlanInputs inputs{kernel.similarity, inputs_.dimension, std::move(domain), step};
+    inputs.public_n = n_;
+    inputs.expected_similarity = kernel.expected_similarity;
+    inputs.design = kernel.design;
+    inputs.mechanism = inputs_.mechanism;
+    inputs.features = kernel.features;
+    inputs.reduce_to = kernel.reduce_to;
+    inputs.public_seed = inputs_.public_seed;
+    inputs.least_count_share = kKernelCountShare;
+    inputs.most_coordinates = kMostClassValues / inputs_.labels.size();
+    inputs.landmarks = kernel.landmarks;
+    if (inputs.landmarks == nullptr && inputs_.reference.rows > 0) {
+      DPKDE_ASSIGN_OR_RETURN(inputs.landmarks, FitKernelLandmarks(inputs_, pool_));
+    }
+    DPKDE_ASSIGN_OR_RETURN(PlanResult result, dpkde::Plan(inputs));
+    std::vector<Candidate>& candidates = result.candidates;
+    if (candidates[0].design.has_landmark()) {
+      // What is predicted is the error of records like the whole reference. Classes differ in what few landmarks leave
+      // of them.
+      const auto rank = [](const Candidate& c) { return c.design.landmark().rank(); };
+      uint32_t best = 0;
+      for (const Candidate& c : candidates) {
+        if (rank(c) <= MostLandmarkFeatures()) best = std::max(best, rank(c));
+      }
+      const auto choice =
+          std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) { return rank(c) == best; });
+      std::rotate(candidates.begin(), choice, choice + 1);
+    }
+    return ClassDensityPlan{std::move(inputs), std::move(result)};
+  }
+
+  // How many landmark features the noise of class means affords.
+  double MostLandmarkFeatures() const {
+    return gaussian_ ? std::max(64.0, MostFeatures(0.3)) : std::max(16.0, 0.55 * std::sqrt(budget_ * inputs_.public_n));
   }
 
   // Standard deviation of a coordinate of a sum of m features, in records, at this share of the budget.
@@ -161,10 +216,7 @@ class Planner {
         const LandmarkFit fit,
         LandmarkFit::Create(similarity, absl::nullopt, {scaled.data(), inputs_.reference.rows, inputs_.dimension},
                             options, pool_));
-    const double most = inputs_.features.has_value()
-                            ? *inputs_.features
-                            : (gaussian_ ? std::max(64.0, MostFeatures(0.3))
-                                         : std::max(16.0, 0.55 * std::sqrt(budget_ * inputs_.public_n)));
+    const double most = inputs_.features.has_value() ? *inputs_.features : MostLandmarkFeatures();
     size_t choice = 0;
     for (size_t i = 0; i < fit.ranks().size(); ++i) {
       if (fit.ranks()[i] <= std::min<double>(most, kMostRank)) choice = i;
@@ -258,37 +310,27 @@ absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, 
   return Planner(inputs, pool).Choose();
 }
 
-absl::StatusOr<PlanInputs> MakeClassPlanInputs(const ClassifierInputs& inputs, ThreadPool& pool) {
-  const KernelInputs& kernel = *inputs.kernel;
-  DPKDE_ASSIGN_OR_RETURN(const PrivacySpec step, StepPrivacy(inputs.privacy));
-  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain,
-                         ClassKernelDomain(inputs.unit_rows, inputs.dimension, inputs.domain));
-  PlanInputs density{kernel.similarity, inputs.dimension, std::move(domain), step};
-  density.public_n = inputs.public_n / inputs.labels.size();
-  density.expected_similarity = kernel.expected_similarity;
-  density.design = kernel.design;
-  density.mechanism = inputs.mechanism;
-  density.features = kernel.features;
-  density.reduce_to = kernel.reduce_to;
-  density.public_seed = inputs.public_seed;
-  density.least_count_share = kKernelCountShare;
-  density.most_coordinates = kMostClassValues / inputs.labels.size();
-  density.landmarks = kernel.landmarks;
+absl::StatusOr<ClassDensityPlan> PlanClassDensity(const ClassifierInputs& inputs, ThreadPool& pool) {
+  return Planner(inputs, pool).ChooseDensity();
+}
+
+absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitKernelLandmarks(const ClassifierInputs& inputs,
+                                                                      ThreadPool& pool) {
   const MatrixView reference = inputs.reference;
-  if (density.landmarks != nullptr || reference.rows == 0) return density;
+  DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain,
+                         ClassKernelDomain(inputs.unit_rows, inputs.dimension, inputs.domain));
   std::vector<float> placed(reference.rows * inputs.dimension);
   for (size_t r = 0; r < reference.rows; ++r) {
-    PlaceInKernelDomain(reference.row(r).data(), inputs.unit_rows, inputs.domain, density.domain, inputs.dimension,
+    PlaceInKernelDomain(reference.row(r).data(), inputs.unit_rows, inputs.domain, domain, inputs.dimension,
                         placed.data() + r * inputs.dimension);
   }
   LandmarkFitOptions options;
   options.public_seed = inputs.public_seed;
-  options.choice = kernel.landmark_choice;
+  options.choice = inputs.kernel->landmark_choice;
   DPKDE_ASSIGN_OR_RETURN(LandmarkFit fit,
-                         LandmarkFit::Create(kernel.similarity, density.domain,
+                         LandmarkFit::Create(inputs.kernel->similarity, domain,
                                              {placed.data(), reference.rows, inputs.dimension}, options, pool));
-  density.landmarks = std::make_shared<const LandmarkFit>(std::move(fit));
-  return density;
+  return std::make_shared<const LandmarkFit>(std::move(fit));
 }
 
 std::string ModelName(Plan::Model model) { return absl::AsciiStrToLower(Plan::Model_Name(model)); }

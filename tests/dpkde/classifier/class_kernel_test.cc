@@ -126,8 +126,8 @@ std::vector<std::vector<double>> ExactMeans(const Similarity& similarity, const 
 
 // Without noise, scores are the exact means, by whatever design; what a design errs is bounded by the tolerance.
 TEST(ClassKernelTest, WithoutNoiseScoresAreExactMeanSimilarities) {
-  const Labelled zips = ZipCodes(3000, 1), letters = Letters(3000, 2);
-  const Points zip_queries = SampleRows(zips.points, 40, 3), letter_queries = SampleRows(letters.points, 40, 4);
+  const Labelled zips = ZipCodes(1200, 1), letters = Letters(1200, 2);
+  const Points zip_queries = SampleRows(zips.points, 20, 3), letter_queries = SampleRows(letters.points, 20, 4);
   const struct {
     Similarity similarity;
     const char* design;
@@ -152,6 +152,8 @@ TEST(ClassKernelTest, WithoutNoiseScoresAreExactMeanSimilarities) {
     ClassifierInputs inputs =
         MakeInputs(test.similarity, test.zips ? ZipCodeDomain() : Cube(16, 0, 1), data.points.columns, kAmple);
     inputs.kernel->design = test.design;
+    // Less budget, since the largest slices would take seconds to plan.
+    if (inputs.kernel->design == "slice") inputs.privacy = *PrivacySpec::Pure(30, kAddRemove);
     if (inputs.kernel->design == "monte_carlo" || inputs.kernel->design == "orthogonal") inputs.kernel->features = 4096;
     const Points reference = Letters(200, 7).points;
     if (inputs.kernel->design == "landmark") inputs.reference = reference.view();
@@ -272,15 +274,27 @@ TEST(ClassKernelTest, ReplacedBadRecordCountsAtTheCentre) {
 TEST(ClassKernelTest, PlannerChoosesForOneClassAtTheStepsBudget) {
   ThreadPool pool(2);
   ClassifierInputs inputs = MakeInputs(Gaussian(2), ZipCodeDomain(), 2, *PrivacySpec::Pure(1, Neighboring::kReplace));
-  const auto density = MakeClassPlanInputs(inputs, pool);
+  const auto density = PlanClassDensity(inputs, pool);
   ASSERT_TRUE(density.ok()) << density.status();
-  EXPECT_EQ(density->public_n, 1000);
-  EXPECT_EQ(density->privacy.epsilon(), 0.5);
-  EXPECT_EQ(density->privacy.neighboring(), kAddRemove);
-  const auto planned = Plan(*density);
+  EXPECT_EQ(density->inputs.public_n, 1000);
+  EXPECT_EQ(density->inputs.privacy.epsilon(), 0.5);
+  EXPECT_EQ(density->inputs.privacy.neighboring(), kAddRemove);
+  const auto planned = Plan(density->inputs);
   ASSERT_TRUE(planned.ok()) << planned.status();
   EXPECT_EQ(MakePlan(inputs).kernel().design().SerializeAsString(), planned->candidates[0].design.SerializeAsString());
   EXPECT_EQ(DesignName(planned->candidates[0].design), "spline_grid");
+
+  // Of landmarks, enough to tell classes apart, where the least error of a sum has few.
+  const Points reference = Letters(400, 7).points;
+  ClassifierInputs letters = MakeInputs(Gaussian(0.5), Cube(16, 0, 1), 16, *PrivacySpec::Pure(1, kAddRemove));
+  letters.reference = reference.view();
+  const auto landmarks = PlanClassDensity(letters, pool);
+  ASSERT_TRUE(landmarks.ok()) << landmarks.status();
+  const auto least_error = Plan(landmarks->inputs);
+  ASSERT_TRUE(least_error.ok()) << least_error.status();
+  EXPECT_LE(least_error->candidates[0].design.landmark().rank(), 16);
+  EXPECT_GE(landmarks->result.candidates[0].design.landmark().rank(), 24);
+  EXPECT_LE(landmarks->result.candidates[0].design.landmark().rank(), 0.55 * std::sqrt(3000));
 
   // Of many classes, what all together can hold.
   inputs.labels.clear();
