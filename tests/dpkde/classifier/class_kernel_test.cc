@@ -18,6 +18,7 @@
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/similarity/similarity.h"
+#include "tests/testing/landmarks.h"
 #include "tests/testing/raw_sums.h"
 #include "tests/testing/seeded_bit_source.h"
 #include "tests/testing/specs.h"
@@ -130,42 +131,40 @@ TEST(ClassKernelTest, WithoutNoiseScoresAreExactMeanSimilarities) {
   const Points zip_queries = SampleRows(zips.points, 20, 3), letter_queries = SampleRows(letters.points, 20, 4);
   const struct {
     Similarity similarity;
-    const char* design;
+    proto::DesignSpec design;
     bool zips;
     double tolerance;
   } kCases[] = {
-      {Gaussian(5), "spline_grid", true, 2e-3},
-      {Gaussian(5), "lattice", true, 2e-3},
-      {Laplacian(10), "monte_carlo", true, 0.06},
-      {MakeSimilarity(Kind::L1, 0), "axis", true, 0.1},
-      {MakeSimilarity(Kind::L2, 0), "slice", true, 0.5},
-      {MakeSimilarity(Kind::L2_SQUARED, 0), "moments", true, 0.5},
-      {Gaussian(0.5), "orthogonal", false, 0.02},
-      {Gaussian(0.5), "landmark", false, 0.02},
-      {MakeSimilarity(Kind::COSINE, 0), "moments", false, 1e-4},
-      {MakeSimilarity(Kind::INNER_PRODUCT, 0), "moments", false, 1e-3},
-      {Angular(2), "race", false, 0.05},
+      {Gaussian(5), SplineGridDesign({40, 20}), true, 2e-3},
+      {Gaussian(5), LatticeDesign(1e-4), true, 2e-3},
+      {Laplacian(10), MonteCarloDesign(4096), true, 0.06},
+      {MakeSimilarity(Kind::L1, 0), AxisDesign(1024), true, 0.1},
+      {MakeSimilarity(Kind::L2, 0), SliceDesign(512, 127), true, 0.5},
+      {MakeSimilarity(Kind::L2_SQUARED, 0), MomentsDesign(), true, 0.5},
+      {Gaussian(0.5), MonteCarloDesign(4096, true), false, 0.02},
+      {Gaussian(0.5), WhitenedLandmarks(Gaussian(0.5), Letters(200, 7).points), false, 0.02},
+      {MakeSimilarity(Kind::COSINE, 0), MomentsDesign(), false, 1e-4},
+      {MakeSimilarity(Kind::INNER_PRODUCT, 0), MomentsDesign(), false, 1e-3},
+      {Angular(2), RaceDesign(2048, 4), false, 0.05},
   };
   for (const auto& test : kCases) {
     const Labelled& data = test.zips ? zips : letters;
     const Points& queries = test.zips ? zip_queries : letter_queries;
     ClassifierInputs inputs =
-        MakeInputs(test.similarity, test.zips ? ZipCodeDomain() : Cube(16, 0, 1), data.points.columns, kAmple);
-    inputs.kernel->design = test.design;
-    // Less budget, since the largest slices would take seconds to plan.
-    if (inputs.kernel->design == "slice") inputs.privacy = *PrivacySpec::Pure(30, kAddRemove);
-    if (inputs.kernel->design == "monte_carlo" || inputs.kernel->design == "orthogonal") inputs.kernel->features = 4096;
-    const Points reference = Letters(200, 7).points;
-    if (inputs.kernel->design == "landmark") inputs.reference = reference.view();
-    const proto::ClassifierPlan plan = MakePlan(inputs);
-    EXPECT_EQ(DesignName(plan.kernel().design()), test.design);
+        MakeInputs(Gaussian(5), test.zips ? ZipCodeDomain() : Cube(16, 0, 1), data.points.columns, kAmple);
+    inputs.kernel->design = "monte_carlo";
+    inputs.kernel->features = 1;
+    proto::ClassifierPlan plan = MakePlan(inputs);
+    *plan.mutable_kernel()->mutable_similarity() = test.similarity.spec();
+    *plan.mutable_kernel()->mutable_design() = test.design;
+    plan.set_mechanism(proto::LAPLACE);
     const std::vector<Prediction> predictions = Classify(Release(plan, data, 1), queries);
     const auto means = ExactMeans(test.similarity, data, queries);
     const double sign = test.similarity.is_distance() ? -1 : 1;
     for (size_t q = 0; q < predictions.size(); ++q) {
       for (size_t c = 0; c < 3; ++c) {
         EXPECT_NEAR(predictions[q].scores[c], sign * means[q][c], test.tolerance + 6 * predictions[q].std_errors[c])
-            << test.similarity.name() << " " << test.design;
+            << test.similarity.name() << " " << DescribeDesign(test.design);
       }
     }
   }
