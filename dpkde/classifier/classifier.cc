@@ -31,6 +31,24 @@ constexpr double kRidge = 0.003;
 // Added to every eigenvalue of a covariance of features in the unit ball.
 constexpr double kLeastEigenvalue = 1e-6;
 
+// Of the noise variances of the classes, the median; > 0.
+double TypicalNoise(std::vector<double> noise) {
+  std::sort(noise.begin(), noise.end());
+  return std::max(noise[noise.size() / 2], 1e-300);
+}
+
+// The variance between classes of what deviates from the overall mean, less what noise adds; noisier classes count
+// less. Negative where noise alone would scatter as much.
+double BetweenVariance(absl::Span<const double> deviation, absl::Span<const double> noise, double typical) {
+  double between = 0, sum = 0;
+  for (size_t c = 0; c < noise.size(); ++c) {
+    const double precision = 1 / (1 + noise[c] / typical);
+    between += precision * (deviation[c] * deviation[c] - noise[c]);
+    sum += precision;
+  }
+  return between / sum;
+}
+
 }  // namespace
 
 Classifier::Classifier(proto::ClassifierRelease message, ClassifierParts parts, Mechanism mechanism)
@@ -164,23 +182,13 @@ void Classifier::FitFeatures(const ClassCounts& counts) {
   weights_.assign(classes * m, 0);
   errors_.assign(classes * m, 0);
   offsets_.assign(classes, 0);
-  double typical = 0;
-  {
-    std::vector<double> sorted = noise;
-    std::sort(sorted.begin(), sorted.end());
-    typical = std::max(sorted[classes / 2], 1e-300);
-  }
   std::vector<double> kept(classes * m, 1.0);
   if (model != proto::ClassifierPlan_Model_LANDMARK_RIDGE) {
-    std::vector<double> between(m);
+    const double typical = TypicalNoise(noise);
+    std::vector<double> between(m), of_classes(classes);
     for (size_t j = 0; j < m; ++j) {
-      double sum = 0;
-      for (size_t c = 0; c < classes; ++c) {
-        const double precision = 1 / (1 + noise[c] / typical);
-        between[j] += precision * (deviation[c * m + j] * deviation[c * m + j] - noise[c]);
-        sum += precision;
-      }
-      between[j] /= sum;
+      for (size_t c = 0; c < classes; ++c) of_classes[c] = deviation[c * m + j];
+      between[j] = BetweenVariance(of_classes, noise, typical);
     }
     if (rotation_.empty() && plan().features().has_fourier()) {
       // A cosine and its sine differ by where the origin is, so they hold as much and are judged as one.
@@ -326,9 +334,35 @@ void Classifier::ScoreKernels(MatrixView queries, Prediction* predictions) const
     std::vector<Answer> answers(queries.rows);
     functions_[c]->Evaluate({placed.data(), queries.rows, queries.columns}, absl::MakeSpan(answers));
     for (size_t r = 0; r < queries.rows; ++r) {
-      predictions[r].scores.push_back(kernel.sign() * answers[r].sum / records_[c]);
+      predictions[r].scores.push_back(answers[r].sum / records_[c]);
       predictions[r].std_errors.push_back(std::sqrt(answers[r].noise_variance) / records_[c]);
     }
+  }
+  for (size_t r = 0; r < queries.rows; ++r) ShrinkMeans(predictions[r]);
+}
+
+// At each query, as FitFeatures does in each direction, so that a small class does not win by its noise. Classes with
+// equal noise keep their order.
+void Classifier::ShrinkMeans(Prediction& prediction) const {
+  // Of the typical noise variance; what is left where classes differ by nothing but noise.
+  constexpr double kLeastBetween = 1e-3;
+  double sum = 0, total = 0;
+  for (size_t c = 0; c < records_.size(); ++c) {
+    sum += prediction.scores[c] * records_[c];
+    total += records_[c];
+  }
+  const double overall = sum / total;
+  std::vector<double> deviation, noise;
+  for (size_t c = 0; c < records_.size(); ++c) {
+    deviation.push_back(prediction.scores[c] - overall);
+    noise.push_back(std::pow(prediction.std_errors[c], 2));
+  }
+  const double typical = TypicalNoise(noise);
+  const double between = std::max(BetweenVariance(deviation, noise, typical), kLeastBetween * typical);
+  for (size_t c = 0; c < records_.size(); ++c) {
+    const double kept = between / (between + noise[c]);
+    prediction.scores[c] = parts_->kernel->sign() * (overall + kept * deviation[c]);
+    prediction.std_errors[c] *= kept + (1 - kept) * records_[c] / total;
   }
 }
 

@@ -24,10 +24,9 @@ struct Prediction {
   // Index of the class with the largest score; of equal ones the first. KERNEL and MOMENTS, whose scores know no prior,
   // leave out classes whose noised count is within 6 standard errors of none, if the average class is twice as large.
   size_t label = 0;
-  // One a class. KERNEL: mean similarity of the query and the class's records (of distances with a minus); it may be
-  // negative by noise. MOMENTS: minus half the squared distance
-  // from the class's mean, up to a constant. DISCRIMINANT: log probability, up to a constant. LANDMARK_RIDGE: of the
-  // regression on 0 and 1.
+  // One a class. KERNEL: mean similarity of the query and the class's records (of distances with a minus), moved
+  // towards that of all records as far as it is noise. MOMENTS: minus half the squared distance from the class's mean,
+  // up to a constant. DISCRIMINANT: log probability, up to a constant. LANDMARK_RIDGE: of the regression on 0 and 1.
   std::vector<double> scores;
   // Standard deviation of each score by the noise of its class's sum; that of counts and of the second moment is not
   // in it.
@@ -44,10 +43,10 @@ struct Prediction {
 // post-processing: any number of queries costs no privacy.
 //
 // How sums become scores, with noise of known variance everywhere: counts get a public prior of a few records a class;
-// deviations of class means from the overall mean are shrunk, direction by direction, by the share of their variance
-// that is not noise (empirical Bayes), so that a class whose noise drowns it falls back to the overall mean. A
-// covariance is made of the second moment, less what class means explain, is projected to the positive semidefinite
-// matrices, and gets a ridge in proportion to the largest eigenvalue that its noise is expected to have.
+// deviations of class means from the overall mean are shrunk, direction by direction (KERNEL: query by query), by the
+// share of their variance that is not noise (empirical Bayes), so that a class whose noise drowns it falls back to the
+// overall mean. A covariance is made of the second moment, less what class means explain, is projected to the positive
+// semidefinite matrices, and gets a ridge in proportion to the largest eigenvalue that its noise is expected to have.
 //
 // Cost: the eigenvectors of m features once, O(m^3); a query the features and C m multiply-adds (KERNEL: the design's
 // cost of a query, for each class). Immutable;
@@ -99,6 +98,7 @@ class Classifier {
   // Scores and their errors of each row; `predictions`: one a row.
   void ScoreFeatures(MatrixView queries, Prediction* predictions) const;
   void ScoreKernels(MatrixView queries, Prediction* predictions) const;
+  void ShrinkMeans(Prediction& prediction) const;
   size_t size() const { return parts_->features->size(); }
 
   proto::ClassifierRelease message_;

@@ -60,10 +60,6 @@ struct ClassifierParts {
   size_t class_size() const { return features != nullptr ? features->size() + 1 : kernel->design().num_coordinates(); }
 };
 
-// Of a KERNEL release's budget, what the count gets at least. A mean s of sums with noise t and n records errs by
-// sqrt(t^2 + s^2 u^2) / n where the count errs by u, so for s of .1 or more a density's 1 % is too little.
-inline constexpr double kKernelCountShare = 0.05;
-
 // Of all classes together: what a classifier may hold, 1 GiB.
 inline constexpr int64_t kMostClassValues = int64_t{1} << 27;
 
