@@ -252,17 +252,15 @@ absl::Status Mechanism::BuildIndependent(const PrivacySpec& privacy) {
   guarantee_.total_variation = RoundedUp(GaussianTotalVariation(groups_, scales_), 4);
   if (privacy.rho().has_value()) return absl::OkStatus();
   guarantee_.epsilon = privacy.epsilon();
-  if (guarantee_.mu > 0) {
-    DPKDE_ASSIGN_OR_RETURN(guarantee_.delta, GaussianDelta(privacy.epsilon(), guarantee_.mu));
-  }
-  // P(M(x) in S) <= P(G(x) in S) + v <= e^epsilon P(G(x') in S) + delta_G + v <= e^epsilon P(M(x') in S) + delta_G + (1 +
-  // e^epsilon) v.
-  guarantee_.sampler_delta = RoundedUp((1 + std::exp(privacy.epsilon())) * guarantee_.total_variation, 4);
+  if (guarantee_.mu == 0) return absl::OkStatus();
+  DPKDE_ASSIGN_OR_RETURN(const DiscreteDelta noise,
+                         DiscreteGaussianDelta(privacy.epsilon(), guarantee_.mu, guarantee_.total_variation));
+  guarantee_.delta = noise.delta;
+  guarantee_.sampler_delta = noise.sampler_delta;
   if (guarantee_.sampler_delta > *privacy.delta() / 1000) {
     return absl::InvalidArgumentError(
         absl::StrCat("delta must be at least 1000 times what the discrete sampler adds, ", guarantee_.sampler_delta));
   }
-  guarantee_.delta = RoundedUp(guarantee_.delta + guarantee_.sampler_delta, 1);
   return absl::OkStatus();
 }
 

@@ -34,7 +34,6 @@ Decimal One() { return *Decimal::FromDouble(1); }
 
 // The 50 digits are beyond those of a double, so that one unit in the last place covers their error.
 double RoundedUp(const Exact& value) { return std::nextafter(static_cast<double>(value), kInfinity); }
-double RoundedDown(const Exact& value) { return std::nextafter(static_cast<double>(value), -kInfinity); }
 
 absl::Status CheckAmount(absl::string_view name, const Decimal& amount, double largest) {
   if (!amount.IsZero() && amount <= *Decimal::FromDouble(largest)) return absl::OkStatus();
@@ -268,11 +267,8 @@ PrivacyCost PrivacyBudget::Limit(const Decimal& slack) const {
     case CompositionRule::kEpsilonDelta:
       return PrivacyCost::Total(rule_, *epsilon_, *delta_);
     case CompositionRule::kGaussian: {
-      // P(M(x) in S) <= P(G(x) in S) + v <= e^epsilon P(G(x') in S) + delta_G + v
-      //              <= e^epsilon P(M(x') in S) + delta_G + (1 + e^epsilon) v, for all releases M at once.
-      const Exact left = ToExact(*delta_) - (1 + exp(ToExact(*epsilon_))) * ToExact(slack);
-      const double delta = left > 0 ? RoundedDown(left) : 0;
-      const absl::StatusOr<double> mu = LargestGaussianMu(epsilon_->LargestDoubleWithin(), delta);
+      const absl::StatusOr<double> mu = LargestDiscreteGaussianMu(
+          epsilon_->LargestDoubleWithin(), delta_->LargestDoubleWithin(), slack.SmallestDoubleAbove());
       if (!mu.ok()) return PrivacyCost::Zero(rule_);  // no delta is left
       return PrivacyCost::Total(rule_, *Decimal::LowerBound(std::nextafter(*mu * *mu, 0.0)), slack);
     }

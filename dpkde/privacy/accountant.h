@@ -43,8 +43,8 @@ class PrivacyCost {
 
   // Exact discrete Gaussian noise on integers: mu_squared is the sum of (Delta_k / sigma_k)^2. `total_variation` bounds
   // the distance between all its noise and rounded continuous Gaussian noise (post-processing of the Gaussian
-  // mechanism). It is kept instead of a delta', since a release's own delta' = (1 + e^epsilon) * total_variation holds
-  // at the release's epsilon, and is too small at that of the whole budget. kInvalidArgument unless 0 < mu_squared <=
+  // mechanism), as of NoiseGuarantee. It is kept instead of a delta', since what it costs a release holds at the
+  // release's epsilon, and is too little at that of the whole budget. kInvalidArgument unless 0 < mu_squared <=
   // kLargestAmount and total_variation < 1.
   static absl::StatusOr<PrivacyCost> DiscreteGaussian(const Decimal& mu_squared, const Decimal& total_variation);
 
@@ -113,8 +113,8 @@ absl::StatusOr<PrivacyCost> ComposeDisjoint(CompositionRule rule, Neighboring ne
 
 // How much may be spent, and in which unit it adds up. An immutable value.
 //
-// A budget of epsilon and delta under kGaussian is full when GaussianDelta(epsilon, mu) + (1 + e^epsilon) * (sum of
-// total variations) reaches delta; under kZcdp, when ZcdpDelta(rho, epsilon) does.
+// A budget of epsilon and delta under kGaussian is full when DiscreteGaussianDelta(epsilon, mu, sum of total
+// variations) reaches delta; under kZcdp, when ZcdpDelta(rho, epsilon) does.
 class PrivacyBudget {
  public:
   // What each rule takes: kPure epsilon; kZcdp rho, or epsilon and delta; kGaussian and kEpsilonDelta epsilon and

@@ -4,6 +4,7 @@
 #include <boost/math/special_functions/erf.hpp>
 #include <boost/multiprecision/cpp_bin_float.hpp>
 #include <cmath>
+#include <limits>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -47,6 +48,28 @@ double BisectMu(double epsilon, double delta) {
   }
 }
 
+// What discrete noise of total variation v costs by the second bound, see the header; all rounded up.
+struct RatioSlack {
+  double eta;
+  double added_delta;  // (1 + e^epsilon) tau
+};
+
+constexpr double kLargestRatioVariation = 1.0 / 12;
+
+RatioSlack RatioSlackOf(double epsilon, double total_variation) {
+  const double log_tau = epsilon + 100;
+  const double v = total_variation;
+  // (1 + e^epsilon) e^(-epsilon - 100) <= 2 e^-100.
+  return {6 * v * (log_tau + 0.05) / (1 - 6 * v) * (1 + 1e-12), 2 * std::exp(-100.0) * (1 + 1e-12)};
+}
+
+absl::Status CheckTotalVariation(double total_variation) {
+  DPKDE_RETURN_IF_ERROR(CheckFinite("total variation", total_variation));
+  if (total_variation >= 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("total variation must not be negative, but is ", total_variation));
+}
+
 }  // namespace
 
 absl::StatusOr<double> GaussianDelta(double epsilon, double mu) {
@@ -71,6 +94,41 @@ absl::StatusOr<double> LargestGaussianMu(double epsilon, double delta) {
   absl::MutexLock lock(&mutex);
   if (last.epsilon != epsilon || last.delta != delta) last = {epsilon, delta, BisectMu(epsilon, delta)};
   return last.mu;
+}
+
+absl::StatusOr<DiscreteDelta> DiscreteGaussianDelta(double epsilon, double mu, double total_variation) {
+  DPKDE_RETURN_IF_ERROR(CheckTotalVariation(total_variation));
+  DPKDE_ASSIGN_OR_RETURN(const double continuous, GaussianDelta(epsilon, mu));
+  if (total_variation == 0) return DiscreteDelta{continuous, 0};
+  double delta = static_cast<double>(continuous + (1 + exp(Exact(epsilon))) * total_variation);
+  if (total_variation <= kLargestRatioVariation) {
+    const RatioSlack slack = RatioSlackOf(epsilon, total_variation);
+    if (epsilon > 2 * slack.eta) {
+      DPKDE_ASSIGN_OR_RETURN(const double shifted, GaussianDelta(std::nextafter(epsilon - 2 * slack.eta, 0), mu));
+      delta = std::min(delta, static_cast<double>(exp(Exact(slack.eta)) * shifted + slack.added_delta));
+    }
+  }
+  const auto up = [](double value) { return std::nextafter(value, std::numeric_limits<double>::infinity()); };
+  delta = up(delta);
+  return DiscreteDelta{delta, up(delta - continuous)};
+}
+
+absl::StatusOr<double> LargestDiscreteGaussianMu(double epsilon, double delta, double total_variation) {
+  DPKDE_RETURN_IF_ERROR(CheckTotalVariation(total_variation));
+  if (total_variation == 0) return LargestGaussianMu(epsilon, delta);
+  DPKDE_RETURN_IF_ERROR(CheckPositive("epsilon", epsilon));
+  const auto rounded_down = [](const Exact& value) { return std::nextafter(static_cast<double>(value), -1.0); };
+  // Of each bound, what it leaves of epsilon and delta; the greater mu of the two.
+  absl::StatusOr<double> mu =
+      LargestGaussianMu(epsilon, rounded_down(delta - (1 + exp(Exact(epsilon))) * total_variation));
+  if (total_variation <= kLargestRatioVariation) {
+    const RatioSlack slack = RatioSlackOf(epsilon, total_variation);
+    const absl::StatusOr<double> by_ratio =
+        LargestGaussianMu(std::nextafter(epsilon - 2 * slack.eta, 0),
+                          rounded_down((delta - Exact(slack.added_delta)) * exp(Exact(-slack.eta))));
+    if (by_ratio.ok() && (!mu.ok() || *by_ratio > *mu)) mu = by_ratio;
+  }
+  return mu;
 }
 
 }  // namespace dpkde

@@ -27,6 +27,52 @@ absl::StatusOr<double> GaussianDelta(double epsilon, double mu);
 // 0.2367, that is sigma = 4.225 at sensitivity 1. kInvalidArgument unless epsilon > 0 is finite and 0 < delta < 1.
 absl::StatusOr<double> LargestGaussianMu(double epsilon, double delta);
 
+// The same for integers with exact discrete Gaussian noise D of sigma_k >= 3 on coordinate k. Rounded continuous noise
+// R would be post-processing of the Gaussian mechanism; what D costs more follows from one number v, with
+//
+//   v^2 >= sum 1 / (288 sigma_k^4)
+//
+// over all coordinates of all releases that are taken together (the sum of the v of each is one), which also bounds the
+// total variation between D and R. The delta of D is at most the lesser of
+//
+//   GaussianDelta(epsilon, mu) + (1 + e^epsilon) v,  which is hopeless at large epsilon, and
+//   e^eta GaussianDelta(epsilon - 2 eta, mu) + (1 + e^epsilon) tau,  eta = 6 v (log(1 / tau) + 0.05) / (1 - 6 v),
+//
+// for v <= 1/12 and any tau > 0, here e^(-epsilon - 100): at epsilon = 10 and v = 1e-12 a part of 1e-8 of delta or so.
+//
+// Proof of the second. L = R / D is a product over coordinates. Suppose that E_D[L^-a] and E_R[L^a] are at most e^0.05
+// for a = 1 / (6 v) - 1. By Markov's inequality then L^-1 under D, and L under R, exceed e^eta with probability at most
+// tau, for all inputs. So for neighbours x, x' and any set of outputs
+//
+//   D(x) <= e^eta R(x) + tau,
+//   R(x) <= e^(epsilon - 2 eta) R(x') + GaussianDelta(epsilon - 2 eta),
+//   R(x') <= e^eta D(x') + tau.
+//
+// The moments, of one coordinate, with s = 1 / sigma^2, lambda = s / 24, b = 1 + a, z the noise, g = z / sigma, t
+// uniform in [-1/2, 1/2]: L = theta E_t[cosh(s z t) e^(-s t^2 / 2)] where theta, the sum of the continuous density over
+// the integers, is 1 to 76 digits, as are the moments 1 and 3 of g^2 and g^4 under D.
+// * E_D[L^-a]: by Jensen's inequality log L >= W - lambda, W = E_t[log cosh(s z t)] >= 0. u^2/2 - u^4/12 <= log cosh(u)
+//   <= u^2/2, so lambda g^2 - s^2 g^4 / 960 <= W <= lambda g^2; e^-w <= 1 - w + w^2/2 for w >= 0 gives
+//   log E_D[e^(-a W)] <= -a lambda + 1.8 a lambda^2 + 1.5 a^2 lambda^2.
+// * E_R[L^a] = E_D[L^b]: one factor falls with |t| and the other grows, so the mean of the product is at most the
+//   product of means (Chebyshev), e^(-lambda + 0.9 lambda^2) e^(lambda g^2). E_D[e^(b lambda g^2)] is at most
+//   (1 - 2 b lambda)^(-1/2), since a wider discrete Gaussian has a smaller theta; where b lambda <= 1/8,
+//   log E_D[L^b] <= 0.9 b lambda^2 + (4/3) b^2 lambda^2.
+// Both are at most 3.5 b^2 lambda^2, whose sum over coordinates is at most 1.75 b^2 v^2 < 0.05 at b = 1 / (6 v), and
+// b lambda <= b v / sqrt(2) < 1/8. Releases chosen in the light of earlier ones multiply their moments all the same.
+
+struct DiscreteDelta {
+  double delta;
+  double sampler_delta;  // the part of it that GaussianDelta lacks
+};
+
+// Rounded up. kInvalidArgument as GaussianDelta, and unless total_variation (v) >= 0 is finite.
+absl::StatusOr<DiscreteDelta> DiscreteGaussianDelta(double epsilon, double mu, double total_variation);
+
+// The largest mu, rounded down, with DiscreteGaussianDelta(epsilon, mu, total_variation).delta <= delta.
+// kInvalidArgument as LargestGaussianMu, unless total_variation >= 0 is finite, and where no mu is left.
+absl::StatusOr<double> LargestDiscreteGaussianMu(double epsilon, double delta, double total_variation);
+
 }  // namespace dpkde
 
 #endif  // DPKDE_PRIVACY_GAUSSIAN_CALIBRATION_H_

@@ -86,6 +86,37 @@ TEST(MechanismTest, GaussianSpendsMuAndNoMore) {
   }
 }
 
+// More budget, less noise, whatever the number of values: also where e^epsilon times the total variation of the sampler
+// is far beyond delta (the last line: so it is here).
+TEST(MechanismTest, GaussianNoiseFallsWithEpsilonForAnyNumberOfValues) {
+  std::vector<std::vector<CoordinateGroup>> all;
+  for (size_t m : {1, 512, 65536, 1 << 20}) {
+    all.push_back({Group(0, m, 1, kUnit * m, kUnit, 1)});
+    all.back()[0].shape = GroupShape::kBall;
+  }
+  // Pairs of falling weight, and a count of which most is asked.
+  all.emplace_back();
+  for (size_t k = 0; k < 1024; ++k) all.back().push_back(Group(2 * k, 2, 1, 1482912, 1048578, 1.0 / (k + 1)));
+  all.back().push_back(Group(2048, 1, 1, kUnit, kUnit, 1e4));
+  constexpr double kDelta = 1e-6;
+  std::vector<double> last(all.size(), std::numeric_limits<double>::infinity());
+  double largest = 0;
+  for (double epsilon : {0.1, 0.5, 1.0, 2.0, 3.0, 5.0, 6.0, 8.0, 9.0, 10.0, 12.0, 15.0, 20.0}) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      const auto mechanism = Mechanism::Calibrate(proto::GAUSSIAN, all[i], ApproximateAddRemove(epsilon, kDelta));
+      ASSERT_TRUE(mechanism.ok()) << mechanism.status() << " " << i << " " << epsilon;
+      const NoiseGuarantee& guarantee = mechanism->guarantee();
+      EXPECT_LE(guarantee.delta, kDelta);
+      EXPECT_GT(guarantee.delta, 0.998 * kDelta);
+      EXPECT_LT(guarantee.sampler_delta, 1e-5 * kDelta);
+      EXPECT_LT(mechanism->PredictedVariance(), last[i]) << i << " " << epsilon;
+      last[i] = mechanism->PredictedVariance();
+      largest = std::max(largest, std::exp(epsilon) * guarantee.total_variation / kDelta);
+    }
+  }
+  EXPECT_GT(largest, 1);
+}
+
 // sum (Delta / sigma)^2 / 2 <= rho, without anything set aside for the sampler; pure noise of epsilon = sqrt(2 rho).
 TEST(MechanismTest, ZcdpSpendsRhoAndNoMore) {
   for (double rho : {1e-4, 0.05, 2.0}) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <vector>
 
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/fourier_design.h"
@@ -156,6 +158,32 @@ TEST(PlannerTest, ANoiseThatCannotBeDoesNotCostTheDesign) {
                           }),
             4)  // grid, lattice, orthogonal, monte_carlo
       << exclusions.size();
+}
+
+// More budget never plans a larger error: of the best candidate not at all, and of the chosen one by no more than what
+// the choice of fewer coordinates may cost.
+TEST(PlannerTest, ErrorsFallWithEpsilon) {
+  std::vector<PlanInputs> all;
+  all.push_back({MakeSimilarity(proto::SimilaritySpec::L2, 0), 16, Cube(16, 0, 15), ApproximateAddRemove(1, 1e-6)});
+  all.push_back({Gaussian(4), 64, Cube(64, 0, 1), ApproximateAddRemove(1, 1e-6)});
+  for (PlanInputs& inputs : all) {
+    inputs.public_n = 20000;
+    double last = std::numeric_limits<double>::infinity(), last_chosen = last;
+    for (double epsilon : {2.0, 5.0, 10.0, 20.0}) {
+      inputs.privacy = ApproximateAddRemove(epsilon, 1e-6);
+      const auto plan = Plan(inputs);
+      ASSERT_TRUE(plan.ok()) << plan.status();
+      double best = std::numeric_limits<double>::infinity();
+      for (const Candidate& candidate : plan->candidates) best = std::min(best, candidate.typical_error());
+      const double chosen = plan->candidates[0].typical_error();
+      EXPECT_LE(best, last) << inputs.similarity.name() << " " << epsilon;
+      EXPECT_LE(chosen, 1.01 * last_chosen) << inputs.similarity.name() << " " << epsilon;
+      last = best, last_chosen = chosen;
+      if (epsilon >= 10) {
+        EXPECT_EQ(plan->candidates[0].mechanism, proto::GAUSSIAN) << inputs.similarity.name() << " " << epsilon;
+      }
+    }
+  }
 }
 
 TEST(PlannerTest, RestrictionsHold) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dpkde/privacy/gaussian_calibration.h"
@@ -268,18 +269,22 @@ TEST(PrivacyBudgetTest, ConvertsItsUnitTightly) {
   EXPECT_FALSE(gaussian.Admits(Gaussian("0.05", "1e-12") + left + Gaussian("1e-15", "0")));
 }
 
-// The sampler's part is counted at the epsilon of the budget: (1 + e) * 2e-7 = 7.4e-7 leaves 2.6e-7 of delta.
+// The sampler's part is counted at the epsilon of the budget, whose delta it never exceeds: the total variation of many
+// releases times e^epsilon would.
 TEST(PrivacyBudgetTest, PaysForTheSampler) {
-  const PrivacyBudget budget = Budget(CompositionRule::kGaussian, "1", "1e-6", "");
-  const double delta_left = 1e-6 - (1 + std::exp(1.0)) * 2e-7;
-  const double mu = *LargestGaussianMu(1, delta_left);
-  const Decimal within = *Decimal::FromDouble(mu * mu * (1 - 1e-9));
-  const Decimal beyond = *Decimal::FromDouble(mu * mu * (1 + 1e-9));
-  EXPECT_TRUE(budget.Admits(*PrivacyCost::DiscreteGaussian(within, D("2e-7"))));
-  EXPECT_FALSE(budget.Admits(*PrivacyCost::DiscreteGaussian(beyond, D("2e-7"))));
-  EXPECT_TRUE(budget.Admits(*PrivacyCost::DiscreteGaussian(beyond, D("1e-7"))));
-  EXPECT_FALSE(budget.Admits(Gaussian("1e-9", "2.7e-7")));
-  EXPECT_TRUE(budget.Remaining(Gaussian("1e-9", "2.7e-7")).amount().IsZero());
+  const std::pair<const char*, const char*> cases[] = {{"1", "2e-7"}, {"10", "1e-9"}, {"0.01", "1e-7"}};
+  for (const auto& [epsilon, variation] : cases) {
+    const PrivacyBudget budget = Budget(CompositionRule::kGaussian, epsilon, "1e-6", "");
+    const double mu = *LargestDiscreteGaussianMu(std::stod(epsilon), 1e-6, std::stod(variation));
+    EXPECT_LT(mu, *LargestGaussianMu(std::stod(epsilon), 1e-6)) << epsilon;
+    const Decimal within = *Decimal::FromDouble(mu * mu * (1 - 1e-9));
+    const Decimal beyond = *Decimal::FromDouble(mu * mu * (1 + 1e-9));
+    EXPECT_TRUE(budget.Admits(*PrivacyCost::DiscreteGaussian(within, D(variation)))) << epsilon;
+    EXPECT_FALSE(budget.Admits(*PrivacyCost::DiscreteGaussian(beyond, D(variation)))) << epsilon;
+    EXPECT_TRUE(budget.Admits(*PrivacyCost::DiscreteGaussian(beyond, D("1e-12")))) << epsilon;
+    EXPECT_FALSE(budget.Admits(Gaussian("1e-9", "0.1"))) << epsilon;
+    EXPECT_TRUE(budget.Remaining(Gaussian("1e-9", "0.1")).amount().IsZero()) << epsilon;
+  }
 }
 
 }  // namespace
