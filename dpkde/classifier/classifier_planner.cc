@@ -156,18 +156,27 @@ class Planner {
     DPKDE_ASSIGN_OR_RETURN(PlanResult result, dpkde::Plan(inputs));
     std::vector<Candidate>& candidates = result.candidates;
     if (candidates[0].design.has_landmark()) {
-      // What is predicted is the error of records like the whole reference. Classes differ in what few landmarks leave
-      // of them.
-      const auto rank = [](const Candidate& c) { return c.design.landmark().rank(); };
-      uint32_t best = 0;
-      for (const Candidate& c : candidates) {
-        if (rank(c) <= MostLandmarkFeatures()) best = std::max(best, rank(c));
-      }
-      const auto choice =
-          std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) { return rank(c) == best; });
+      const auto choice = ChooseNearLandmarks(candidates);
       std::rotate(candidates.begin(), choice, choice + 1);
     }
     return ClassDensityPlan{std::move(inputs), std::move(result)};
+  }
+
+  // What is predicted of landmarks is the error of records like the whole reference; classes differ in what few of them
+  // leave. So as many features as the noise of class means affords; where those are more than there are, another
+  // design.
+  std::vector<Candidate>::iterator ChooseNearLandmarks(std::vector<Candidate>& candidates) const {
+    uint32_t best = 0, largest = 0;
+    for (const Candidate& candidate : candidates) {
+      const uint32_t rank = candidate.design.landmark().rank();
+      largest = std::max(largest, rank);
+      if (rank <= MostLandmarkFeatures()) best = std::max(best, rank);
+    }
+    const auto other = std::find_if(candidates.begin(), candidates.end(),
+                                    [](const Candidate& candidate) { return !candidate.design.has_landmark(); });
+    if (MostLandmarkFeatures() > largest && other != candidates.end()) return other;
+    return std::find_if(candidates.begin(), candidates.end(),
+                        [&](const Candidate& candidate) { return candidate.design.landmark().rank() == best; });
   }
 
   // How many landmark features the noise of class means affords.

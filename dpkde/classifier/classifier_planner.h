@@ -84,8 +84,9 @@ struct ClassifierChoice {
 //
 // KERNEL is chosen only if it is asked for: then the density planner (planner.h) chooses design, size and noise for one
 // class, an equal part of the records, at the step's budget (classifier_parts.h). Of landmarks it takes as many
-// features as the other models do: the least error of sums over records like the whole reference would be that of few
-// features, in which classes are alike (letter, pure epsilon = 1: 6 features, .13 of the labels right; 60: .5).
+// features as the other models do, and none where noise affords more than there are: the least error of sums over
+// records like the whole reference would be that of few features, in which classes are alike (letter, pure epsilon = 1:
+// 6 features, .13 of the labels right; 55: .51).
 //
 // The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains, .28 for
 // discriminants of 384 features, .2 for moments of 512 and .17 for those of 4,096; landmarks .5 and .225 with Gaussian

@@ -334,6 +334,16 @@ TEST(ClassKernelTest, PlannerChoosesForOneClassAtTheStepsBudget) {
   EXPECT_GE(landmarks->result.candidates[0].design.landmark().rank(), 24);
   EXPECT_LE(landmarks->result.candidates[0].design.landmark().rank(), 0.55 * std::sqrt(3000));
 
+  // Where noise affords more than there are landmarks, another design, unless landmarks are asked for.
+  letters.privacy = *PrivacySpec::Approximate(4, 1e-6, kAddRemove);
+  const auto others = PlanClassDensity(letters, pool);
+  ASSERT_TRUE(others.ok()) << others.status();
+  EXPECT_EQ(DesignName(others->result.candidates[0].design), "orthogonal");
+  letters.kernel->design = "landmark";
+  const auto all = PlanClassDensity(letters, pool);
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_GE(all->result.candidates[0].design.landmark().rank(), 200);
+
   // Of many classes, what all together can hold.
   inputs.labels.clear();
   for (int c = 0; c < 60000; ++c) inputs.labels.push_back(std::to_string(c));
