@@ -246,15 +246,17 @@ absl::StatusOr<ClassifierInputs> MakeInputs(const Settings& settings, size_t dim
 // What no number of records mends, before anything is paid: first what is a matter of usage, then of privacy.
 absl::Status CheckPlan(ClassifierInputs inputs, ThreadPool& pool) {
   inputs.public_n = 1000;
+  const auto refused = [&](const absl::Status& status) {
+    return PrivacyError(absl::StrCat(inputs.privacy.rho().has_value() ? "--rho: " : "--epsilon, --delta: ",
+                                     std::string(status.message())));
+  };
   absl::StatusOr<ClassifierChoice> choice = PlanClassifier(inputs, pool);
   if (!choice.ok() && inputs.kernel.has_value()) {
-    // Whether what a budget that restricts nothing mends.
+    // Whether a budget that restricts nothing mends it.
     ClassifierInputs ample = inputs;
     DPKDE_ASSIGN_OR_RETURN(ample.privacy, PrivacySpec::Pure(1, Neighboring::kAddRemove));
     ample.mechanism = absl::nullopt;
-    if (PlanClassifier(ample, pool).ok()) {
-      return PrivacyError(absl::StrCat("--epsilon, --delta: ", std::string(choice.status().message())));
-    }
+    if (PlanClassifier(ample, pool).ok()) return refused(choice.status());
   }
   if (!choice.ok()) {
     return FlagError(choice.status(), inputs.domain.has_value() || inputs.unit_rows
@@ -262,7 +264,7 @@ absl::Status CheckPlan(ClassifierInputs inputs, ThreadPool& pool) {
                                           : "without --domain_min and --domain_max or --domain_radius, ");
   }
   const absl::Status created = ClassAccumulator::Create(choice->plan, BadRecords::kFail, pool).status();
-  return created.ok() ? created : PrivacyError(absl::StrCat("--epsilon, --delta: ", std::string(created.message())));
+  return created.ok() ? created : refused(created);
 }
 
 std::vector<std::string> AssertedPublic(const Settings& settings, const ClassifierInputs& inputs) {

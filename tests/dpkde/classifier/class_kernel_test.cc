@@ -18,6 +18,7 @@
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/io/file.h"
 #include "dpkde/similarity/similarity.h"
 #include "tests/testing/landmarks.h"
 #include "tests/testing/raw_sums.h"
@@ -370,6 +371,20 @@ TEST(ClassKernelTest, RoundTripAndDescription) {
   EXPECT_THAT(classifier.DebugString(), testing::HasSubstr("landmarks are public points"));
   EXPECT_EQ(classifier.Outline().plan().kernel().design().landmark().points_size(), 0);
   EXPECT_EQ(classifier.Outline().class_sums_size(), 0);
+}
+
+// A file of the first version of the format, as it was released.
+TEST(ClassKernelTest, ReadsVersionOne) {
+  const auto bytes = ReadFile("tests/testdata/classifier_kernel_v1", 1 << 20);
+  ASSERT_TRUE(bytes.ok()) << bytes.status();
+  const auto classifier = Classifier::Deserialize(*bytes);
+  ASSERT_TRUE(classifier.ok()) << classifier.status();
+  EXPECT_EQ(classifier->plan().model(), proto::ClassifierPlan_Model_KERNEL);
+  EXPECT_EQ(DescribeDesign(classifier->plan().kernel().design()), "spline_grid cells=5x5 ridge=0.001");
+  const std::vector<Prediction> predictions = Classify(*classifier, Points{{-0.5f, -0.5f, 0.5f, -0.5f, 0, 0.5f}, 2});
+  for (size_t q = 0; q < 3; ++q) EXPECT_EQ(predictions[q].label, q);
+  EXPECT_NEAR(predictions[0].scores[0], 0.931526528, 1e-6);
+  EXPECT_EQ(classifier->Serialize(), *bytes);
 }
 
 // Well-formed envelopes whose content does not hold together.

@@ -41,6 +41,11 @@ TEST(SimilarityTest, ProductsFollowTheirDefinitions) {
   EXPECT_NEAR(cosine.Evaluate(x, y), -5.0 / 15, 1e-15);
   EXPECT_EQ(cosine.Evaluate(x, zero), 0);
   EXPECT_FALSE(cosine.is_kernel());
+  EXPECT_FALSE(cosine.is_distance());
+  EXPECT_FALSE(Gaussian(1).is_distance());
+  for (const auto kind : {proto::SimilaritySpec::L1, proto::SimilaritySpec::L2, proto::SimilaritySpec::L2_SQUARED}) {
+    EXPECT_TRUE(MakeSimilarity(kind, 0).is_distance());
+  }
 }
 
 // p_stable: the probability that a shift even in [0, h] does not part two points whose projections differ by r g, g
