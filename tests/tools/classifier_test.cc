@@ -258,6 +258,8 @@ TEST_F(ClassifierToolTest, KilledAtAnyInstantNoNoiseIsWithoutItsEntry) {
   flags_["label_set"] = "0-3000";
   flags_["similarity"] = "gaussian";
   flags_["bandwidth"] = "1";
+  flags_["design"] = "monte_carlo";
+  flags_["features"] = "64";
   flags_["expected_n"] = "2000";
   for (const auto& [name, value] : flags_) arguments.push_back(absl::StrCat("--", name, "=", value));
   ExpectNoNoiseWithoutEntry(arguments, ledger, /*entries_of_one=*/1, /*rounds=*/20);
