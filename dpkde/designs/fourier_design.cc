@@ -520,9 +520,10 @@ std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const
   const double unit = 1 / (kTwoPi * similarity.bandwidth());
   std::vector<float> turns(m * d);
   std::vector<double> directions, omega(d);
+  PublicStreams streams(spec.public_seed(), similarity.name() + " frequencies");
   for (size_t k = 0; k < m; ++k) {
     float* row = &turns[k * d];
-    boost::random::mt19937_64 engine = PublicStream(spec.public_seed(), similarity.name() + " frequencies", k);
+    boost::random::mt19937_64 engine = streams.At(k);
     if (spec.orthogonal() && k % d == 0) directions = OrthogonalBlock(spec.public_seed(), k / d, d);
     do {
       if (similarity.is_euclidean()) {
@@ -548,8 +549,9 @@ std::vector<float> DrawLengths(const Similarity& similarity, size_t d, const abs
   const double unit = 1 / (kTwoPi * similarity.bandwidth());
   const double reach = domain.has_value() ? domain->radius() : 0;
   std::vector<float> lengths(spec.features());
+  PublicStreams streams(spec.public_seed(), similarity.name() + " hadamard lengths");
   for (size_t k = 0; k < lengths.size(); ++k) {
-    boost::random::mt19937_64 engine = PublicStream(spec.public_seed(), similarity.name() + " hadamard lengths", k);
+    boost::random::mt19937_64 engine = streams.At(k);
     boost::random::gamma_distribution<double> half_chi_square(StructuredDirections::EmbeddingDimension(d) / 2.0);
     do {
       lengths[k] =

@@ -155,9 +155,10 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLsqRffDesign(const Similarity& simil
   DPKDE_ASSIGN_OR_RETURN(const std::vector<float> omega, MonteCarloTurns(similarity, dimension, domain, frequencies));
   std::vector<float> turns;
   turns.reserve(spec.features() * (dimension + 1));
+  PublicStreams streams(spec.public_seed(), "lsq_rff shifts");
   for (size_t j = 0; j < spec.features(); ++j) {
     turns.insert(turns.end(), omega.begin() + j * dimension, omega.begin() + (j + 1) * dimension);
-    auto engine = PublicStream(spec.public_seed(), "lsq_rff shifts", j);
+    auto engine = streams.At(j);
     turns.push_back(static_cast<float>(boost::random::uniform_real_distribution<double>(0, 1)(engine)));
   }
   const Sha256Digest digest = Sha256({reinterpret_cast<const char*>(turns.data()), turns.size() * sizeof(turns[0])});

@@ -255,12 +255,11 @@ absl::StatusOr<std::unique_ptr<Design>> MakeRaceDesign(const Similarity& similar
   hashes.signs = signs;
   boost::random::uniform_real_distribution<double> uniform(0, 1);
   boost::random::normal_distribution<double> normal;
+  PublicStreams streams(spec.public_seed(), is_angular                                ? "race signs"
+                                            : kind == proto::SimilaritySpec::P_STABLE ? "race lines"
+                                                                                      : "race grids");
   for (size_t r = 0; r < hashes.rows; ++r) {
-    auto engine = PublicStream(spec.public_seed(),
-                               is_angular                                ? "race signs"
-                               : kind == proto::SimilaritySpec::P_STABLE ? "race lines"
-                                                                         : "race grids",
-                               r);
+    auto engine = streams.At(r);
     if (kind == proto::SimilaritySpec::LAPLACIAN) {
       boost::random::gamma_distribution<double> widths(2, similarity.bandwidth());
       for (size_t i = 0; i < dimension; ++i) {

@@ -123,8 +123,9 @@ std::vector<float> DrawDirections(const proto::EncoderSpec& spec) {
   std::vector<float> directions;
   directions.reserve(features * d);
   if (spec.regression().directions() == proto::RegressionSpec::GAUSSIAN) {
+    PublicStreams streams(spec.public_seed(), "regression features");
     for (size_t j = 0; j < features; ++j) {
-      auto engine = PublicStream(spec.public_seed(), "regression features", j);
+      auto engine = streams.At(j);
       boost::random::normal_distribution<double> normal(0, 1 / std::sqrt(static_cast<double>(d)));
       for (size_t i = 0; i < d; ++i) directions.push_back(static_cast<float>(normal(engine)));
     }

@@ -14,6 +14,22 @@ TEST(PublicRandomTest, StreamsAreFixedForEver) {
   EXPECT_EQ(PublicStream(42, "golden", 7)(), 14172942376701421248u);
 }
 
+// Whatever the order and however far apart; many words, so that all of an engine's state is looked at.
+TEST(PublicRandomTest, StreamsSideBySideAreTheSame) {
+  PublicStreams streams(42, "golden");
+  for (uint64_t index : {0, 1, 2, 3, 15, 16, 17, 40, 39, 7, 1 << 20, 5}) {
+    auto one = PublicStream(42, "golden", index), same = streams.At(index), other = streams.At(index + 1);
+    int equal_to_other = 0;
+    for (int i = 0; i < 1000; ++i) {
+      const uint64_t word = one();
+      ASSERT_EQ(same(), word) << index << " " << i;
+      equal_to_other += other() == word;
+    }
+    EXPECT_EQ(equal_to_other, 0);
+  }
+  EXPECT_TRUE(PublicStreams(0, "golden").At(~uint64_t{0}) == PublicStream(0, "golden", ~uint64_t{0}));
+}
+
 TEST(PublicRandomTest, NoTwoUsesShareAStream) {
   std::set<uint64_t> first_words;
   for (uint64_t seed = 0; seed < 20; ++seed) {
