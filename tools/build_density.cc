@@ -18,6 +18,7 @@
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design_factory.h"
+#include "dpkde/designs/directions.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/planner/landmark_fit.h"
@@ -60,6 +61,11 @@ struct Settings {
   std::shared_ptr<const LandmarkFit> landmarks;
   VectorReaderOptions reader_options;
   Accumulator::BadRecords bad_records = Accumulator::BadRecords::kFail;
+
+  // What this number of columns does not admit, no number does.
+  size_t probed_dimension() const {
+    return dimension.value_or(density->design == "hadamard" ? StructuredDirections::kLeastDimension : 1);
+  }
 };
 
 // What planning may look at, but for the number of records.
@@ -197,10 +203,9 @@ absl::StatusOr<Settings> ParseFlags() {
   if (!dry_run) {
     DPKDE_RETURN_IF_ERROR(CheckReleasePaths({input, weights, absl::GetFlag(FLAGS_reference)}));
   }
-  // What a single column does not admit, no number of columns does.
   const absl::StatusOr<PrivacySpec> privacy = ParsePrivacy(settings.mechanism);
   if (privacy.ok()) settings.privacy = *privacy;
-  DPKDE_RETURN_IF_ERROR(CheckPlan(settings, settings.dimension.value_or(1), privacy.status()));
+  DPKDE_RETURN_IF_ERROR(CheckPlan(settings, settings.probed_dimension(), privacy.status()));
   return settings;
 }
 
@@ -342,7 +347,7 @@ absl::Status Run(const std::vector<std::string>&) {
   if (!absl::GetFlag(FLAGS_reference).empty()) {
     DPKDE_ASSIGN_OR_RETURN(settings.landmarks, FitReference(settings, dimension, pool));
   }
-  if (settings.landmarks != nullptr || dimension != settings.dimension.value_or(1)) {
+  if (settings.landmarks != nullptr || dimension != settings.probed_dimension()) {
     DPKDE_RETURN_IF_ERROR(CheckPlan(settings, dimension, absl::OkStatus()));
   }
   DPKDE_ASSIGN_OR_RETURN(PlanInputs inputs, MakePlanInputs(settings, dimension, *settings.privacy));

@@ -85,6 +85,23 @@ TEST(BallDomainTest, RecordsOutsideAreMovedToTheSphere) {
   }
 }
 
+// Without --dim the number of columns is what the input says, also for a design that few columns do not admit.
+TEST(BallDomainTest, HadamardFrequenciesNeedNoDim) {
+  const Folder inputs, outputs;
+  for (size_t columns : {63, 64}) {
+    Flags flags = Ball("5");
+    flags["input"] = inputs.Write(columns == 63 ? "63.npy" : "64.npy", Npy(std::vector<float>(20 * columns), columns));
+    flags["output"] = outputs.Path("release");
+    flags["design"] = "hadamard";
+    if (columns < 64) {
+      ExpectRefusal(BuildDensity(flags), "dpkde_build", 1, {"at least 64", "but is 63"});
+    } else {
+      const CommandResult built = BuildDensity(flags);
+      EXPECT_EQ(built.exit_code, 0) << built.err;
+    }
+  }
+}
+
 // Moments scale by the ball itself; distances along axes use its bounding box.
 TEST(BallDomainTest, MomentsAndAxesTakeIt) {
   const Folder inputs, outputs;
