@@ -131,7 +131,10 @@ class Planner {
     kernel.set_unit_rows(inputs_.unit_rows);
     choice_.reason = absl::StrFormat("%s, %d values a class; predicted error of a sum over %.4g records %.4g (typical)",
                                      DescribeDesign(release.design()), best.num_coordinates, n_, best.typical_error());
-    choice_.warnings = density.result.warnings;
+    // Of records spread evenly, which those of a class are not, nothing is said.
+    if (density.inputs.expected_similarity.has_value() || density.inputs.landmarks != nullptr) {
+      choice_.warnings = density.result.warnings;
+    }
     return absl::OkStatus();
   }
 
