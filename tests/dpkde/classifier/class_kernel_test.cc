@@ -300,6 +300,32 @@ TEST(ClassKernelTest, QueriesOutsideTheDomainAreMovedIntoIt) {
   EXPECT_EQ(predictions[2].scores, predictions[3].scores);
 }
 
+// A replaced record that changes its class changes two classes, each by no more than a record more or less, and not the
+// third.
+TEST(ClassKernelTest, ReplacedRecordChangesTwoClasses) {
+  ThreadPool pool(1);
+  const proto::ClassifierPlan plan =
+      MakePlan(MakeInputs(Gaussian(5), ZipCodeDomain(), 2, *PrivacySpec::Pure(1, Neighboring::kReplace)));
+  const auto parts = BuildClassifierPlan(plan);
+  ASSERT_TRUE(parts.ok()) << parts.status();
+  ClassAccumulator before = Accumulate(plan, {Points{{-90, 40, -80, 30}, 2}, {0, 2}}, pool);
+  ClassAccumulator after = Accumulate(plan, {Points{{-70, 45, -80, 30}, 2}, {1, 2}}, pool);
+  const std::vector<int64_t> a = RawSumsTestPeer::Total(before), b = RawSumsTestPeer::Total(after);
+  const size_t size = parts->class_size();
+  for (size_t c = 0; c < 3; ++c) {
+    for (const CoordinateGroup& group : parts->groups) {
+      double l1 = 0;
+      for (size_t k = 0; k < group.count; ++k) {
+        const size_t j = c * size + group.first + k * group.stride;
+        l1 += std::abs(static_cast<double>(a[j] - b[j]));
+      }
+      EXPECT_LE(l1, group.add_remove.l1);
+      EXPECT_EQ(l1 > 0, c < 2);
+      EXPECT_EQ(group.replace.l1, 2 * group.add_remove.l1);
+    }
+  }
+}
+
 TEST(ClassKernelTest, ReplacedBadRecordCountsAtTheCentre) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   ThreadPool pool(1);
