@@ -149,8 +149,7 @@ absl::Status PrintDensityPlan(const PlanInputs& inputs, const PlanResult& plan) 
   DPKDE_ASSIGN_OR_RETURN(
       const std::unique_ptr<Design> design,
       CreateDesign(inputs.similarity, inputs.dimension, inputs.domain, MakeReleasePlan(inputs, choice).design()));
-  std::vector<CoordinateGroup> groups = design->groups();
-  if (inputs.weights.has_value()) groups = WeightedGroups(std::move(groups), inputs.weights->allow_negative());
+  const std::vector<CoordinateGroup> groups = PlannedGroups(design->groups(), inputs);
   DPKDE_ASSIGN_OR_RETURN(const Mechanism mechanism, Mechanism::Calibrate(choice.mechanism, groups, inputs.privacy));
   const auto variances = std::minmax_element(mechanism.variances().begin(), mechanism.variances().end());
   absl::PrintF("chosen: %s, %s noise; scales (standard deviations) of %.6g to %.6g records; spends %s\n",

@@ -75,6 +75,7 @@ absl::StatusOr<ClassifierParts> BuildKernelPlan(const Plan& plan, absl::optional
                                      kMostClassValues));
   // REPLACE: twice ADD_REMOVE, the count included, as for weights of either sign.
   std::vector<CoordinateGroup> groups = WeightedGroups(kernel->design().groups(), /*allow_negative=*/true);
+  groups.back().least_share = std::max(groups.back().least_share, kKernelCountShare);
   return ClassifierParts{nullptr, std::move(kernel), std::move(domain), privacy, step, std::move(groups)};
 }
 

@@ -151,6 +151,7 @@ class Planner {
     inputs.features = kernel.features;
     inputs.reduce_to = kernel.reduce_to;
     inputs.public_seed = inputs_.public_seed;
+    inputs.least_count_share = kKernelCountShare;
     inputs.most_coordinates = kMostClassValues / inputs_.labels.size();
     inputs.landmarks = kernel.landmarks;
     if (inputs.landmarks == nullptr && inputs_.reference.rows > 0) {

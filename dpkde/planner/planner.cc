@@ -151,10 +151,8 @@ class Planner {
       return absl::OkStatus();
     }
     double unit = 1;
-    if (inputs_.weights.has_value()) {
-      groups = WeightedGroups(std::move(groups), inputs_.weights->allow_negative());
-      unit = inputs_.weights->bound();
-    }
+    if (inputs_.weights.has_value()) unit = inputs_.weights->bound();
+    groups = PlannedGroups(std::move(groups), inputs_);
     const bool has_shape = std::any_of(groups.begin(), groups.end(),
                                        [](const CoordinateGroup& group) { return group.shape != GroupShape::kCross; });
     absl::Status refusal;
@@ -587,6 +585,12 @@ absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) {
   }
   SortCandidates(result.candidates);
   return result;
+}
+
+std::vector<CoordinateGroup> PlannedGroups(std::vector<CoordinateGroup> groups, const PlanInputs& inputs) {
+  if (inputs.weights.has_value()) groups = WeightedGroups(std::move(groups), inputs.weights->allow_negative());
+  groups.back().least_share = std::max(groups.back().least_share, inputs.least_count_share);
+  return groups;
 }
 
 proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& candidate) {

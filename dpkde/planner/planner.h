@@ -11,6 +11,7 @@
 #include "absl/types/optional.h"
 #include "dpkde/planner/landmark_fit.h"
 #include "dpkde/privacy/privacy_spec.h"
+#include "dpkde/privacy/sensitivity.h"
 #include "dpkde/proto/density.pb.h"
 #include "dpkde/similarity/domain.h"
 #include "dpkde/similarity/similarity.h"
@@ -42,6 +43,9 @@ struct PlanInputs {
   absl::optional<uint32_t> reduce_to = absl::nullopt;
   // Fixes the number of Monte-Carlo features; nullopt: chosen.
   absl::optional<uint32_t> features = absl::nullopt;
+  // Of the budget, for the count, if that is more than the design gives it; in [0, 1). For whom means matter more than
+  // sums.
+  double least_count_share = 0;
   // Leaves out what has more coordinates, such as what many releases at a time could not hold.
   size_t most_coordinates = std::numeric_limits<size_t>::max();
   uint64_t public_seed = 0;
@@ -94,6 +98,9 @@ struct PlanResult {
 //
 // kInvalidArgument if nothing is admissible, with the reasons. No privacy effect: reads public values only.
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);
+
+// The groups that noise is planned for, of a design with these.
+std::vector<CoordinateGroup> PlannedGroups(std::vector<CoordinateGroup> groups, const PlanInputs& inputs);
 
 // The plan of a candidate, ready for Accumulator::Create.
 proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& candidate);
