@@ -28,7 +28,8 @@ ClassCounts EstimateClassCounts(absl::Span<const double> noised, double variance
     counts.total += counts.records.back();
   }
   const double some = kClearlySome * std::sqrt(variance);
-  for (double count : noised) counts.is_some.push_back(counts.total / classes < 2 * some || count > some);
+  const bool tells = counts.total / classes >= 2 * some && *std::max_element(noised.begin(), noised.end()) > some;
+  for (double count : noised) counts.is_some.push_back(!tells || count > some);
   return counts;
 }
 

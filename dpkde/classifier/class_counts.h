@@ -16,7 +16,7 @@ struct ClassCounts {
   double total = 0;
   double kept = 0;
   // Whether there clearly are records: more than 6 standard errors. All are true where noise of that size could make an
-  // ordinary class look empty: unless the average class is twice as large.
+  // ordinary class look empty (unless the average class is twice as large), and where all would be false.
   std::vector<bool> is_some;
 };
 

@@ -39,6 +39,8 @@ TEST(ClassCountsTest, NegativeAndHugeCountsStayPositive) {
 TEST(ClassCountsTest, EmptyClassesAreToldOnlyWhereNoiseIsSmall) {
   EXPECT_EQ(EstimateClassCounts({1500, 1500, 20}, 80 * 80).is_some, (std::vector<bool>{true, true, false}));
   EXPECT_EQ(EstimateClassCounts({1500, 1500, 20}, 236 * 236).is_some, (std::vector<bool>{true, true, true}));
+  // Nobody at all, and next to no noise: some class must be predicted.
+  EXPECT_EQ(EstimateClassCounts({0, 0.01}, 1e-4).is_some, (std::vector<bool>{true, true}));
 }
 
 }  // namespace

@@ -336,6 +336,17 @@ TEST(ClassKernelTest, ReplacedBadRecordCountsAtTheCentre) {
   EXPECT_EQ(RawSumsTestPeer::Total(bad), RawSumsTestPeer::Total(centre));
 }
 
+// Nobody in the data, and next to no noise: still a label of the set.
+TEST(ClassKernelTest, EmptyDatasetHasAnswers) {
+  ClassifierInputs inputs = MakeInputs(Gaussian(5), ZipCodeDomain(), 2, kAmple);
+  inputs.kernel->design = "monte_carlo";
+  inputs.kernel->features = 16;
+  for (const Prediction& p : Classify(Release(MakePlan(inputs), {Points{{}, 2}, {}}, 3), Points{{-90, 40, 0, 0}, 2})) {
+    EXPECT_LT(p.label, 3);
+    for (double score : p.scores) EXPECT_TRUE(std::isfinite(score));
+  }
+}
+
 TEST(ClassKernelTest, PlannerChoosesForOneClassAtTheStepsBudget) {
   ThreadPool pool(2);
   ClassifierInputs inputs = MakeInputs(Gaussian(2), ZipCodeDomain(), 2, *PrivacySpec::Pure(1, Neighboring::kReplace));
