@@ -286,19 +286,19 @@ struct VectorIndex::State {
 
   MatrixView Centers() const { return {centers.data(), lists.size(), dimension}; }
 
-  // The lists, the best for `query` first. A vector belongs to the list whose centre is nearest; for inner products a
+  // Of each list how good it is for `query`. A vector belongs to the list whose centre is nearest; for inner products a
   // query probes those whose centres have the largest inner product.
-  std::vector<Hit> RankLists(MatrixView query, bool nearest) const {
+  std::vector<Hit> RankLists(MatrixView query) const {
     std::vector<float> scores(lists.size());
     std::vector<Hit> hits;
     hits.reserve(lists.size());
-    if (nearest) {
+    if (l2()) {
       SquaredDistances(query, Centers(), scores.data());
     } else {
       InnerProducts(query, Centers(), scores.data());
     }
     for (size_t i = 0; i < lists.size(); ++i)
-      hits.push_back({nearest ? scores[i] : -scores[i], static_cast<int64_t>(i)});
+      hits.push_back({l2() ? scores[i] : -scores[i], static_cast<int64_t>(i)});
     return hits;
   }
 
@@ -309,13 +309,22 @@ struct VectorIndex::State {
       rows += vectors.rows;
       return;
     }
+    // Several vectors meet the centres, which are larger than the caches near a core, at a time.
+    constexpr size_t kTogether = 16;
     std::vector<uint32_t> list_of(vectors.rows);
     ExceptionCarrier carrier;
 #pragma omp parallel for num_threads(threads)
-    for (size_t i = 0; i < vectors.rows; ++i) {
+    for (size_t begin = 0; begin < vectors.rows; begin += kTogether) {
       carrier.Run([&] {
-        const std::vector<Hit> ranked = RankLists(vectors.Slice(i, i + 1), /*nearest=*/true);
-        list_of[i] = static_cast<uint32_t>(std::min_element(ranked.begin(), ranked.end(), Nearer())->row);
+        const MatrixView some = vectors.Slice(begin, std::min(begin + kTogether, vectors.rows));
+        std::vector<float> distances(some.rows * lists.size());
+        SquaredDistances(some, Centers(), distances.data());
+        for (size_t i = 0; i < some.rows; ++i) {
+          const auto of_vector = distances.begin() + i * lists.size();
+          // The first of the nearest.
+          list_of[begin + i] =
+              static_cast<uint32_t>(std::min_element(of_vector, of_vector + lists.size()) - of_vector);
+        }
       });
     }
     carrier.Rethrow();
@@ -468,7 +477,7 @@ struct VectorIndex::State {
         const size_t begin = g * group, end = std::min(begin + group, queries.rows);
         std::vector<std::vector<uint32_t>> probing(lists.size());  // queries, from `begin` on
         for (size_t i = begin; i < end; ++i) {
-          std::vector<Hit> ranked = RankLists(queries.Slice(i, i + 1), l2());
+          std::vector<Hit> ranked = RankLists(queries.Slice(i, i + 1));
           const size_t probe = std::min(plan.probe, ranked.size());
           std::nth_element(ranked.begin(), ranked.begin() + (probe - 1), ranked.end(), Nearer());
           for (size_t j = 0; j < probe; ++j) probing[ranked[j].row].push_back(static_cast<uint32_t>(i - begin));
@@ -500,7 +509,7 @@ struct VectorIndex::State {
   }
 
   Nearest SearchLists(MatrixView query, const CodeScorer& scorer, const Plan& plan, Worker* worker) const {
-    std::vector<Hit> ranked = RankLists(query, l2());
+    std::vector<Hit> ranked = RankLists(query);
     size_t sorted = std::min(plan.probe, ranked.size());
     std::partial_sort(ranked.begin(), ranked.begin() + sorted, ranked.end(), Nearer());
     Nearest nearest(plan.kept);

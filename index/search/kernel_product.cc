@@ -114,7 +114,8 @@ absl::StatusOr<Effort> LeastEffort(const Multiplier& multiplier, MatrixView quer
   Effort effort;
   // Rows that each query would meet on average: beyond half of all, all is better.
   double least = multiplier.weighted() / 2.0;
-  for (const size_t neighbors : {size_t{0}, offered}) {
+  // What is likely to be cheapest first: it ends the search for the other.
+  for (const size_t neighbors : {offered, size_t{0}}) {
     const double search = neighbors == 0 ? 0 : SearchCost(*index, options.search, neighbors) + neighbors;
     for (size_t m = kFirstSamples; search + m < least; m *= 2) {
       const WeightedSample sample = DrawBySize(multiplier.sizes(), m, engine);
@@ -125,7 +126,7 @@ absl::StatusOr<Effort> LeastEffort(const Multiplier& multiplier, MatrixView quer
       least = cost;
       effort = {m, neighbors};
     }
-    if (offered == 0) break;
+    if (neighbors == 0) break;
   }
   return effort;
 }

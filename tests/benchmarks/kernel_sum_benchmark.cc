@@ -1,7 +1,7 @@
 // Sums of a Gaussian kernel over real public vectors, exact and estimated: error against time, and time against the
 // number of rows.
 //
-//   bazel run -c opt //tests/benchmarks:kernel_sum_benchmark -- FOLDER [EXPORT] > kernel_sums.tsv
+//   bazel run -c opt //tests/benchmarks:kernel_sum_benchmark -- FOLDER [EXPORT [sums | product]] > kernel_sums.tsv
 //
 // FOLDER holds wordnet_glove/doc_tokens.npy and doc_lens.npy (word vectors of glosses, in order), glove50k.npy and
 // us_zipcodes.npy. The largest set are windows: the means of 2 to 7 successive words of a gloss, 965,406 vectors of 100
@@ -12,7 +12,8 @@
 // claimed errors, and "searched" the share of queries that were not computed exactly.
 //
 // One thread; times are CPU time, since other programs may be running. With EXPORT, a folder, rows and queries are
-// written there for kernel_sum_peers.py. The first line of the table names its columns.
+// written there for kernel_sum_peers.py ("": none). With the name of a table, only that is measured. The first line
+// of the output names the columns.
 
 #include <algorithm>
 #include <cmath>
@@ -90,22 +91,26 @@ class Benchmark {
  public:
   explicit Benchmark(const std::string& folder) : folder_(folder) {}
 
-  void Run(const std::string& to) {
+  void Run(const std::string& to, const std::string& only) {
     std::printf(
         "table\tdata\tdensity\tbandwidth\trows\tmethod\ttarget\tus_per_query\trms_error\tmean_"
         "error\tsamples\tsearched\n");
     const TokenSets glosses =
         OrDie(ReadTokenSets(folder_ + "/wordnet_glove/doc_tokens.npy", folder_ + "/wordnet_glove/doc_lens.npy"));
-    const Points windows = Shuffled(Windows(glosses), 1), words = Shuffled(LoadPoints(folder_ + "/glove50k.npy"), 1),
-                 places = Shuffled(LoadPoints(folder_ + "/us_zipcodes.npy"), 1);
+    const Points windows = Shuffled(Windows(glosses), 1);
     const size_t most = windows.rows() - kQueries;
-    const std::vector<double> all = {0.4, 0.2, 0.1, 0.05, 0.02};
-    for (const size_t n : {most / 64, most / 32, most / 16, most / 8, most / 4, most / 2, most}) {
-      Sums("windows", windows, n, n == most ? all : std::vector<double>{0.1}, to);
+    if (only != "product") {
+      const Points words = Shuffled(LoadPoints(folder_ + "/glove50k.npy"), 1),
+                   places = Shuffled(LoadPoints(folder_ + "/us_zipcodes.npy"), 1);
+      const std::vector<double> all = {0.4, 0.2, 0.1, 0.05, 0.02};
+      for (const size_t n : {most / 64, most / 32, most / 16, most / 8, most / 4, most / 2, most}) {
+        Sums("windows", windows, n, n == most ? all : std::vector<double>{0.1}, to);
+      }
+      Sums("words", words, words.rows() - kQueries, all, to);
+      Sums("places", places, places.rows() - kQueries, all, to);
     }
-    Sums("words", words, words.rows() - kQueries, all, to);
-    Sums("places", places, places.rows() - kQueries, all, to);
-    for (const size_t n : {most / 8, most / 4, most / 2}) Product(windows, n);
+    if (only == "sums") return;
+    for (const size_t n : {most / 8, most / 4, most / 2, most}) Product(windows, n);
   }
 
  private:
@@ -165,13 +170,16 @@ class Benchmark {
                      queries = rest.Slice(0, kQueriesOfProduct);
     double build;
     const VectorIndex index = BuildIndex(rows, &build);
+    Line line{"product", "windows", "build of the index, s", 0, 0, 0, n};
+    line.micros = build;
+    line.Print();
     const double h = Bandwidth(rows, 100000, points.view().Slice(0, kQueries), 1.0 / n, pool_);
     std::vector<float> w;
     for (const float value : UniformPoints(n, 1, -1, 1, 5).values) w.push_back(value < 0 ? -1.0f : 1.0f);
     const MatrixView weights{w.data(), n, 1};
     double start = CpuSeconds();
     const KernelProduct exact = OrDie(ExactKernelProduct(Gaussian(h), rows, queries, weights, pool_));
-    Line line{"product", "windows", "exact", 1.0 / n, h, 0, n};
+    line = {"product", "windows", "exact", 1.0 / n, h, 0, n};
     line.micros = (CpuSeconds() - start) / queries.rows * 1e6;
     line.samples = n;
     line.Print();
@@ -206,9 +214,11 @@ class Benchmark {
 }  // namespace dpkde
 
 int main(int argc, char** argv) {
-  if (argc != 2 && argc != 3) {
-    return std::fprintf(stderr, "usage: kernel_sum_benchmark FOLDER [EXPORT] (see the file's first comment)\n"), 1;
+  const std::string only = argc > 3 ? argv[3] : "";
+  if (argc < 2 || argc > 4 || (!only.empty() && only != "sums" && only != "product")) {
+    std::fprintf(stderr, "usage: kernel_sum_benchmark FOLDER [EXPORT [sums | product]] (see the first comment)\n");
+    return 1;
   }
-  dpkde::Benchmark(argv[1]).Run(argc == 3 ? argv[2] : "");
+  dpkde::Benchmark(argv[1]).Run(argc > 2 ? argv[2] : "", only);
   return 0;
 }
