@@ -17,6 +17,9 @@ struct SymmetricEigen {
 // The last bits differ between machines: what is stored must not be computed again.
 absl::StatusOr<SymmetricEigen> EigenOfSymmetric(std::vector<double> matrix, size_t n);
 
+// The same of the `count` largest eigenvalues alone, 1 <= count <= n (LAPACK dsyevr; O(n^3), about half the time).
+absl::StatusOr<SymmetricEigen> LargestEigenOfSymmetric(std::vector<double> matrix, size_t n, size_t count);
+
 }  // namespace dpkde
 
 #endif  // DPKDE_BASE_SYMMETRIC_EIGEN_H_

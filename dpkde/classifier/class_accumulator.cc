@@ -19,8 +19,7 @@ namespace {
 constexpr size_t kChunkRows = 512;
 
 size_t SumsSize(const ClassifierParts& parts, size_t classes) {
-  const size_t values = parts.class_size();
-  return classes * values + (parts.has_second_moment() ? SecondMomentSize(values - 1) : 0);
+  return classes * parts.class_size() + parts.second_moment_size();
 }
 
 }  // namespace
@@ -84,14 +83,26 @@ void ClassAccumulator::AddFeatures(MatrixView records, absl::Span<const uint32_t
   const size_t second = plan_.label_size() * (m + 1);
   pool_->ParallelFor(records.rows, kChunkRows, [&](size_t begin, size_t end, int worker) {
     const absl::Span<int64_t> sums = sums_.OfWorker(worker);
-    std::vector<int32_t> integers((end - begin) * m);
-    parts_.features->Compute(records.Slice(begin, end), absl::MakeSpan(integers));
-    for (size_t r = begin; r < end; ++r) {
-      const absl::Span<const int32_t> q = absl::MakeConstSpan(integers).subspan((r - begin) * m, m);
-      int64_t* const of_class = sums.data() + classes[r] * (m + 1);
+    const MatrixView rows = records.Slice(begin, end);
+    std::vector<int32_t> integers(rows.rows * m);
+    parts_.features->Compute(rows, absl::MakeSpan(integers));
+    for (size_t r = 0; r < rows.rows; ++r) {
+      const int32_t* const q = integers.data() + r * m;
+      int64_t* const of_class = sums.data() + classes[begin + r] * (m + 1);
       for (size_t j = 0; j < m; ++j) of_class[j] += q[j];
       of_class[m] += kGridUnit;
-      if (parts_.has_second_moment()) AddSecondMoment(q, sums.subspan(second));
+    }
+    if (parts_.has_second_moment()) {
+      size_t moments = m;
+      if (parts_.moment_features != nullptr) {
+        Wipe(integers);
+        moments = parts_.moment_features->size();
+        integers.resize(rows.rows * moments);
+        parts_.moment_features->Compute(rows, absl::MakeSpan(integers));
+      }
+      for (size_t r = 0; r < rows.rows; ++r) {
+        AddSecondMoment({integers.data() + r * moments, moments}, sums.subspan(second));
+      }
     }
     Wipe(integers);
   });
@@ -134,7 +145,7 @@ absl::StatusOr<Classifier> ClassAccumulator::Privatize(BitSource& source) && {
   message.set_composition(CompositionText(plan_));
   const size_t m = parts_.class_size() - 1;
   const size_t classes = plan_.label_size();
-  const size_t second = parts_.has_second_moment() ? SecondMomentSize(m) : 0;
+  const size_t second = parts_.second_moment_size();
   std::vector<int64_t> view(parts_.view_size());
   for (size_t c = 0; c < classes; ++c) {
     // The second moment is noised and released with the first view; the others draw its noise on zeros and drop it,

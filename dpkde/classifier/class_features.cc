@@ -169,6 +169,25 @@ class LinearFeatures final : public ScaledFeatures {
   FrequencyPanels projection_;
 };
 
+class HomogeneousFeatures final : public ScaledFeatures {
+ public:
+  using ScaledFeatures::ScaledFeatures;
+
+  absl::Status Init() { return absl::OkStatus(); }
+  size_t size() const override { return dimension() + 1; }
+
+ protected:
+  void Map(MatrixView scaled, int32_t* integers) const override {
+    const size_t m = size();
+    const float root_half = static_cast<float>(std::sqrt(0.5));
+    std::vector<float> z(m, root_half);
+    for (size_t r = 0; r < scaled.rows; ++r) {
+      for (size_t i = 0; i + 1 < m; ++i) z[i] = scaled.row(r)[i] * root_half;
+      Truncate(z.data(), m, integers + r * m);
+    }
+  }
+};
+
 class FourierFeatures final : public ScaledFeatures {
  public:
   using ScaledFeatures::ScaledFeatures;
@@ -297,6 +316,8 @@ absl::StatusOr<std::unique_ptr<ClassFeatures>> ClassFeatures::Create(const proto
       return Make<LinearFeatures>(spec, dimension, domain);
     case proto::ClassFeatureSpec::kFourier:
       return Make<FourierFeatures>(spec, dimension, domain);
+    case proto::ClassFeatureSpec::kHomogeneous:
+      return Make<HomogeneousFeatures>(spec, dimension, domain);
     case proto::ClassFeatureSpec::kLandmark:
       return Make<LandmarkClassFeatures>(spec, dimension, domain);
     default:

@@ -8,11 +8,13 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "absl/types/span.h"
 #include "dpkde/base/matrix_view.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/classifier/class_counts.h"
 #include "dpkde/classifier/classifier_parts.h"
+#include "dpkde/classifier/point_covariance.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/proto/classifier.pb.h"
@@ -47,10 +49,11 @@ struct Prediction {
 // share of their variance that is not noise (empirical Bayes), so that a class whose noise drowns it falls back to the
 // overall mean. A covariance is made of the second moment, less what class means explain, is projected to the positive
 // semidefinite matrices, and gets a ridge in proportion to the largest eigenvalue that its noise is expected to have.
+// Or it is that of the features of points (ClassifierPlan.covariance), with a ridge in proportion to the noise of class
+// means.
 //
-// Cost: the eigenvectors of m features once, O(m^3); a query the features and C m multiply-adds (KERNEL: the design's
-// cost of a query, for each class). Immutable;
-// thread-safe. Movable.
+// Cost: the eigenvectors of m features once, O(m^3), of p points O(p^2 m); a query the features and C m multiply-adds
+// (KERNEL: the design's cost of a query, for each class). Immutable; thread-safe. Movable.
 class Classifier {
  public:
   // Loading is building: the same checks as for a new release, and the noise scales must guarantee what the certificate
@@ -94,6 +97,9 @@ class Classifier {
   void Fit();
   // What each model makes of the counts and of the sums.
   void FitFeatures(const ClassCounts& counts);
+  void FitPoints(const ClassCounts& counts, double ridge);
+  void FitRotation(const ClassCounts& counts, const std::vector<double>& noise, std::vector<double>& deviation,
+                   std::vector<double>& eigenvalues);
   void FitKernels(const ClassCounts& counts);
   // Scores and their errors of each row; `predictions`: one a row.
   void ScoreFeatures(MatrixView queries, Prediction* predictions) const;
@@ -105,12 +111,14 @@ class Classifier {
   std::unique_ptr<ClassifierParts> parts_;
   Mechanism mechanism_;
   std::vector<std::string> labels_;
-  // A query's features phi become u = rotation (phi - center), and the score of class c <u, weight_c> + offset_c.
+  // A query's features phi become u = rotation (phi - center), or u = (C + ridge I)^-1 (phi - center) where the
+  // covariance C is of points; and the score of class c <u, weight_c> + offset_c.
   std::vector<double> rotation_;  // m x m row-major; empty: the identity
-  std::vector<double> center_;    // m
-  std::vector<double> weights_;   // C x m
-  std::vector<double> offsets_;   // C
-  std::vector<double> errors_;    // C x m: d score / d u_j, times the standard deviation of that mean's noise
+  absl::optional<PointCovariance> solver_;
+  std::vector<double> center_;   // m
+  std::vector<double> weights_;  // C x m
+  std::vector<double> offsets_;  // C
+  std::vector<double> errors_;   // C x m: d score / d u_j, times the standard deviation of that mean's noise
   // KERNEL instead: sums over the records of each class, and how many those are.
   std::vector<std::unique_ptr<ReleasedFunction>> functions_;
   std::vector<double> records_;

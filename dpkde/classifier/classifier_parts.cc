@@ -25,6 +25,7 @@ constexpr int64_t kMostLabels = 65536;
 constexpr int64_t kMostFeatures = 8192;
 // Second moments cost the square, in time and noise.
 constexpr int64_t kMostDiscriminantFeatures = 2048;
+constexpr int64_t kMostNormalDimensions = 512;
 
 // Of the budget; the rest is shared by second_moment_share.
 constexpr double kCountShare = 0.02;
@@ -38,7 +39,8 @@ double WeightFor(double share, const CoordinateGroup& group, proto::Mechanism me
   return std::pow(share, 3) / (mechanism == proto::KNORM ? (group.count + 1.0) * l2 * l2 : l1 * l1) * 1e12;
 }
 
-std::vector<CoordinateGroup> ViewGroups(size_t m, const Plan& plan) {
+// Of m features and a second moment of `moments` of them.
+std::vector<CoordinateGroup> ViewGroups(size_t m, size_t moments, const Plan& plan) {
   const uint64_t unit = kGridUnit;
   const auto ball = [&](size_t first, size_t count, double share) {
     CoordinateGroup group;
@@ -52,7 +54,7 @@ std::vector<CoordinateGroup> ViewGroups(size_t m, const Plan& plan) {
   };
   const double share = plan.second_moment_share();
   std::vector<CoordinateGroup> groups = {ball(0, m, 1 - share)};
-  if (share > 0) groups.push_back(ball(m, SecondMomentSize(m), share));
+  if (share > 0) groups.push_back(ball(m, SecondMomentSize(moments), share));
   CoordinateGroup count;
   count.first = groups.back().first + groups.back().count;
   count.count = 1;
@@ -63,11 +65,39 @@ std::vector<CoordinateGroup> ViewGroups(size_t m, const Plan& plan) {
   return groups;
 }
 
+absl::Status CheckCovariance(const Plan& plan) {
+  if (plan.covariance() != Plan::OF_FEATURES && plan.covariance() != Plan::OF_NORMAL_POINTS &&
+      plan.covariance() != Plan::OF_REFERENCE) {
+    return absl::InvalidArgumentError("covariance is unknown");
+  }
+  const bool of_points = plan.covariance() != Plan::OF_FEATURES;
+  if (of_points && !(plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT && plan.features().has_fourier())) {
+    return absl::InvalidArgumentError("the covariance of points is for discriminants of fourier features");
+  }
+  if (plan.covariance() == Plan::OF_NORMAL_POINTS) {
+    DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", plan.dimension(), 1, kMostNormalDimensions));
+  }
+  if (plan.covariance() != Plan::OF_REFERENCE) {
+    return plan.reference_size() == 0 ? absl::OkStatus()
+                                      : absl::InvalidArgumentError("reference points are of no use to this covariance");
+  }
+  const int64_t d = plan.dimension();
+  DPKDE_RETURN_IF_ERROR(
+      CheckInRange("number of reference points", plan.reference_size() / d, kFewestReference, kMostReference));
+  if (plan.reference_size() % d != 0) {
+    return absl::InvalidArgumentError("reference points do not fit the dimension");
+  }
+  const MatrixView reference = {plan.reference().data(), plan.reference_size() / static_cast<size_t>(d),
+                                static_cast<size_t>(d)};
+  return CheckFiniteRows(reference, 0);
+}
+
 absl::StatusOr<ClassifierParts> BuildKernelPlan(const Plan& plan, absl::optional<Domain> domain,
                                                 const PrivacySpec& privacy, const PrivacySpec& step) {
   if (!plan.has_kernel()) return absl::InvalidArgumentError("the kernel is missing");
-  if (plan.has_features() || plan.second_moment_share() != 0) {
-    return absl::InvalidArgumentError("the kernel model has neither features nor a second moment");
+  if (plan.has_features() || plan.second_moment_share() != 0 || plan.covariance() != Plan::OF_FEATURES ||
+      plan.reference_size() > 0) {
+    return absl::InvalidArgumentError("the kernel model has neither features nor a covariance");
   }
   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<ClassKernel> kernel, ClassKernel::Create(plan, domain, step));
   DPKDE_RETURN_IF_ERROR(CheckInRange("labels times values of a class",
@@ -76,7 +106,7 @@ absl::StatusOr<ClassifierParts> BuildKernelPlan(const Plan& plan, absl::optional
   // REPLACE: twice ADD_REMOVE, the count included, as for weights of either sign.
   std::vector<CoordinateGroup> groups = WeightedGroups(kernel->design().groups(), /*allow_negative=*/true);
   groups.back().least_share = std::max(groups.back().least_share, kKernelCountShare);
-  return ClassifierParts{nullptr, std::move(kernel), std::move(domain), privacy, step, std::move(groups)};
+  return ClassifierParts{nullptr, nullptr, std::move(kernel), std::move(domain), privacy, step, std::move(groups)};
 }
 
 }  // namespace
@@ -147,7 +177,10 @@ absl::StatusOr<ClassifierParts> BuildClassifierPlan(const Plan& plan) {
     default:
       return absl::InvalidArgumentError("the model is missing or unknown");
   }
-  const bool second_moment = plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT && !landmarks;
+  if (spec.has_homogeneous()) return absl::InvalidArgumentError("homogeneous features are of second moments alone");
+  DPKDE_RETURN_IF_ERROR(CheckCovariance(plan));
+  const bool second_moment =
+      plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT && !landmarks && plan.covariance() != Plan::OF_REFERENCE;
   const double share = plan.second_moment_share();
   if (second_moment ? !(share > 0 && share < 1) : share != 0) {
     return absl::InvalidArgumentError(
@@ -155,13 +188,20 @@ absl::StatusOr<ClassifierParts> BuildClassifierPlan(const Plan& plan) {
   }
   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<ClassFeatures> features,
                          ClassFeatures::Create(spec, plan.dimension(), domain));
+  std::unique_ptr<ClassFeatures> moment_features;
+  if (plan.covariance() == Plan::OF_NORMAL_POINTS) {
+    proto::ClassFeatureSpec homogeneous;
+    homogeneous.set_unit_rows(spec.unit_rows());
+    homogeneous.mutable_homogeneous();
+    DPKDE_ASSIGN_OR_RETURN(moment_features, ClassFeatures::Create(homogeneous, plan.dimension(), domain));
+  }
   const int64_t m = static_cast<int64_t>(features->size());
-  DPKDE_RETURN_IF_ERROR(CheckInRange(
-      "number of features", m, 1,
-      plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT ? kMostDiscriminantFeatures : kMostFeatures));
+  const bool whole = plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT && plan.covariance() == Plan::OF_FEATURES;
+  DPKDE_RETURN_IF_ERROR(CheckInRange("number of features", m, 1, whole ? kMostDiscriminantFeatures : kMostFeatures));
   DPKDE_RETURN_IF_ERROR(CheckInRange("labels times features", m * plan.label_size(), 1, kMostClassValues));
-  std::vector<CoordinateGroup> groups = ViewGroups(m, plan);
-  return ClassifierParts{std::move(features), nullptr, std::move(domain), privacy, step, std::move(groups)};
+  std::vector<CoordinateGroup> groups = ViewGroups(m, moment_features != nullptr ? moment_features->size() : m, plan);
+  return ClassifierParts{std::move(features), std::move(moment_features), nullptr, std::move(domain), privacy, step,
+                         std::move(groups)};
 }
 
 proto::Certificate MakeClassifierCertificate(const Plan& plan, const ClassifierParts& parts,

@@ -23,7 +23,8 @@ namespace dpkde {
 // A classifier's plan turned into the objects it describes, validated. Shared by what builds one and what loads one.
 //
 // What is released, for C classes and m features: for each class the sum of its records' features and its number of
-// records; for a discriminant besides, once, the sum of phi phi^T over all records. KERNEL: for each class a density
+// records; for most discriminants besides, once, the sum over all records of psi psi^T, psi either the same features or
+// (z, 1) / sqrt 2 (ClassifierPlan.covariance), which has length at most 1 too. KERNEL: for each class a density
 // release, the sum of its records' coordinates by a design.
 //
 // ADD_REMOVE. A record x of class c changes the sum of class c by a vector of norm at most 2^20 (checked in integers),
@@ -44,6 +45,8 @@ namespace dpkde {
 struct ClassifierParts {
   // All models but KERNEL.
   std::unique_ptr<ClassFeatures> features;
+  // OF_NORMAL_POINTS alone: what the second moment is of.
+  std::unique_ptr<ClassFeatures> moment_features;
   // KERNEL alone.
   std::unique_ptr<ClassKernel> kernel;
   absl::optional<Domain> domain;
@@ -54,6 +57,8 @@ struct ClassifierParts {
   std::vector<CoordinateGroup> groups;
 
   bool has_second_moment() const { return features != nullptr && groups.size() == 3; }
+  // Values of the second moment, if there is one.
+  size_t second_moment_size() const { return has_second_moment() ? groups[1].count : 0; }
   // Values of a view.
   size_t view_size() const { return groups.back().first + 1; }
   // Values of a class in the release: its sum, and its count.
@@ -65,6 +70,10 @@ struct ClassifierParts {
 // Mnist10k, pure epsilon = 1, simulated: .67 of the labels right with 1 %, .70 with 5, .72 with 10; letter .48, .46,
 // .44.
 inline constexpr double kKernelCountShare = 0.05;
+
+// Public points of OF_REFERENCE.
+inline constexpr int64_t kFewestReference = 16;
+inline constexpr int64_t kMostReference = 1536;
 
 // Of all classes together: what a classifier may hold, 1 GiB.
 inline constexpr int64_t kMostClassValues = int64_t{1} << 27;

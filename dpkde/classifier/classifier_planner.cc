@@ -1,8 +1,11 @@
 #include "dpkde/classifier/classifier_planner.h"
 
 #include <algorithm>
+#include <boost/random/uniform_int_distribution.hpp>
 #include <cmath>
+#include <numeric>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -14,6 +17,7 @@
 #include "dpkde/classifier/class_kernel.h"
 #include "dpkde/classifier/classifier_parts.h"
 #include "dpkde/designs/design_factory.h"
+#include "dpkde/designs/public_random.h"
 #include "dpkde/privacy/gaussian_calibration.h"
 
 namespace dpkde {
@@ -30,8 +34,13 @@ constexpr double kGaussianSecondShare = 0.3;  // of mu^2
 constexpr uint32_t kMostLinear = 1024;
 constexpr uint32_t kMostRank = 768;
 constexpr uint32_t kMostMoments = 4096;
-// Of a discriminant.
+// Of a discriminant with a covariance of their own.
 constexpr uint32_t kMostFourier = 384;
+// Of Fourier features with the covariance of points: the fewest, the norm of a class mean's noise, and, of normal
+// points, what part of mu^2 the second moment of the coordinates gets.
+constexpr double kFewestOfPoints = 256, kMostOfPoints = 8192;
+constexpr double kPointsRadius = 0.6;
+constexpr double kNormalShare = 0.05;
 
 class Planner {
  public:
@@ -90,8 +99,13 @@ class Planner {
     const bool given = inputs_.reference.rows > 0;
     plan.set_mechanism(inputs_.mechanism.value_or(gaussian_ ? proto::GAUSSIAN : proto::KNORM));
     plan.mutable_features()->set_unit_rows(inputs_.unit_rows);
+    // Covariances of public points pay with so many Fourier features; of many coordinates landmarks are better
+    // features.
+    const bool by_fourier =
+        gaussian_ && few() &&
+        model.value_or(proto::ClassifierPlan_Model_DISCRIMINANT) == proto::ClassifierPlan_Model_DISCRIMINANT;
     // Landmark features are too fine for much noise; coarse class means are better then.
-    const bool too_noisy = gaussian_ ? MostFeatures(0.3) < 128 : budget_ * n_ < 50;
+    const bool too_noisy = by_fourier ? !AffordsPoints() : gaussian_ ? MostFeatures(0.3) < 128 : budget_ * n_ < 50;
     const bool has_reference = given && (!too_noisy || model.has_value() || inputs_.features.has_value());
     if (model == proto::ClassifierPlan_Model_LANDMARK_RIDGE && !has_reference) {
       return absl::InvalidArgumentError("the landmark_ridge model needs reference points");
@@ -99,7 +113,9 @@ class Planner {
     if (model == proto::ClassifierPlan_Model_MOMENTS && given) {
       return absl::InvalidArgumentError("the moments model takes no reference points");
     }
-    if (has_reference) {
+    if (has_reference && by_fourier) {
+      DPKDE_RETURN_IF_ERROR(SetReferenceCovariance());
+    } else if (has_reference) {
       DPKDE_RETURN_IF_ERROR(SetLandmarks());
       // The discriminant shrinks what is noise; where little is, the regression is better.
       const bool regress = gaussian_ && MostFeatures(0.3) >= 2500;
@@ -204,10 +220,13 @@ class Planner {
     return Noise(m * (m + 1) / 2, second_share()) * std::sqrt(2 * m) * m <= factor * inputs_.public_n;
   }
 
-  absl::Status SetLandmarks() {
-    const double bandwidth =
-        inputs_.bandwidth.value_or(inputs_.unit_rows ? (gaussian_ ? 0.5 : 0.65) : (gaussian_ ? 0.225 : 0.32));
-    DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", bandwidth));
+  // Few coordinates are too few features.
+  bool few() const { return inputs_.dimension < 64; }
+
+  // Whether Fourier features with the covariance of points are worth their noise.
+  bool AffordsPoints() const { return MostFeatures(0.8) >= kFewestOfPoints; }
+
+  absl::StatusOr<std::vector<float>> ScaledReference() const {
     if (!inputs_.unit_rows && !inputs_.domain.has_value()) {
       return absl::InvalidArgumentError("a classifier needs a domain, or unit rows");
     }
@@ -216,6 +235,39 @@ class Planner {
       ScaleRecord(inputs_.reference.row(r).data(), inputs_.dimension, inputs_.unit_rows, inputs_.domain,
                   scaled.data() + r * inputs_.dimension);
     }
+    return scaled;
+  }
+
+  // Fourier features, as many as a class mean's noise allows, for a covariance of points.
+  void SetFourierOfPoints(proto::ClassifierPlan::Covariance covariance) {
+    choice_.plan.set_model(proto::ClassifierPlan_Model_DISCRIMINANT);
+    choice_.plan.set_covariance(covariance);
+    SetFourier(static_cast<uint32_t>(std::clamp<double>(MostFeatures(kPointsRadius), kFewestOfPoints, kMostOfPoints)));
+  }
+
+  absl::Status SetReferenceCovariance() {
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<float> scaled, ScaledReference());
+    SetFourierOfPoints(proto::ClassifierPlan_Covariance_OF_REFERENCE);
+    const size_t given = inputs_.reference.rows, d = inputs_.dimension;
+    const size_t used = std::min<size_t>(given, kMostReference);
+    // In an order of their own: a file may be sorted.
+    std::vector<size_t> order(given);
+    std::iota(order.begin(), order.end(), size_t{0});
+    boost::random::mt19937_64 engine = PublicStream(inputs_.public_seed, "reference of a covariance", 0);
+    for (size_t i = 0; i < used; ++i) {
+      std::swap(order[i], order[boost::random::uniform_int_distribution<size_t>(i, given - 1)(engine)]);
+      const float* const point = scaled.data() + order[i] * d;
+      choice_.plan.mutable_reference()->Add(point, point + d);
+    }
+    choice_.reason = absl::StrCat("Fourier features, with the covariance of ", used, " public points");
+    return absl::OkStatus();
+  }
+
+  absl::Status SetLandmarks() {
+    const double bandwidth =
+        inputs_.bandwidth.value_or(inputs_.unit_rows ? (gaussian_ ? 0.5 : 0.65) : (gaussian_ ? 0.225 : 0.32));
+    DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", bandwidth));
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<float> scaled, ScaledReference());
     proto::SimilaritySpec gaussian;
     gaussian.set_kind(proto::SimilaritySpec::GAUSSIAN);
     gaussian.set_bandwidth(bandwidth);
@@ -244,7 +296,9 @@ class Planner {
     proto::FourierFeatureMap& map = *choice_.plan.mutable_features()->mutable_fourier();
     map.set_frequencies(std::max<uint32_t>(1, features / 2));
     double bandwidth = inputs_.unit_rows ? 0.7 : 0.35;
-    if (!inputs_.unit_rows && choice_.plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT &&
+    const bool of_points = choice_.plan.covariance() != proto::ClassifierPlan_Covariance_OF_FEATURES;
+    if (!inputs_.unit_rows && of_points) bandwidth = 0.3 * std::pow(1024.0 / features, 0.3);
+    if (!inputs_.unit_rows && choice_.plan.model() == proto::ClassifierPlan_Model_DISCRIMINANT && !of_points &&
         features >= kMostFourier) {
       bandwidth = 0.28;
     }
@@ -271,24 +325,25 @@ class Planner {
   void SetWithoutReference() {
     Plan& plan = choice_.plan;
     const double d = inputs_.dimension;
-    // Few coordinates are too few features, and mean distances of many are as good as those of a kernel. More classes
-    // than coordinates crowd linear scores.
-    const bool few = d < 64;
-    const bool crowded = few && inputs_.labels.size() > inputs_.dimension;
+    // More classes than coordinates crowd linear scores.
+    const bool crowded = few() && inputs_.labels.size() > inputs_.dimension;
     uint32_t fourier = 0;
     for (uint32_t m = 24; m <= kMostFourier; m *= 2) {
       if (AffordsSecondMoment(m, gaussian_ ? 4 : 0.5)) fourier = m;
     }
     const bool forced = inputs_.model == proto::ClassifierPlan_Model_DISCRIMINANT;
     const bool may_be_discriminant = inputs_.model != proto::ClassifierPlan_Model_MOMENTS;
-    const bool rich = crowded && gaussian_ && MostFeatures(0.8) >= kMostMoments;
     const double least = std::max(96.0, (forced ? 4 : 10) * std::min(d, 24.0));
-    if (may_be_discriminant && fourier >= (rich && !forced ? kMostFourier : least)) {
+    if (may_be_discriminant && crowded && gaussian_ && AffordsPoints()) {
+      SetFourierOfPoints(proto::ClassifierPlan_Covariance_OF_NORMAL_POINTS);
+      plan.set_second_moment_share(kNormalShare);
+      choice_.reason =
+          "the noise affords many Fourier features, and a covariance of the coordinates, from which theirs follows";
+    } else if (may_be_discriminant && fourier >= least) {
       SetDiscriminant();
       SetFourier(fourier);
       choice_.reason = "the noise affords a covariance of Fourier features";
-    } else if (forced || (may_be_discriminant && !(crowded && gaussian_ && MostFeatures(0.8) >= 256) &&
-                          AffordsSecondMoment(d, 0.5))) {
+    } else if (forced || (may_be_discriminant && AffordsSecondMoment(d, 0.5))) {
       SetDiscriminant();
       double most = 4;
       for (double m = 4; m <= 512 && AffordsSecondMoment(m, 4); m *= 1.25) most = m;
@@ -297,7 +352,8 @@ class Planner {
       choice_.reason = "the noise affords a covariance of the coordinates";
     } else {
       plan.set_model(proto::ClassifierPlan_Model_MOMENTS);
-      if (few) {
+      // Mean distances of many coordinates are as good as those of a kernel.
+      if (few()) {
         SetFourier(static_cast<uint32_t>(std::clamp<double>(MostFeatures(0.8), 16, kMostMoments)));
       } else {
         SetLinear(MostFeatures(gaussian_ ? 0.5 : 0.2));

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "absl/types/span.h"
 
@@ -21,6 +22,9 @@ inline constexpr int64_t kRootTwo = 1482910;
 // most |q q^T|_F 2^-20 = |q|^2 2^-20 <= 2^20, and rounding towards 0 makes nothing longer. So L2 <= 2^20 exactly, and
 // L1 <= sqrt(size) 2^20. Products fit: |q_i q_j| <= 2^39 for i != j, times 2^20.5.
 void AddSecondMoment(absl::Span<const int32_t> q, absl::Span<int64_t> sums);
+
+// The symmetric m x m matrix of sums in units of 2^-20, divided by `records`: of noised sums, or in tests.
+std::vector<double> SecondMomentMatrix(absl::Span<const int64_t> sums, size_t m, double records);
 
 }  // namespace dpkde
 

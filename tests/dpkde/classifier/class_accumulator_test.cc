@@ -99,13 +99,26 @@ bool Holds(const CoordinateGroup& group, size_t coordinate) {
          (coordinate - group.first) / group.stride < group.count;
 }
 
-const proto::ClassifierPlan_Model kModels[] = {proto::ClassifierPlan_Model_KERNEL, proto::ClassifierPlan_Model_MOMENTS,
-                                               proto::ClassifierPlan_Model_DISCRIMINANT};
+// A discriminant of 40 Fourier features whose covariance is that of normal points.
+Plan MakeNormalPlan(const PrivacySpec& privacy, size_t d = 4, std::vector<std::string> labels = {"a", "b", "c"}) {
+  Plan plan = MakePlan(privacy, proto::ClassifierPlan_Model_MOMENTS, d, std::move(labels));
+  plan.set_model(proto::ClassifierPlan_Model_DISCRIMINANT);
+  plan.set_covariance(proto::ClassifierPlan_Covariance_OF_NORMAL_POINTS);
+  plan.set_second_moment_share(0.2);
+  plan.mutable_features()->mutable_fourier()->set_frequencies(20);
+  plan.mutable_features()->mutable_fourier()->set_bandwidth(0.5);
+  return plan;
+}
+
+// Of every kind of sums.
+std::vector<Plan> MakePlans(const PrivacySpec& privacy) {
+  return {MakePlan(privacy, proto::ClassifierPlan_Model_KERNEL), MakePlan(privacy, proto::ClassifierPlan_Model_MOMENTS),
+          MakePlan(privacy, proto::ClassifierPlan_Model_DISCRIMINANT), MakeNormalPlan(privacy)};
+}
 
 TEST(ClassAccumulatorTest, OneRecordChangesOneViewWithinItsSensitivities) {
   ThreadPool pool(1);
-  for (const auto model : kModels) {
-    const Plan plan = MakePlan(Pure(1), model);
+  for (const Plan& plan : MakePlans(Pure(1))) {
     const auto parts = BuildClassifierPlan(plan);
     ASSERT_TRUE(parts.ok());
     const size_t m = parts->class_size() - 1;
@@ -116,7 +129,7 @@ TEST(ClassAccumulatorTest, OneRecordChangesOneViewWithinItsSensitivities) {
     }
     ClassAccumulator accumulator = MakeAccumulator(plan, pool);
     std::vector<int64_t> before = RawSumsTestPeer::Total(accumulator);
-    double largest = 0;
+    std::vector<double> largest(parts->groups.size(), 0);
     for (size_t r = 0; r < blobs.classes.size(); ++r) {
       ASSERT_TRUE(accumulator.Add(blobs.points.view().Slice(r, r + 1), {&blobs.classes[r], 1}).ok());
       const std::vector<int64_t> after = RawSumsTestPeer::Total(accumulator);
@@ -139,19 +152,22 @@ TEST(ClassAccumulatorTest, OneRecordChangesOneViewWithinItsSensitivities) {
       for (size_t g = 0; g < parts->groups.size(); ++g) {
         EXPECT_LE(l1[g], parts->groups[g].add_remove.l1);
         EXPECT_LE(std::sqrt(l2[g]), parts->groups[g].add_remove.l2);
+        largest[g] = std::max(largest[g], std::sqrt(l2[g]));
       }
-      largest = std::max(largest, std::sqrt(l2[0]));
       before = after;
     }
-    EXPECT_GE(largest, 0.9 * parts->groups[0].add_remove.l2);
+    EXPECT_GE(largest.front(), 0.9 * parts->groups.front().add_remove.l2);
+    EXPECT_GE(largest.back(), parts->groups.back().add_remove.l2);
+    if (parts->has_second_moment()) {
+      EXPECT_GE(largest[1], 0.8 * parts->groups[1].add_remove.l2);
+    }
   }
 }
 
 TEST(ClassAccumulatorTest, OrderBatchesThreadsAndShardsDoNotMatter) {
   const Blobs blobs = MakeBlobs(1500, 4, 5);
   ThreadPool one(1), two(2);
-  for (const auto model : kModels) {
-    const Plan plan = MakePlan(Pure(1), model);
+  for (const Plan& plan : MakePlans(Pure(1))) {
     ClassAccumulator whole = MakeAccumulator(plan, two), left = MakeAccumulator(plan, one),
                      right = MakeAccumulator(plan, one);
     ASSERT_TRUE(whole.Add(blobs.points.view(), blobs.classes).ok());
@@ -160,19 +176,20 @@ TEST(ClassAccumulatorTest, OrderBatchesThreadsAndShardsDoNotMatter) {
       ASSERT_TRUE(right.Add(blobs.points.view().Slice(r, r + 1), {&blobs.classes[r], 1}).ok());
     }
     ASSERT_TRUE(left.Merge(std::move(right)).ok());
-    EXPECT_EQ(RawSumsTestPeer::Total(left), RawSumsTestPeer::Total(whole)) << model;
+    EXPECT_EQ(RawSumsTestPeer::Total(left), RawSumsTestPeer::Total(whole)) << plan.ShortDebugString();
   }
 }
 
 TEST(ClassAccumulatorTest, ClassifiesWellAtALargeEpsilonAndNotAtASmallOne) {
   const Blobs blobs = MakeBlobs(3000, 4, 11), queries = MakeBlobs(600, 4, 12);
-  for (const auto model : kModels) {
-    EXPECT_GE(Accuracy(Release(MakePlan(Pure(10), model), blobs, 1), queries), 0.9) << model;
+  for (const Plan& plan : MakePlans(Pure(10))) {
+    EXPECT_GE(Accuracy(Release(plan, blobs, 1), queries), 0.9) << plan.ShortDebugString();
+  }
+  for (const Plan& plan : MakePlans(Pure(1e-4))) {
     // Noise of about 10^5 records.
     double sum = 0;
-    for (int seed = 0; seed < 5; ++seed)
-      sum += Accuracy(Release(MakePlan(Pure(1e-4), model), blobs, seed), queries) / 5;
-    EXPECT_LE(sum, 0.75) << model;
+    for (int seed = 0; seed < 5; ++seed) sum += Accuracy(Release(plan, blobs, seed), queries) / 5;
+    EXPECT_LE(sum, 0.75) << plan.ShortDebugString();
   }
 }
 
@@ -191,8 +208,8 @@ TEST(ClassAccumulatorTest, LeavesOutEmptyClassesOnly) {
 }
 
 TEST(ClassAccumulatorTest, EmptyClassAndEmptyDatasetGetNoiseLikeAnyOther) {
-  for (const auto model : kModels) {
-    const Classifier classifier = Release(MakePlan(Pure(1), model), Blobs{Points{{}, 4}, {}}, 3);
+  for (const Plan& plan : MakePlans(Pure(1))) {
+    const Classifier classifier = Release(plan, Blobs{Points{{}, 4}, {}}, 3);
     const auto& message = ClassifierTestPeer::Message(classifier);
     ASSERT_EQ(message.class_sums_size(), 3);
     for (const auto& sums : message.class_sums()) {
@@ -209,9 +226,12 @@ TEST(ClassAccumulatorTest, EmptyClassAndEmptyDatasetGetNoiseLikeAnyOther) {
 
 TEST(ClassAccumulatorTest, ReplaceIsTwoStepsAtHalfOfEpsilon) {
   const Blobs blobs = MakeBlobs(300, 4, 2);
-  for (const auto model : kModels) {
-    const Classifier add_remove = Release(MakePlan(Pure(0.5, kAddRemove), model), blobs, 1);
-    const Classifier replace = Release(MakePlan(Pure(1, kReplace), model), blobs, 1);
+  const std::vector<Plan> halves = MakePlans(Pure(0.5, kAddRemove)), wholes = MakePlans(Pure(1, kReplace)),
+                          approximate = MakePlans(*PrivacySpec::Approximate(1, 1e-6, kReplace)),
+                          concentrated = MakePlans(*PrivacySpec::Zcdp(0.1, kReplace));
+  for (size_t i = 0; i < halves.size(); ++i) {
+    const Classifier add_remove = Release(halves[i], blobs, 1);
+    const Classifier replace = Release(wholes[i], blobs, 1);
     // The same noise to the bit: scales are those of epsilon 1/2.
     EXPECT_EQ(ClassifierTestPeer::Message(add_remove).scales().SerializeAsString(),
               ClassifierTestPeer::Message(replace).scales().SerializeAsString());
@@ -221,10 +241,10 @@ TEST(ClassAccumulatorTest, ReplaceIsTwoStepsAtHalfOfEpsilon) {
     EXPECT_NE(replace.DebugString().find("may change its class"), std::string::npos);
     EXPECT_NE(add_remove.DebugString().find("parallel"), std::string::npos);
 
-    const Classifier gaussian = Release(MakePlan(*PrivacySpec::Approximate(1, 1e-6, kReplace), model), blobs, 1);
+    const Classifier gaussian = Release(approximate[i], blobs, 1);
     EXPECT_LE(gaussian.certificate().delta_spent(), 1e-6);
     EXPECT_GE(gaussian.certificate().delta_spent(), gaussian.plan().mechanism() == proto::GAUSSIAN ? 0.9e-6 : 0);
-    const Classifier rho = Release(MakePlan(*PrivacySpec::Zcdp(0.1, kReplace), model), blobs, 1);
+    const Classifier rho = Release(concentrated[i], blobs, 1);
     EXPECT_LE(rho.certificate().rho_spent(), 0.1 * (1 + 1e-12));
     EXPECT_GE(rho.certificate().rho_spent(), 0.0999);
   }
@@ -318,8 +338,8 @@ TEST(ClassAccumulatorTest, EventRatioIsWithinEpsilonAndOfWeakerNoiseIsNot) {
 
 TEST(ClassifierTest, RoundTripAndDamage) {
   const Blobs blobs = MakeBlobs(300, 4, 2), queries = MakeBlobs(50, 4, 9);
-  for (const auto model : kModels) {
-    const Classifier classifier = Release(MakePlan(Pure(1), model), blobs, 1);
+  for (const Plan& plan : MakePlans(Pure(1))) {
+    const Classifier classifier = Release(plan, blobs, 1);
     const std::string bytes = classifier.Serialize();
     EXPECT_TRUE(Classifier::IsClassifier(bytes));
     const auto loaded = Classifier::Deserialize(bytes);
@@ -378,8 +398,111 @@ TEST(ClassifierTest, LoadingIsBuilding) {
   EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->clear_model(); }));
   EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->clear_domain(); }));
   EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->mutable_kernel(); }));
+  // Its second moment would be of (z, 1), but linear features have their own.
+  EXPECT_TRUE(
+      refused([](Message& m) { m.mutable_plan()->set_covariance(proto::ClassifierPlan_Covariance_OF_NORMAL_POINTS); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->set_covariance(static_cast<Plan::Covariance>(9)); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->add_reference(0); }));
+  EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->mutable_features()->mutable_homogeneous(); }));
   EXPECT_EQ(Classifier::Deserialize(SealEnvelope("classify", 2, "")).status().code(),
             absl::StatusCode::kFailedPrecondition);
+}
+
+// A discriminant of Fourier features with the covariance of public points, those of `blobs` but for their classes.
+Plan MakeReferencePlan(const PrivacySpec& privacy, const Blobs& blobs) {
+  Plan plan = MakeNormalPlan(privacy, blobs.points.columns);
+  plan.set_covariance(proto::ClassifierPlan_Covariance_OF_REFERENCE);
+  plan.set_second_moment_share(0);
+  for (float value : blobs.points.values) plan.add_reference(value);
+  return plan;
+}
+
+TEST(ClassifierTest, ReferenceOfACovarianceIsChecked) {
+  const Blobs reference = MakeBlobs(100, 4, 5);
+  const Plan good = MakeReferencePlan(Pure(1), reference);
+  const auto refused = [&](const auto& change) {
+    Plan plan = good;
+    change(plan);
+    return std::string(BuildClassifierPlan(plan).status().message());
+  };
+  EXPECT_EQ(refused([](Plan&) {}), "");
+  EXPECT_EQ(refused([](Plan& p) { p.add_reference(0); }), "reference points do not fit the dimension");
+  EXPECT_EQ(refused([](Plan& p) { p.clear_reference(); }),
+            "number of reference points must be at least 16 and at most 1536, but is 0");
+  EXPECT_THAT(refused([](Plan& p) { p.set_reference(7, std::nanf("")); }), testing::HasSubstr("row 1"));
+  EXPECT_EQ(refused([](Plan& p) { p.set_second_moment_share(0.1); }), "second moment share must be 0, but is 0.1");
+  EXPECT_EQ(refused([](Plan& p) { p.set_model(proto::ClassifierPlan_Model_MOMENTS); }),
+            "the covariance of points is for discriminants of fourier features");
+  const Classifier classifier = Release(good, MakeBlobs(300, 4, 2), 1);
+  EXPECT_EQ(classifier.Outline().plan().reference_size(), 0);
+  EXPECT_THAT(classifier.DebugString(), testing::HasSubstr("of 100 public points, in the clear"));
+  EXPECT_EQ(Classifier::Deserialize(classifier.Serialize())->Serialize(), classifier.Serialize());
+}
+
+// Two classes that differ in the first coordinate, by less than both coordinates scatter together: only their
+// difference tells the classes. Nearest means do not see that; a covariance does, of points as of records, public or
+// released.
+TEST(ClassifierTest, CovarianceOfPointsTellsDirectionsApart) {
+  const auto make = [](size_t rows, uint64_t seed) {
+    const Points scatter = UniformPoints(rows, 3, -1, 1, seed);
+    Blobs blobs{Points{{}, 2}, {}};
+    for (size_t r = 0; r < rows; ++r) {
+      const auto row = scatter.view().row(r);
+      blobs.classes.push_back(r % 2);
+      blobs.points.values.push_back(0.5f * row[0] + 0.07f * row[1] + (r % 2 == 0 ? -0.1f : 0.1f));
+      blobs.points.values.push_back(0.5f * row[0] + 0.07f * row[2]);
+    }
+    return blobs;
+  };
+  const Blobs blobs = make(2000, 1), queries = make(1000, 2), reference = make(400, 3);
+  const std::vector<std::string> labels = {"a", "b"};
+  const PrivacySpec privacy = *PrivacySpec::Approximate(1, 1e-6, kAddRemove);
+  Plan moments = MakeNormalPlan(privacy, 2, labels);
+  moments.mutable_features()->mutable_fourier()->set_frequencies(200);
+  Plan normal = moments, of_reference = moments;
+  moments.set_model(proto::ClassifierPlan_Model_MOMENTS);
+  moments.set_covariance(proto::ClassifierPlan_Covariance_OF_FEATURES);
+  moments.set_second_moment_share(0);
+  of_reference.set_covariance(proto::ClassifierPlan_Covariance_OF_REFERENCE);
+  of_reference.set_second_moment_share(0);
+  const double scale = 2 * std::sqrt(2.0 / 12);
+  for (float value : reference.points.values) of_reference.add_reference(static_cast<float>(value / scale));
+  double without = 0, with_normal = 0, with_reference = 0;
+  for (int seed = 0; seed < 5; ++seed) {
+    without += Accuracy(Release(moments, blobs, seed), queries) / 5;
+    with_normal += Accuracy(Release(normal, blobs, seed), queries) / 5;
+    with_reference += Accuracy(Release(of_reference, blobs, seed), queries) / 5;
+  }
+  EXPECT_GE(with_normal, without + 0.05) << without;
+  EXPECT_GE(with_reference, without + 0.05) << without;
+}
+
+// With the covariance of public points the noise is that of class means alone, and scores depend on it as
+// Prediction::std_errors say: a twentieth of the budget more or less in the errors would show.
+TEST(ClassifierTest, StandardErrorsAreThoseOfTheNoise) {
+  const Blobs blobs = MakeBlobs(3000, 2, 1), queries = MakeBlobs(20, 2, 2);
+  const Plan plan = MakeReferencePlan(*PrivacySpec::Approximate(4, 1e-6, kAddRemove), MakeBlobs(200, 2, 3));
+  constexpr int kReleases = 300;
+  ThreadPool pool(1);
+  const size_t values = queries.classes.size() * 3;
+  std::vector<double> sum(values), square(values), claimed(values);
+  for (int seed = 0; seed < kReleases; ++seed) {
+    const auto predictions = *Release(plan, blobs, seed).Classify(queries.points.view(), pool);
+    for (size_t i = 0; i < values; ++i) {
+      // Of differences: the quadratic terms of the classes are in all scores alike.
+      const double score =
+          predictions[i / 3].scores[i % 3] - predictions[(i / 3 + 3) % queries.classes.size()].scores[i % 3];
+      sum[i] += score / kReleases;
+      square[i] += score * score / kReleases;
+      claimed[i] += predictions[i / 3].std_errors[i % 3] / kReleases;
+    }
+  }
+  double ratio = 0;
+  for (size_t i = 0; i < values; ++i) {
+    EXPECT_GT(claimed[i], 0);
+    ratio += (square[i] - sum[i] * sum[i]) / (claimed[i] * claimed[i]) / values;
+  }
+  EXPECT_NEAR(ratio, 2, 0.5);
 }
 
 TEST(ClassifierPlannerTest, SaysWhatIsMissing) {
@@ -482,17 +605,38 @@ ClassifierInputs InputsWithReference(bool pure, double epsilon, const Points& re
   return inputs;
 }
 
-TEST(ClassifierPlannerTest, ReferencePointsGiveLandmarks) {
+TEST(ClassifierPlannerTest, ReferencePointsGiveLandmarksOrACovariance) {
   ThreadPool pool(2);
   const Blobs blobs = MakeBlobs(2000, 4, 21), queries = MakeBlobs(300, 4, 22);
   const Points reference = MakeBlobs(120, 4, 23).points;
   for (const bool pure : {true, false}) {
-    const auto choice = PlanClassifier(InputsWithReference(pure, 2, reference), pool);
+    ClassifierInputs inputs = InputsWithReference(pure, 2, reference);
+    const auto choice = PlanClassifier(inputs, pool);
     ASSERT_TRUE(choice.ok()) << choice.status();
-    EXPECT_TRUE(choice->plan.features().has_landmark());
+    EXPECT_EQ(choice->plan.features().has_landmark(), pure);
+    EXPECT_EQ(choice->plan.reference_size(), pure ? 0 : 120 * 4);
     EXPECT_EQ(choice->plan.second_moment_share(), 0);
     EXPECT_GE(Accuracy(Release(choice->plan, blobs, 4), queries), 0.9) << choice->reason;
+    inputs.model = proto::ClassifierPlan_Model_LANDMARK_RIDGE;
+    EXPECT_TRUE(PlanClassifier(inputs, pool)->plan.features().has_landmark());
   }
+}
+
+// More classes than coordinates, without public points.
+TEST(ClassifierPlannerTest, CrowdedClassesGetManyFeaturesAndTheCovarianceOfNormalPoints) {
+  ThreadPool pool(1);
+  ClassifierInputs inputs{2,
+                          *Domain::Box({-1.0, -1.0}, {1.0, 1.0}),
+                          false,
+                          {"a", "b", "c"},
+                          *PrivacySpec::Approximate(0.5, 1e-6, kAddRemove)};
+  inputs.public_n = 2000;
+  EXPECT_EQ(PlanClassifier(inputs, pool)->plan.covariance(), proto::ClassifierPlan_Covariance_OF_NORMAL_POINTS);
+  inputs.model = proto::ClassifierPlan_Model_MOMENTS;
+  EXPECT_EQ(PlanClassifier(inputs, pool)->plan.covariance(), proto::ClassifierPlan_Covariance_OF_FEATURES);
+  inputs.model = absl::nullopt;
+  inputs.privacy = Pure(0.5);
+  EXPECT_EQ(PlanClassifier(inputs, pool)->plan.covariance(), proto::ClassifierPlan_Covariance_OF_FEATURES);
 }
 
 // Landmarks are too fine where noise is large; only who asks for them gets them then.
@@ -508,7 +652,7 @@ TEST(ClassifierPlannerTest, LeavesTheReferenceOutWhereNoiseIsLarge) {
     inputs.features = 20;
     const auto asked_for = PlanClassifier(inputs, pool);
     ASSERT_TRUE(asked_for.ok()) << asked_for.status();
-    EXPECT_TRUE(asked_for->plan.features().has_landmark());
+    EXPECT_TRUE(asked_for->plan.features().has_landmark() || asked_for->plan.reference_size() > 0);
     // What is left out is checked all the same.
     inputs.features = absl::nullopt;
     inputs.dimension = 3;

@@ -46,10 +46,16 @@ Spec Landmarks(size_t d) {
   return spec;
 }
 
+Spec Homogeneous() {
+  Spec spec;
+  spec.mutable_homogeneous();
+  return spec;
+}
+
 std::vector<Spec> AllSpecs(size_t d) {
   Spec unit = Linear(0);
   unit.set_unit_rows(true);
-  return {Linear(0), Linear(3), Fourier(1), Fourier(37), Landmarks(d), unit};
+  return {Linear(0), Linear(3), Fourier(1), Fourier(37), Landmarks(d), Homogeneous(), unit};
 }
 
 Points Corners(size_t d) {
@@ -121,6 +127,18 @@ TEST(ClassFeaturesTest, FourierFeaturesApproximateTheGaussianKernel) {
   EXPECT_NEAR(product, std::exp(-square / (2 * 0.3 * 0.3)), 5 / std::sqrt(2 * 2000.0));
 }
 
+TEST(ClassFeaturesTest, HomogeneousFeaturesAreZAndOne) {
+  const auto features = Make(Homogeneous(), 2);
+  ASSERT_EQ(features->size(), 3u);
+  const std::vector<float> row = {0.3f, -0.2f};
+  std::vector<int32_t> q(3);
+  features->Compute({row.data(), 1, 2}, absl::MakeSpan(q));
+  const double scale = kGridUnit / std::sqrt(2.0), box = 2 * std::sqrt(2.0 / 12);
+  EXPECT_NEAR(q[0], 0.3 / box * scale, 3);
+  EXPECT_NEAR(q[1], -0.2 / box * scale, 3);
+  EXPECT_NEAR(q[2], scale, 3);
+}
+
 TEST(ClassFeaturesTest, SeedMattersAndFingerprintIsHeld) {
   const Spec complete = Make(Fourier(8), 3)->spec();
   EXPECT_EQ(complete.fourier().fingerprint().size(), 32);
@@ -171,6 +189,16 @@ TEST(SecondMomentTest, HoldsTheProducts) {
   EXPECT_EQ(sums[0], kGridUnit / 4);
   EXPECT_NEAR(sums[1], -std::sqrt(2.0) * kGridUnit / 8, 1.5);
   EXPECT_EQ(sums[2], kGridUnit / 16);
+}
+
+TEST(SecondMomentTest, MatrixUndoesTheTriangle) {
+  const std::vector<int32_t> q = {kGridUnit / 2, -kGridUnit / 4};
+  std::vector<int64_t> sums(3);
+  AddSecondMoment(q, absl::MakeSpan(sums));
+  AddSecondMoment(q, absl::MakeSpan(sums));
+  const std::vector<double> matrix = SecondMomentMatrix(sums, 2, 4);
+  const double expected[] = {1.0 / 8, -1.0 / 16, -1.0 / 16, 1.0 / 32};
+  for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(matrix[i], expected[i], 2e-6) << i;
 }
 
 }  // namespace

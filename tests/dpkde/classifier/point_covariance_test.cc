@@ -1,0 +1,96 @@
+#include "dpkde/classifier/point_covariance.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "tests/testing/vectors.h"
+
+namespace dpkde {
+namespace {
+
+constexpr double kRidge = 0.01;
+
+// Rows whose coordinates count less and less.
+std::vector<double> Rows(size_t n, size_t m, uint64_t seed) {
+  const Points points = UniformPoints(n, m, -1, 1, seed);
+  std::vector<double> rows(points.values.begin(), points.values.end());
+  for (size_t r = 0; r < n; ++r) {
+    for (size_t j = 0; j < m; ++j) rows[r * m + j] = (rows[r * m + j] + 0.5) / (1.0 + j);
+  }
+  return rows;
+}
+
+// (C + ridge I) x, the long way.
+std::vector<double> Multiply(const std::vector<double>& features, size_t m, double ridge, const double* x) {
+  const size_t n = features.size() / m;
+  std::vector<double> mean(m), product(m);
+  for (size_t i = 0; i < features.size(); ++i) mean[i % m] += features[i] / n;
+  for (size_t r = 0; r < n; ++r) {
+    double along = 0;
+    for (size_t j = 0; j < m; ++j) along += (features[r * m + j] - mean[j]) * x[j];
+    for (size_t j = 0; j < m; ++j) product[j] += (features[r * m + j] - mean[j]) * along / n;
+  }
+  for (size_t j = 0; j < m; ++j) product[j] += ridge * x[j];
+  return product;
+}
+
+TEST(PointCovarianceTest, SolvesWithFewPointsAndWithMany) {
+  constexpr size_t m = 40, count = 19;
+  for (size_t n : {2, 30, 39, 40, 200}) {
+    const std::vector<double> features = Rows(n, m, n), rows = Rows(count, m, 1);
+    const auto covariance = PointCovariance::Create(features, m, kRidge);
+    ASSERT_TRUE(covariance.ok()) << covariance.status();
+    std::vector<double> solved = rows;
+    covariance->Solve(absl::MakeSpan(solved));
+    for (size_t r = 0; r < count; ++r) {
+      const std::vector<double> product = Multiply(features, m, kRidge, solved.data() + r * m);
+      for (size_t j = 0; j < m; ++j) ASSERT_NEAR(product[j], rows[r * m + j], 1e-10) << n << " " << r;
+    }
+  }
+}
+
+TEST(PointCovarianceTest, RowsDoNotDependOnOthers) {
+  constexpr size_t m = 33, count = 21;
+  const auto covariance = PointCovariance::Create(Rows(50, m, 3), m, kRidge);
+  ASSERT_TRUE(covariance.ok());
+  std::vector<double> together = Rows(count, m, 4);
+  for (size_t r = 0; r < count; ++r) {
+    std::vector<double> alone(together.begin() + r * m, together.begin() + (r + 1) * m);
+    std::vector<double> all = together;
+    covariance->Solve(absl::MakeSpan(alone));
+    covariance->Solve(absl::MakeSpan(all));
+    EXPECT_TRUE(std::equal(alone.begin(), alone.end(), all.begin() + r * m)) << r;
+  }
+}
+
+// More directions than are kept: what is left out must not look like directions without variance.
+TEST(PointCovarianceTest, RidgeIsNoSmallerThanWhatIsLeftOut) {
+  constexpr size_t m = PointCovariance::kRank + 60;
+  Points points = UniformPoints(4000, m, -1, 1, 5);
+  const std::vector<double> features(points.values.begin(), points.values.end());
+  const auto covariance = PointCovariance::Create(features, m, 1e-9);
+  ASSERT_TRUE(covariance.ok());
+  // All eigenvalues are near 1/3, so the inverse is near 1 / (2/3) where they are kept, and at most 1 / (1/3 - .15)
+  // elsewhere.
+  std::vector<double> row(m, 1 / std::sqrt(m));
+  covariance->Solve(absl::MakeSpan(row));
+  double square = 0;
+  for (double value : row) square += value * value;
+  EXPECT_LE(square, std::pow(1 / (1.0 / 3 - 0.15), 2));
+  EXPECT_GE(square, 1);
+}
+
+// Equal points have no covariance at all.
+TEST(PointCovarianceTest, EqualPointsLeaveTheRidgeAlone) {
+  const auto covariance = PointCovariance::Create(std::vector<double>(5 * 3, 0.25), 3, 0.5);
+  ASSERT_TRUE(covariance.ok());
+  std::vector<double> row = {1, 2, 3};
+  covariance->Solve(absl::MakeSpan(row));
+  EXPECT_EQ(row, (std::vector<double>{2, 4, 6}));
+}
+
+}  // namespace
+}  // namespace dpkde
