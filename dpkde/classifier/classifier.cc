@@ -13,6 +13,7 @@
 #include "dpkde/base/validation.h"
 #include "dpkde/classifier/normal_points.h"
 #include "dpkde/classifier/second_moment.h"
+#include "dpkde/classifier/share_matching.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/sketch/certificate.h"
@@ -32,6 +33,9 @@ constexpr double kRidge = 0.003;
 // Of points: times the standard deviation of the noise in a coordinate of the mean of a class of average size. From .35
 // to .7 it is as good on letter, at any noise.
 constexpr double kPointRidge = 0.5;
+// Standard deviation over points of a class's scores, as logarithms of what makes the class likely. Letter likes 1
+// to 5.
+constexpr double kSpread = 5;
 // How many a covariance is taken from: more are hardly better, and cost the cube.
 constexpr size_t kNormalPoints = 1024;
 // Added to every eigenvalue of a covariance of features in the unit ball.
@@ -56,12 +60,11 @@ double BetweenVariance(absl::Span<const double> deviation, absl::Span<const doub
 }
 
 // Of each class's deviations from the overall mean the share that is not noise, direction by direction: v / (v + noise)
-// for the variance v between classes. `deviation`: classes x m, of noise variance noise[c] each; in_pairs: directions j
-// and m / 2 + j are judged as one.
+// for the variance v between classes. `deviation`: classes x m, of noise variance noise[c] each; typical: see
+// BetweenVariance; in_pairs: directions j and m / 2 + j are judged as one.
 std::vector<double> PartsWithoutNoise(const std::vector<double>& deviation, const std::vector<double>& noise,
-                                      bool in_pairs) {
+                                      double typical, bool in_pairs) {
   const size_t classes = noise.size(), m = deviation.size() / classes;
-  const double typical = TypicalNoise(noise);
   std::vector<double> between(m), kept(classes * m, 0.0), of_classes(classes);
   for (size_t j = 0; j < m; ++j) {
     for (size_t c = 0; c < classes; ++c) of_classes[c] = deviation[c * m + j];
@@ -137,10 +140,10 @@ void Classifier::FitFeatures(const ClassCounts& counts) {
     noise[c] = (sum_variance + counts.kept * count_variance * center_square / m) / (n[c] * n[c]);
   }
 
-  std::vector<double> eigenvalues(m, 1.0);
+  std::vector<double> eigenvalues(m, 1.0), points;
   const bool of_points = plan().covariance() != Plan::OF_FEATURES;
   if (of_points) {
-    FitPoints(counts, kPointRidge * std::sqrt(sum_variance) * classes / total);
+    points = FitPoints(counts, kPointRidge * std::sqrt(sum_variance) * classes / total);
   } else if (parts_->has_second_moment() || plan().features().has_landmark()) {
     FitRotation(counts, noise, deviation, eigenvalues);
   }
@@ -149,32 +152,53 @@ void Classifier::FitFeatures(const ClassCounts& counts) {
   // the origin is, so they hold as much and are judged as one.
   const bool regress = model == proto::ClassifierPlan_Model_LANDMARK_RIDGE;
   const bool in_pairs = rotation_.empty() && plan().features().has_fourier();
+  const double typical = of_points ? *std::min_element(noise.begin(), noise.end()) : TypicalNoise(noise);
   const std::vector<double> kept =
-      regress ? std::vector<double>(classes * m, 1.0) : PartsWithoutNoise(deviation, noise, in_pairs);
+      regress ? std::vector<double>(classes * m, 1.0) : PartsWithoutNoise(deviation, noise, typical, in_pairs);
   weights_.assign(classes * m, 0);
   errors_.assign(classes * m, 0);
   offsets_.assign(classes, 0);
   for (size_t c = 0; c < classes; ++c) {
     const double share = regress ? n[c] / total : 1;
-    std::vector<double> mean(m), solved(m);
-    for (size_t j = 0; j < m; ++j) {
-      mean[j] = kept[c * m + j] * deviation[c * m + j];
-      solved[j] = mean[j] / eigenvalues[j];
-      const double slope = kept[c * m + j] * share / eigenvalues[j];
-      weights_[c * m + j] = share * solved[j];
-      errors_[c * m + j] = slope * std::sqrt(noise[c]);
-    }
-    if (solver_.has_value()) solver_->Solve(absl::MakeSpan(solved));
     double quadratic = 0;
-    for (size_t j = 0; j < m; ++j) quadratic += mean[j] * solved[j];
+    for (size_t i = c * m, j = 0; j < m; ++i, ++j) {
+      const double mean = kept[i] * deviation[i];
+      weights_[i] = share * mean / eigenvalues[j];
+      errors_[i] = share * kept[i] / eigenvalues[j] * std::sqrt(noise[c]);
+      quadratic += mean * mean / eigenvalues[j];
+    }
     if (regress) offsets_[c] = n[c] / total;
     if (model == proto::ClassifierPlan_Model_MOMENTS) offsets_[c] = -quadratic / 2;
     if (model == proto::ClassifierPlan_Model_DISCRIMINANT) offsets_[c] = -quadratic / 2 + std::log(n[c] / total);
   }
+  if (solver_.has_value()) MatchPoints(counts, points);
 }
 
-// Sets solver_.
-void Classifier::FitPoints(const ClassCounts& counts, double ridge) {
+// Scales the scores of each class to a common spread over the points, and sets offsets so that classes come up there as
+// often as in the records: noise, which is larger in small classes, moves both.
+void Classifier::MatchPoints(const ClassCounts& counts, const std::vector<double>& points) {
+  const size_t m = size(), classes = labels_.size(), rows = points.size() / m;
+  std::vector<double> solved = weights_;
+  solver_->Solve(absl::MakeSpan(solved));
+  std::vector<double> scores = RowProducts(points, solved, m);
+  for (size_t c = 0; c < classes; ++c) {
+    double square = 0;
+    for (size_t r = 0; r < rows; ++r) square += scores[r * classes + c] * scores[r * classes + c] / rows;
+    // Nothing is left of a class that is noise alone.
+    const double scale = square > 0 ? kSpread / std::sqrt(square) : 0;
+    for (size_t r = 0; r < rows; ++r) scores[r * classes + c] *= scale;
+    for (size_t j = 0; j < m; ++j) {
+      weights_[c * m + j] *= scale;
+      errors_[c * m + j] *= scale;
+    }
+  }
+  std::vector<double> shares;
+  for (double records : counts.records) shares.push_back(records / counts.total);
+  offsets_ = OffsetsOfShares(scores, shares);
+}
+
+// Sets solver_; returns the centered features of the points.
+std::vector<double> Classifier::FitPoints(const ClassCounts& counts, double ridge) {
   const size_t m = size(), d = dimension();
   const double unit = kGridUnit;
   std::vector<float> normal;
@@ -186,7 +210,7 @@ void Classifier::FitPoints(const ClassCounts& counts, double ridge) {
         NormalPoints(moment, d, std::sqrt(mechanism_.variances()[1]) / unit / counts.total,
                      plan().features().fourier().public_seed(), kNormalPoints);
     // Does not fail for finite matrices; without points the covariance is the identity.
-    if (!drawn.ok()) return;
+    if (!drawn.ok()) return {};
     normal = *std::move(drawn);
     points = {normal.data(), kNormalPoints, d};
   }
@@ -194,8 +218,10 @@ void Classifier::FitPoints(const ClassCounts& counts, double ridge) {
   parts_->features->ComputeScaled(points, absl::MakeSpan(integers));
   std::vector<double> features(integers.size());
   for (size_t i = 0; i < integers.size(); ++i) features[i] = integers[i] / unit;
-  absl::StatusOr<PointCovariance> solver = PointCovariance::Create(std::move(features), m, ridge);
+  CenterRows(m, features);
+  absl::StatusOr<PointCovariance> solver = PointCovariance::Create(features, m, ridge);
   if (solver.ok()) solver_ = *std::move(solver);
+  return features;
 }
 
 // Sets rotation_, to the eigenvectors of the covariance within classes, of the second moment, or of that of the public
@@ -347,33 +373,31 @@ void Classifier::ScoreFeatures(MatrixView queries, Prediction* predictions) cons
   const size_t m = size(), classes = labels_.size();
   std::vector<int32_t> integers(queries.rows * m);
   parts_->features->Compute(queries, absl::MakeSpan(integers));
-  std::vector<double> centered(queries.rows * m), rotated(rotation_.empty() ? 0 : m);
-  for (size_t r = 0; r < queries.rows; ++r) {
-    for (size_t j = 0; j < m; ++j) {
-      centered[r * m + j] = integers[r * m + j] / static_cast<double>(kGridUnit) - center_[j];
-    }
-  }
-  if (solver_.has_value()) solver_->Solve(absl::MakeSpan(centered));
-  for (size_t r = 0; r < queries.rows; ++r) {
-    const double* u = centered.data() + r * m;
-    if (!rotation_.empty()) {
+  std::vector<double> u(queries.rows * m);
+  for (size_t i = 0; i < u.size(); ++i) u[i] = integers[i] / static_cast<double>(kGridUnit) - center_[i % m];
+  if (solver_.has_value()) {
+    solver_->Solve(absl::MakeSpan(u));
+  } else if (!rotation_.empty()) {
+    std::vector<double> rotated(m);
+    for (size_t r = 0; r < queries.rows; ++r) {
       for (size_t i = 0; i < m; ++i) {
         double sum = 0;
-        for (size_t j = 0; j < m; ++j) sum += rotation_[i * m + j] * u[j];
+        for (size_t j = 0; j < m; ++j) sum += rotation_[i * m + j] * u[r * m + j];
         rotated[i] = sum;
       }
-      u = rotated.data();
+      std::copy(rotated.begin(), rotated.end(), u.begin() + r * m);
     }
-    Prediction& prediction = predictions[r];
+  }
+  for (size_t r = 0; r < queries.rows; ++r) {
     for (size_t c = 0; c < classes; ++c) {
       double score = offsets_[c], variance = 0;
       for (size_t j = 0; j < m; ++j) {
-        score += weights_[c * m + j] * u[j];
-        const double error = errors_[c * m + j] * u[j];
+        score += weights_[c * m + j] * u[r * m + j];
+        const double error = errors_[c * m + j] * u[r * m + j];
         variance += error * error;
       }
-      prediction.scores.push_back(score);
-      prediction.std_errors.push_back(std::sqrt(variance));
+      predictions[r].scores.push_back(score);
+      predictions[r].std_errors.push_back(std::sqrt(variance));
     }
   }
 }

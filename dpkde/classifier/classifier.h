@@ -50,7 +50,8 @@ struct Prediction {
 // overall mean. A covariance is made of the second moment, less what class means explain, is projected to the positive
 // semidefinite matrices, and gets a ridge in proportion to the largest eigenvalue that its noise is expected to have.
 // Or it is that of the features of points (ClassifierPlan.covariance), with a ridge in proportion to the noise of class
-// means.
+// means; then scores get one spread over those points, and offsets with which classes come up there as often as in the
+// records.
 //
 // Cost: the eigenvectors of m features once, O(m^3), of p points O(p^2 m); a query the features and C m multiply-adds
 // (KERNEL: the design's cost of a query, for each class). Immutable; thread-safe. Movable.
@@ -97,7 +98,8 @@ class Classifier {
   void Fit();
   // What each model makes of the counts and of the sums.
   void FitFeatures(const ClassCounts& counts);
-  void FitPoints(const ClassCounts& counts, double ridge);
+  std::vector<double> FitPoints(const ClassCounts& counts, double ridge);
+  void MatchPoints(const ClassCounts& counts, const std::vector<double>& points);
   void FitRotation(const ClassCounts& counts, const std::vector<double>& noise, std::vector<double>& deviation,
                    std::vector<double>& eigenvalues);
   void FitKernels(const ClassCounts& counts);
@@ -111,8 +113,8 @@ class Classifier {
   std::unique_ptr<ClassifierParts> parts_;
   Mechanism mechanism_;
   std::vector<std::string> labels_;
-  // A query's features phi become u = rotation (phi - center), or u = (C + ridge I)^-1 (phi - center) where the
-  // covariance C is of points; and the score of class c <u, weight_c> + offset_c.
+  // A query's features phi become u = rotation (phi - center), or, where the covariance C is of points,
+  // u = (C + ridge I)^-1 (phi - center). The score of class c is <u, weight_c> + offset_c.
   std::vector<double> rotation_;  // m x m row-major; empty: the identity
   absl::optional<PointCovariance> solver_;
   std::vector<double> center_;   // m

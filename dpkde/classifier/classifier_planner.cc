@@ -223,6 +223,9 @@ class Planner {
   // Few coordinates are too few features.
   bool few() const { return inputs_.dimension < 64; }
 
+  // More classes than coordinates crowd linear scores.
+  bool crowded() const { return few() && inputs_.labels.size() > inputs_.dimension; }
+
   // Whether Fourier features with the covariance of points are worth their noise.
   bool AffordsPoints() const { return MostFeatures(0.8) >= kFewestOfPoints; }
 
@@ -325,8 +328,6 @@ class Planner {
   void SetWithoutReference() {
     Plan& plan = choice_.plan;
     const double d = inputs_.dimension;
-    // More classes than coordinates crowd linear scores.
-    const bool crowded = few() && inputs_.labels.size() > inputs_.dimension;
     uint32_t fourier = 0;
     for (uint32_t m = 24; m <= kMostFourier; m *= 2) {
       if (AffordsSecondMoment(m, gaussian_ ? 4 : 0.5)) fourier = m;
@@ -334,7 +335,7 @@ class Planner {
     const bool forced = inputs_.model == proto::ClassifierPlan_Model_DISCRIMINANT;
     const bool may_be_discriminant = inputs_.model != proto::ClassifierPlan_Model_MOMENTS;
     const double least = std::max(96.0, (forced ? 4 : 10) * std::min(d, 24.0));
-    if (may_be_discriminant && crowded && gaussian_ && AffordsPoints()) {
+    if (may_be_discriminant && crowded() && gaussian_ && AffordsPoints()) {
       SetFourierOfPoints(proto::ClassifierPlan_Covariance_OF_NORMAL_POINTS);
       plan.set_second_moment_share(kNormalShare);
       choice_.reason =

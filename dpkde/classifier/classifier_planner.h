@@ -68,19 +68,21 @@ struct ClassifierChoice {
 // Chooses model, features and mechanism by rules from public values; never by accuracy on private data. With n records
 // a class expected, and noise of standard deviation s for a sum's coordinate (mu or epsilon of the budget's share):
 //
-//   reference points: below 64 dimensions with Gaussian noise the discriminant of Fourier features (as below) with the
-//     covariance of at most 1,536 of those points; else landmark features, with Gaussian noise as many as keep that of a
-//     class mean below .3 of the unit ball, with pure noise .55 times the root of epsilon and all records (16 at least);
-//     the discriminant, which shrinks what is noise, or, where noise would allow 2,500 features, the regression on the
-//     public covariance. Where noise allows fewer than 256 Fourier features or 128 of landmarks (pure: epsilon times the
-//     records of a class is below 50), and neither another model nor features are asked for, the reference is left out;
-//   else, where Gaussian noise affords 256 Fourier features of the class means (noise of .8 of the unit ball), and there
-//     are more classes than coordinates, which crowds linear scores of few features: the discriminant of as many as keep
-//     that noise below .6 (8,192 at most), with the covariance of normal points;
+//   below 64 dimensions, more classes than coordinates, which crowds linear scores of few features, and Gaussian noise
+//   that
+//     affords 256 Fourier features of the class means (noise of .8 of the unit ball): the discriminant of as many as
+//     keep that noise below .6 (8,192 at most), with the covariance of at most 1,536 of the reference points, or of
+//     normal points;
+//   else with reference points landmark features, with Gaussian noise as many as keep that of a class mean below .3 of
+//   the
+//     unit ball, with pure noise .55 times the root of epsilon and all records (16 at least); the discriminant, which
+//     shrinks what is noise, or, where noise would allow 2,500 features, the regression on the public covariance. Where
+//     noise allows fewer than 128 features (pure: epsilon times the records of a class is below 50), and neither
+//     another model nor features are asked for, the reference is left out;
 //   else a discriminant with the features' own covariance, as long as the noise's largest expected eigenvalue is small
-//     beside covariances of m even directions, s_2 sqrt(2 m) m <= f n: of Fourier features with Gaussian noise (m of 24,
-//     48, .. 384, f = 4) where at least 96, and 10 times as many as coordinates (of which 24 count), are affordable; of
-//     the coordinates themselves (f = 1/2);
+//     beside covariances of m even directions, s_2 sqrt(2 m) m <= f n: of Fourier features with Gaussian noise (m of
+//     24, 48, .. 384, f = 4) where at least 96, and 10 times as many as coordinates (of which 24 count), are
+//     affordable; of the coordinates themselves (f = 1/2);
 //   else moments: of Fourier features below 64 dimensions (4,096 at most), of coordinates from there on, after a random
 //     projection if need be; as many as keep the noise of a class mean below .8 and .5 of the unit ball (pure noise: .8
 //     and .2).
@@ -92,10 +94,10 @@ struct ClassifierChoice {
 // 6 features, .13 of the labels right; 55: .51).
 //
 // The constants, bandwidths (in units of the scaled record: Fourier .7 for unit rows, .35 for domains, .28 for
-// discriminants of 384 features, .3 (1024 / m)^.3 for those of m with the covariance of points, .2 for moments of 512 and
-// .17 for those of 4,096; landmarks .5 and .225 with Gaussian
-// noise, .65 and .32 with pure) and shares were chosen by test accuracy on random splits of letter and mnist10k;
-// figures of those two data sets flatter (docs/classification.md).
+// discriminants of 384 features, .3 (1024 / m)^.3 for those of m with the covariance of points, .2 for moments of 512
+// and .17 for those of 4,096; landmarks .5 and .225 with Gaussian noise, .65 and .32 with pure) and shares were chosen
+// by test accuracy on random splits of letter and mnist10k; figures of those two data sets flatter
+// (docs/classification.md).
 //
 // kInvalidArgument, naming the field, for what does not go together. No privacy effect.
 absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool);

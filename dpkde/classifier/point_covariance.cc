@@ -28,15 +28,30 @@ constexpr double kRounding = 1e-10;
 
 }  // namespace
 
-absl::StatusOr<PointCovariance> PointCovariance::Create(std::vector<double> features, size_t m, double ridge) {
-  const size_t n = features.size() / m;
+void CenterRows(size_t m, std::vector<double>& rows) {
+  const size_t n = rows.size() / m;
   std::vector<double> mean(m);
   for (size_t r = 0; r < n; ++r) {
-    for (size_t j = 0; j < m; ++j) mean[j] += features[r * m + j] / n;
+    for (size_t j = 0; j < m; ++j) mean[j] += rows[r * m + j] / n;
   }
   for (size_t r = 0; r < n; ++r) {
-    for (size_t j = 0; j < m; ++j) features[r * m + j] -= mean[j];
+    for (size_t j = 0; j < m; ++j) rows[r * m + j] -= mean[j];
   }
+}
+
+std::vector<double> RowProducts(absl::Span<const double> rows, absl::Span<const double> others, size_t m) {
+  const int left = static_cast<int>(others.size() / m), right = static_cast<int>(rows.size() / m);
+  const int inner = static_cast<int>(m);
+  const double one = 1, zero = 0;
+  std::vector<double> products(static_cast<size_t>(left) * right);
+  // Our rows are columns to BLAS: others^T rows, by columns.
+  dgemm_("T", "N", &left, &right, &inner, &one, others.data(), &inner, rows.data(), &inner, &zero, products.data(),
+         &left);
+  return products;
+}
+
+absl::StatusOr<PointCovariance> PointCovariance::Create(absl::Span<const double> centered, size_t m, double ridge) {
+  const size_t n = centered.size() / m;
   // Of the m x m covariance and the n x n products of points, which have the same eigenvalues, the smaller.
   const bool by_points = n < m;
   const int order = static_cast<int>(by_points ? n : m), inner = static_cast<int>(by_points ? m : n);
@@ -44,7 +59,7 @@ absl::StatusOr<PointCovariance> PointCovariance::Create(std::vector<double> feat
   const double scale = 1.0 / n, one = 1, zero = 0;
   std::vector<double> products(static_cast<size_t>(order) * order);
   // To LAPACK our rows are columns.
-  dsyrk_("L", by_points ? "T" : "N", &order, &inner, &scale, features.data(), &features_stride, &zero, products.data(),
+  dsyrk_("L", by_points ? "T" : "N", &order, &inner, &scale, centered.data(), &features_stride, &zero, products.data(),
          &order);
   DPKDE_ASSIGN_OR_RETURN(const SymmetricEigen eigen,
                          LargestEigenOfSymmetric(std::move(products), order, std::min<size_t>(kRank, order)));
@@ -54,13 +69,11 @@ absl::StatusOr<PointCovariance> PointCovariance::Create(std::vector<double> feat
   const double least = std::max(kRounding * eigen.values.back(), 0.0);
   size_t first = 0;
   while (first < found && !(eigen.values[first] > least)) ++first;
-  covariance.rank_ = found - first;
-  const size_t k = covariance.rank_;
+  const size_t k = found - first;
   covariance.basis_.assign(m * k, 0.0);
   if (k == 0) return covariance;
   if (found < static_cast<size_t>(order)) covariance.ridge_ = std::max(ridge, eigen.values[first]);
-  for (size_t e = first; e < found; ++e)
-    covariance.share_.push_back(eigen.values[e] / (eigen.values[e] + covariance.ridge_));
+  for (size_t e = first; e < found; ++e) covariance.eigenvalues_.push_back(eigen.values[e] + covariance.ridge_);
   if (by_points) {
     // X^T v / sqrt(n e), of the rows v of eigen.vectors; the result as k x m columns, that is m x k by rows.
     std::vector<double> vectors(k * n);
@@ -69,7 +82,7 @@ absl::StatusOr<PointCovariance> PointCovariance::Create(std::vector<double> feat
       for (size_t r = 0; r < n; ++r) vectors[e * n + r] = eigen.vectors[(first + e) * n + r] / length;
     }
     const int rank = static_cast<int>(k), points = static_cast<int>(n);
-    dgemm_("T", "T", &rank, &features_stride, &points, &one, vectors.data(), &points, features.data(), &features_stride,
+    dgemm_("T", "T", &rank, &features_stride, &points, &one, vectors.data(), &points, centered.data(), &features_stride,
            &zero, covariance.basis_.data(), &rank);
   } else {
     for (size_t e = 0; e < k; ++e) {
@@ -79,9 +92,9 @@ absl::StatusOr<PointCovariance> PointCovariance::Create(std::vector<double> feat
   return covariance;
 }
 
-// (C + r I)^-1 x = (x - V s V^T x) / r, V the eigenvectors, s = e / (e + r).
+// (C + r I)^-1 x = (x - V s V^T x) / r, V the eigenvectors, s = e / (e + r) = 1 - r / (e + r).
 void PointCovariance::Solve(absl::Span<double> rows) const {
-  const size_t total = rows.size() / m_, k = rank_;
+  const size_t total = rows.size() / m_, k = rank();
   std::vector<double> parts(kBlockRows * k);
   for (size_t begin = 0; begin < total; begin += kBlockRows) {
     const size_t count = std::min(kBlockRows, total - begin);
@@ -96,7 +109,7 @@ void PointCovariance::Solve(absl::Span<double> rows) const {
       }
     }
     for (size_t b = 0; b < count; ++b) {
-      for (size_t e = 0; e < k; ++e) parts[b * k + e] *= share_[e];
+      for (size_t e = 0; e < k; ++e) parts[b * k + e] *= 1 - ridge_ / eigenvalues_[e];
     }
     for (size_t j = 0; j < m_; ++j) {
       const double* const vector = basis_.data() + j * k;

@@ -13,7 +13,7 @@ namespace dpkde {
 // largest eigenvalues are kept, the others count as 0. A ridge below the smallest that is kept would take what is left
 // out for directions without variance, so it is raised to that.
 //
-//   DPKDE_ASSIGN_OR_RETURN(PointCovariance covariance, PointCovariance::Create(std::move(features), m, ridge));
+//   DPKDE_ASSIGN_OR_RETURN(PointCovariance covariance, PointCovariance::Create(centered, m, ridge));
 //   covariance.Solve(absl::MakeSpan(rows));   // each row x becomes (C + ridge I)^-1 x
 //
 // No privacy effect: points are public or made of what is released. Immutable; thread-safe. The last bits differ
@@ -23,9 +23,9 @@ class PointCovariance {
   // Eigenvalues that are kept. On letter as good as all 1,536 with noise, and nearly without.
   static constexpr size_t kRank = 256;
 
-  // features: n x m, row-major, n >= 2; their mean is subtracted. ridge > 0, what it is at least. kInternal if LAPACK
-  // finds no eigenvalues. Cost: O(n m min(n, m) + min(n, m)^3).
-  static absl::StatusOr<PointCovariance> Create(std::vector<double> features, size_t m, double ridge);
+  // centered: n x m, row-major, n >= 2, of mean 0. ridge > 0, what it is at least. kInternal if LAPACK finds no
+  // eigenvalues. Cost: O(n m min(n, m) + min(n, m)^3).
+  static absl::StatusOr<PointCovariance> Create(absl::Span<const double> centered, size_t m, double ridge);
 
   // rows: any number of m values. 2 kRank m multiply-adds a row.
   void Solve(absl::Span<double> rows) const;
@@ -33,12 +33,19 @@ class PointCovariance {
  private:
   PointCovariance(size_t m, double ridge) : m_(m), ridge_(ridge) {}
 
+  size_t rank() const { return eigenvalues_.size(); }
+
   size_t m_;
   double ridge_;
-  size_t rank_ = 0;
-  std::vector<double> basis_;  // m x rank_: eigenvectors are columns
-  std::vector<double> share_;  // e / (e + ridge) of each
+  std::vector<double> basis_;        // m x rank: eigenvectors are columns
+  std::vector<double> eigenvalues_;  // rank, with ridge
 };
+
+// Subtracts their mean from rows of m values.
+void CenterRows(size_t m, std::vector<double>& rows);
+
+// Inner products of rows of m values with rows of others (BLAS): as many rows as `rows`, as many columns as `others`.
+std::vector<double> RowProducts(absl::Span<const double> rows, absl::Span<const double> others, size_t m);
 
 }  // namespace dpkde
 

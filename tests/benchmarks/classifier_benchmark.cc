@@ -4,14 +4,18 @@
 // one density release of a gaussian kernel a class, of 4,096 random frequencies and by the planner's own design, the
 // label by the largest mean similarity.
 //
-//   classifier_benchmark FOLDER [SPLITS [DATASET [MODEL]]]
+//   classifier_benchmark FOLDER [SPLITS [DATASET [MODEL [DICTIONARY]]]]
 //
-// MODEL: kernel (planner's design alone), moments, discriminant or landmark_ridge instead of the planner's choice.
-// FOLDER holds letter.npy, shuttle.npy, mnist10k.npy, and *_labels.npy; without it nothing is done. Splits, and public
+// DATASET: letter, letter_uneven (letter number c, counted from 0, with probability .9^c), shuttle, mnist10k, glosses
+// (means of the words of WordNet's glosses, and their 45 lexicographer files), or all. MODEL: kernel (planner's design
+// alone), moments, discriminant or landmark_ridge instead of the planner's choice, auto. FOLDER holds letter.npy,
+// shuttle.npy, mnist10k.npy, and *_labels.npy, and wordnet_glove/ (doc_tokens.npy, doc_lens.npy, doc_ids.txt); without
+// it nothing is done, and without DICTIONARY, the folder of WordNet's data.noun, ..., no glosses. Splits, and public
 // randomness, are fixed by their number; noise is the system's, so figures vary from run to run.
 
 #include <algorithm>
 #include <boost/random/uniform_int_distribution.hpp>
+#include <boost/random/uniform_real_distribution.hpp>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -28,11 +32,13 @@
 #include "dpkde/classifier/classifier_planner.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/public_random.h"
+#include "dpkde/index/corpus/corpus_files.h"
 #include "dpkde/io/list_reader.h"
 #include "dpkde/io/vector_reader.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/similarity/domain.h"
 #include "dpkde/similarity/similarity.h"
+#include "tests/benchmarks/lexicographer_files.h"
 #include "tests/benchmarks/or_die.h"
 
 namespace dpkde {
@@ -82,6 +88,39 @@ Dataset Load(const std::string& folder, const std::string& name, int64_t first_l
     filled += rows;
   }
   for (int64_t label : table.values) data.all.classes.push_back(static_cast<uint32_t>(label - first_label));
+  return data;
+}
+
+Dataset Uneven(const Dataset& even) {
+  Dataset data = even;
+  data.name += "_uneven";
+  data.all = {even.all.dimension, {}, {}};
+  boost::random::mt19937_64 engine = PublicStream(0, "uneven classes", 0);
+  boost::random::uniform_real_distribution<double> uniform;
+  for (size_t r = 0; r < even.all.classes.size(); ++r) {
+    if (uniform(engine) < std::pow(0.9, even.all.classes[r])) data.all.Add(even.all, r);
+  }
+  return data;
+}
+
+Dataset LoadGlosses(const std::string& folder, const std::string& dictionary) {
+  Dataset data;
+  data.name = "glosses";
+  data.unit_rows = true;
+  for (int c = 0; c < kLexicographerFiles; ++c) data.labels.push_back(std::to_string(c));
+  const TokenSets glosses = OrDie(ReadTokenSets(folder + "/doc_tokens.npy", folder + "/doc_lens.npy"));
+  for (int file : LexicographerFilesOf(OrDie(ReadIds(folder + "/doc_ids.txt")), dictionary)) {
+    data.all.classes.push_back(static_cast<uint32_t>(file));
+  }
+  data.all.dimension = glosses.dimension();
+  for (size_t i = 0; i < glosses.view().size(); ++i) {
+    const MatrixView words = glosses.view().set(i);
+    std::vector<double> mean(words.columns);
+    for (size_t t = 0; t < words.rows; ++t) {
+      for (size_t j = 0; j < words.columns; ++j) mean[j] += words.row(t)[j] / static_cast<double>(words.rows);
+    }
+    data.all.rows.insert(data.all.rows.end(), mean.begin(), mean.end());
+  }
   return data;
 }
 
@@ -176,7 +215,7 @@ void Run(const Dataset& data, bool with_reference, absl::optional<proto::Classif
                  std::to_string(size);
       }
       const double mean = sum / splits;
-      std::printf("%-9s %-9s %-6s %4g  %.3f +- %.3f  (no noise %.3f)  %s  %s\n", data.name.c_str(),
+      std::printf("%-13s %-9s %-6s %4g  %.3f +- %.3f  (no noise %.3f)  %s  %s\n", data.name.c_str(),
                   with_reference ? "reference" : "", pure ? "pure" : "1e-6", epsilon, mean,
                   std::sqrt(std::max(0.0, square / splits - mean * mean)), exact / splits,
                   with_kernels ? absl::StrFormat("kernels of frequencies %.3f, planned %.3f (%s)", frequencies / splits,
@@ -204,8 +243,11 @@ int Main(int argc, char** argv) {
   datasets.push_back(Load(folder, "shuttle", 0, 7, false,
                           OrDie(Domain::Box(std::vector<double>(9, -150.0), std::vector<double>(9, 150.0))), 0));
   datasets.push_back(Load(folder, "mnist10k", 0, 10, true, absl::nullopt, 0.54));
+  datasets.push_back(Uneven(datasets.front()));
+  if (argc > 5) datasets.push_back(LoadGlosses(folder + "/wordnet_glove", argv[5]));
+  const std::string wanted = argc > 3 ? argv[3] : "all";
   for (const Dataset& data : datasets) {
-    if (argc > 3 && data.name != argv[3]) continue;
+    if (wanted != "all" && data.name != wanted) continue;
     absl::optional<proto::ClassifierPlan::Model> model;
     for (int m = proto::ClassifierPlan_Model_KERNEL; m <= proto::ClassifierPlan_Model_LANDMARK_RIDGE; ++m) {
       const auto candidate = static_cast<proto::ClassifierPlan::Model>(m);

@@ -26,8 +26,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -49,6 +47,7 @@
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
 #include "tests/benchmarks/figures.h"
+#include "tests/benchmarks/lexicographer_files.h"
 #include "tests/benchmarks/or_die.h"
 #include "tests/testing/specs.h"
 #include "tests/testing/vectors.h"
@@ -58,20 +57,6 @@ namespace {
 
 constexpr size_t kReference = 1000, kBackground = 1000, kQueries = 300, kCandidates = 500;
 constexpr double kNoNoise = 1000;
-
-// "noun:00001740" -> number of its lexicographer file.
-std::map<std::string, int> LexicographerFiles(const std::string& dictionary) {
-  std::map<std::string, int> files;
-  for (const char* part : {"noun", "verb", "adj", "adv"}) {
-    std::ifstream file(absl::StrCat(dictionary, "/data.", part));
-    std::string line;
-    while (std::getline(file, line)) {
-      if (line.size() < 11 || line[0] == ' ') continue;
-      files[absl::StrCat(part, ":", line.substr(0, 8))] = std::atoi(line.substr(9, 2).c_str());
-    }
-  }
-  return files;
-}
 
 void Shuffle(std::vector<uint64_t>& rows, const std::string& purpose) {
   auto engine = PublicStream(1, purpose, 0);
@@ -290,14 +275,7 @@ int Main(int argc, char** argv) {
   const TokenSets documents = OrDie(ReadTokenSets(folder + "/doc_tokens.npy", folder + "/doc_lens.npy"));
   const TokenSets queries = OrDie(ReadTokenSets(folder + "/query_tokens.npy", folder + "/query_lens.npy"));
   const std::vector<std::string> ids = OrDie(ReadIds(folder + "/doc_ids.txt"));
-  const std::map<std::string, int> file_of = LexicographerFiles(argv[2]);
-  std::vector<int> files;
-  for (const std::string& id : ids) files.push_back(file_of.count(id) > 0 ? file_of.at(id) : -1);
-  if (std::count(files.begin(), files.end(), -1) > 0) {
-    std::fprintf(stderr, "%zu glosses are in no data file\n",
-                 static_cast<size_t>(std::count(files.begin(), files.end(), -1)));
-    return 1;
-  }
+  const std::vector<int> files = LexicographerFilesOf(ids, argv[2]);
   ThreadPool pool;
   // Candidates come from exact searches, so any small encoder will do.
   proto::EncoderSpec spec;

@@ -23,15 +23,14 @@ std::vector<double> Rows(size_t n, size_t m, uint64_t seed) {
   return rows;
 }
 
-// (C + ridge I) x, the long way.
+// (C + ridge I) x of centered features, the long way.
 std::vector<double> Multiply(const std::vector<double>& features, size_t m, double ridge, const double* x) {
   const size_t n = features.size() / m;
-  std::vector<double> mean(m), product(m);
-  for (size_t i = 0; i < features.size(); ++i) mean[i % m] += features[i] / n;
+  std::vector<double> product(m);
   for (size_t r = 0; r < n; ++r) {
     double along = 0;
-    for (size_t j = 0; j < m; ++j) along += (features[r * m + j] - mean[j]) * x[j];
-    for (size_t j = 0; j < m; ++j) product[j] += (features[r * m + j] - mean[j]) * along / n;
+    for (size_t j = 0; j < m; ++j) along += features[r * m + j] * x[j];
+    for (size_t j = 0; j < m; ++j) product[j] += features[r * m + j] * along / n;
   }
   for (size_t j = 0; j < m; ++j) product[j] += ridge * x[j];
   return product;
@@ -40,7 +39,9 @@ std::vector<double> Multiply(const std::vector<double>& features, size_t m, doub
 TEST(PointCovarianceTest, SolvesWithFewPointsAndWithMany) {
   constexpr size_t m = 40, count = 19;
   for (size_t n : {2, 30, 39, 40, 200}) {
-    const std::vector<double> features = Rows(n, m, n), rows = Rows(count, m, 1);
+    std::vector<double> features = Rows(n, m, n);
+    const std::vector<double> rows = Rows(count, m, 1);
+    CenterRows(m, features);
     const auto covariance = PointCovariance::Create(features, m, kRidge);
     ASSERT_TRUE(covariance.ok()) << covariance.status();
     std::vector<double> solved = rows;
@@ -70,7 +71,8 @@ TEST(PointCovarianceTest, RowsDoNotDependOnOthers) {
 TEST(PointCovarianceTest, RidgeIsNoSmallerThanWhatIsLeftOut) {
   constexpr size_t m = PointCovariance::kRank + 60;
   Points points = UniformPoints(4000, m, -1, 1, 5);
-  const std::vector<double> features(points.values.begin(), points.values.end());
+  std::vector<double> features(points.values.begin(), points.values.end());
+  CenterRows(m, features);
   const auto covariance = PointCovariance::Create(features, m, 1e-9);
   ASSERT_TRUE(covariance.ok());
   // All eigenvalues are near 1/3, so the inverse is near 1 / (2/3) where they are kept, and at most 1 / (1/3 - .15)
@@ -85,11 +87,18 @@ TEST(PointCovarianceTest, RidgeIsNoSmallerThanWhatIsLeftOut) {
 
 // Equal points have no covariance at all.
 TEST(PointCovarianceTest, EqualPointsLeaveTheRidgeAlone) {
-  const auto covariance = PointCovariance::Create(std::vector<double>(5 * 3, 0.25), 3, 0.5);
+  const auto covariance = PointCovariance::Create(std::vector<double>(5 * 3, 0.0), 3, 0.5);
   ASSERT_TRUE(covariance.ok());
   std::vector<double> row = {1, 2, 3};
   covariance->Solve(absl::MakeSpan(row));
   EXPECT_EQ(row, (std::vector<double>{2, 4, 6}));
+}
+
+TEST(RowsTest, CenteredRowsHaveNoMeanAndProductsAreThoseOfRows) {
+  std::vector<double> rows = {1, 2, 3, 6, 5, 1};
+  CenterRows(2, rows);
+  EXPECT_EQ(rows, (std::vector<double>{-2, -1, 0, 3, 2, -2}));
+  EXPECT_EQ(RowProducts(rows, {1, 0, 2, 1}, 2), (std::vector<double>{-2, -5, 0, 3, 2, 2}));
 }
 
 }  // namespace
