@@ -48,8 +48,8 @@ ABSL_FLAG(
 ABSL_FLAG(
     std::string, model, "auto",
     "auto, kernel (mean --similarity to each class, by one density release a class), moments (nearest class mean), "
-    "discriminant (with a private covariance), landmark_ridge (with the covariance of --reference). auto is kernel "
-    "with --similarity, and else chooses among the others, from public values only.");
+    "discriminant (with a private covariance, or that of --reference), landmark_ridge (with that of --reference). auto is "
+    "kernel with --similarity, and else chooses among the others, from public values only.");
 ABSL_FLAG(bool, unit_rows, false, "Scale each record to length 1, as for cosine similarity; then no domain is needed.");
 ABSL_FLAG(absl::optional<uint32_t>, class_features, absl::nullopt,
           "Number of features of a record, 1 to 8192; left out: planned. Not of --model=kernel.");
