@@ -60,7 +60,9 @@ absl::StatusOr<LedgerEntries> LedgerEntries::Open(const PrivacySpec& privacy, co
     if (*mechanism == proto::GAUSSIAN) {
       likely.rho = release.rho().value_or(0);
       if (privacy.delta().has_value()) {
-        DPKDE_ASSIGN_OR_RETURN(likely.mu, LargestGaussianMu(release.epsilon(), *privacy.delta()));
+        DPKDE_ASSIGN_OR_RETURN(likely.mu,
+                               LargestGaussianMu(release.epsilon(), (1 - kSamplerShare) * *privacy.delta()));
+        likely.mu /= 1 + 1e-9;  // Mechanism rounds towards more noise
         likely.rho = likely.mu * likely.mu / 2;
       }
       likely.mu = std::sqrt(2 * likely.rho);

@@ -157,8 +157,7 @@ absl::StatusOr<Mechanism> Mechanism::Calibrate(proto::Mechanism kind, std::vecto
   if (kind == proto::GAUSSIAN && privacy.rho().has_value()) {
     mu = std::sqrt(2 * *privacy.rho());
   } else if (kind == proto::GAUSSIAN) {
-    // delta / 1000 is set aside for the sampler.
-    DPKDE_ASSIGN_OR_RETURN(mu, LargestGaussianMu(privacy.epsilon(), *privacy.delta() * 0.999));
+    DPKDE_ASSIGN_OR_RETURN(mu, LargestGaussianMu(privacy.epsilon(), (1 - kSamplerShare) * *privacy.delta()));
   }
   scales.mutable_scale()->Resize(static_cast<int>(groups.size()), 0);
   for (size_t u = 0; u < units.size(); ++u) {
@@ -257,7 +256,7 @@ absl::Status Mechanism::BuildIndependent(const PrivacySpec& privacy) {
                          DiscreteGaussianDelta(privacy.epsilon(), guarantee_.mu, guarantee_.total_variation));
   guarantee_.delta = noise.delta;
   guarantee_.sampler_delta = noise.sampler_delta;
-  if (guarantee_.sampler_delta > *privacy.delta() / 1000) {
+  if (guarantee_.sampler_delta > kSamplerShare * *privacy.delta()) {
     return absl::InvalidArgumentError(
         absl::StrCat("delta must be at least 1000 times what the discrete sampler adds, ", guarantee_.sampler_delta));
   }

@@ -254,6 +254,9 @@ absl::StatusOr<PrivacyBudget> PrivacyBudget::Create(CompositionRule rule, const 
     DPKDE_ASSIGN_OR_RETURN(const double limit,
                            LargestZcdpRho(epsilon->LargestDoubleWithin(), delta->LargestDoubleWithin()));
     DPKDE_ASSIGN_OR_RETURN(budget.rho_limit_, Decimal::LowerBound(limit));
+  } else if (rule == CompositionRule::kGaussian) {
+    DPKDE_ASSIGN_OR_RETURN(budget.mu_limit_, LargestGaussianMu(epsilon->LargestDoubleWithin(),
+                                                               (1 - kSamplerShare) * delta->LargestDoubleWithin()));
   }
   return budget;
 }
@@ -267,10 +270,10 @@ PrivacyCost PrivacyBudget::Limit(const Decimal& slack) const {
     case CompositionRule::kEpsilonDelta:
       return PrivacyCost::Total(rule_, *epsilon_, *delta_);
     case CompositionRule::kGaussian: {
-      const absl::StatusOr<double> mu = LargestDiscreteGaussianMu(
-          epsilon_->LargestDoubleWithin(), delta_->LargestDoubleWithin(), slack.SmallestDoubleAbove());
-      if (!mu.ok()) return PrivacyCost::Zero(rule_);  // no delta is left
-      return PrivacyCost::Total(rule_, *Decimal::LowerBound(std::nextafter(*mu * *mu, 0.0)), slack);
+      const absl::StatusOr<DiscreteDelta> full =
+          DiscreteGaussianDelta(epsilon_->LargestDoubleWithin(), mu_limit_, slack.SmallestDoubleAbove());
+      if (!full.ok() || full->delta > delta_->LargestDoubleWithin()) return PrivacyCost::Zero(rule_);
+      return PrivacyCost::Total(rule_, *Decimal::LowerBound(std::nextafter(mu_limit_ * mu_limit_, 0.0)), slack);
     }
   }
   std::abort();

@@ -113,8 +113,11 @@ absl::StatusOr<PrivacyCost> ComposeDisjoint(CompositionRule rule, Neighboring ne
 
 // How much may be spent, and in which unit it adds up. An immutable value.
 //
-// A budget of epsilon and delta under kGaussian is full when DiscreteGaussianDelta(epsilon, mu, sum of total
-// variations) reaches delta; under kZcdp, when ZcdpDelta(rho, epsilon) does.
+// A budget of epsilon and delta under kZcdp is full when ZcdpDelta(rho, epsilon) reaches delta. Under kGaussian it has
+// two limits, neither of which depends on how much of the other is spent: mu, at GaussianDelta(epsilon, mu) = (1 -
+// kSamplerShare) delta, and the sum v of total variations, at DiscreteGaussianDelta(epsilon, that mu, v) = delta. If
+// less of one allowed more of the other, a curator could decide by what was released which of the two to spend, and no
+// pair (mu, v) fixed beforehand, of which alone both theorems speak, would bound all outcomes.
 class PrivacyBudget {
  public:
   // What each rule takes: kPure epsilon; kZcdp rho, or epsilon and delta; kGaussian and kEpsilonDelta epsilon and
@@ -129,7 +132,7 @@ class PrivacyBudget {
   // As declared; nullopt also where it follows from epsilon and delta.
   const absl::optional<Decimal>& rho() const { return rho_; }
 
-  // Whether costs that add up to `total`, in the unit of rule(), are within the budget. 20 ms under kGaussian.
+  // Whether costs that add up to `total`, in the unit of rule(), are within the budget.
   bool Admits(const PrivacyCost& total) const;
 
   // The greatest further cost in the unit of rule(), rounded down. Under kGaussian it is one without slack of its own.
@@ -150,7 +153,8 @@ class PrivacyBudget {
   absl::optional<Decimal> epsilon_;
   absl::optional<Decimal> delta_;
   absl::optional<Decimal> rho_;
-  Decimal rho_limit_;  // kZcdp only
+  Decimal rho_limit_;    // kZcdp only
+  double mu_limit_ = 0;  // kGaussian only
 };
 
 // Conversions to epsilon and delta, evaluated with 50 digits and rounded towards more privacy lost. kInvalidArgument

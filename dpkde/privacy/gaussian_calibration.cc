@@ -113,22 +113,4 @@ absl::StatusOr<DiscreteDelta> DiscreteGaussianDelta(double epsilon, double mu, d
   return DiscreteDelta{delta, up(delta - continuous)};
 }
 
-absl::StatusOr<double> LargestDiscreteGaussianMu(double epsilon, double delta, double total_variation) {
-  DPKDE_RETURN_IF_ERROR(CheckTotalVariation(total_variation));
-  if (total_variation == 0) return LargestGaussianMu(epsilon, delta);
-  DPKDE_RETURN_IF_ERROR(CheckPositive("epsilon", epsilon));
-  const auto rounded_down = [](const Exact& value) { return std::nextafter(static_cast<double>(value), -1.0); };
-  // Of each bound, what it leaves of epsilon and delta; the greater mu of the two.
-  absl::StatusOr<double> mu =
-      LargestGaussianMu(epsilon, rounded_down(delta - (1 + exp(Exact(epsilon))) * total_variation));
-  if (total_variation <= kLargestRatioVariation) {
-    const RatioSlack slack = RatioSlackOf(epsilon, total_variation);
-    const absl::StatusOr<double> by_ratio =
-        LargestGaussianMu(std::nextafter(epsilon - 2 * slack.eta, 0),
-                          rounded_down((delta - Exact(slack.added_delta)) * exp(Exact(-slack.eta))));
-    if (by_ratio.ok() && (!mu.ok() || *by_ratio > *mu)) mu = by_ratio;
-  }
-  return mu;
-}
-
 }  // namespace dpkde

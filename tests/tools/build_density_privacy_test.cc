@@ -183,8 +183,18 @@ TEST_F(PrivacyTest, ManyGaussianReleasesFitOneBudget) {
   CommandResult result;
   while ((result = Build("release", flags)).exit_code == 0) ++made;
   EXPECT_EQ(result.exit_code, 4) << result.err;
-  EXPECT_EQ(made, static_cast<int>(std::pow(*LargestGaussianMu(2, 1e-5) / *LargestGaussianMu(1, 0.999e-6), 2)));
+  EXPECT_EQ(made, static_cast<int>(std::pow(*LargestGaussianMu(2, 0.999e-5) / *LargestGaussianMu(1, 0.999e-6), 2)));
   EXPECT_GT(made, 3);
+}
+
+// The same epsilon and delta in the budget and in the release, as one writes them.
+TEST_F(PrivacyTest, OneGaussianReleaseMaySpendAWholeBudget) {
+  const std::string ledger = Declare({"--budget_epsilon=1", "--budget_delta=1e-6", "--composition=gaussian"});
+  const Flags flags = {{"delta", "1e-6"},         {"ledger", ledger},    {"dataset", "visits"},
+                       {"mechanism", "gaussian"}, {"expected_n", "200"}, {"overwrite", "true"}};
+  const CommandResult first = Build("release", flags);
+  EXPECT_EQ(first.exit_code, 0) << first.err;
+  ExpectRefusal(Build("release", flags), "dpkde_build", 4, {ledger, "is left"});
 }
 
 // Killed at any instant: whatever of a release is on the disk, its cost is in the ledger, for the noised count as well

@@ -261,29 +261,48 @@ TEST(PrivacyBudgetTest, ConvertsItsUnitTightly) {
   EXPECT_FALSE(zcdp.Admits(Zcdp("0.0243559703595385")));
 
   const PrivacyBudget gaussian = Budget(CompositionRule::kGaussian, "1", "1e-6", "");
-  // sigma = 4.22467888932684 at (1, 1e-6), by mpmath: mu^2 = 0.05602888...
-  EXPECT_TRUE(gaussian.Admits(Gaussian("0.0560288", "0")));
-  EXPECT_FALSE(gaussian.Admits(Gaussian("0.0560291", "0")));
+  // mu^2 = 0.05602351851 at (1, 0.999e-6), by bisection with SciPy's log_ndtr.
+  EXPECT_TRUE(gaussian.Admits(Gaussian("0.0560235", "0")));
+  EXPECT_FALSE(gaussian.Admits(Gaussian("0.0560236", "0")));
   const PrivacyCost left = gaussian.Remaining(Gaussian("0.05", "1e-12"));
   EXPECT_TRUE(gaussian.Admits(Gaussian("0.05", "1e-12") + left));
   EXPECT_FALSE(gaussian.Admits(Gaussian("0.05", "1e-12") + left + Gaussian("1e-15", "0")));
 }
 
-// The sampler's part is counted at the epsilon of the budget, whose delta it never exceeds: the total variation of many
-// releases times e^epsilon would.
+// The sampler's part is counted at the epsilon of the budget: what many releases come to must fit what is set aside.
 TEST(PrivacyBudgetTest, PaysForTheSampler) {
-  const std::pair<const char*, const char*> cases[] = {{"1", "2e-7"}, {"10", "1e-9"}, {"0.01", "1e-7"}};
-  for (const auto& [epsilon, variation] : cases) {
+  const struct {
+    const char *epsilon, *within, *beyond;
+  } cases[] = {{"1", "4e-8", "5e-8"}, {"10", "1e-7", "5e-7"}, {"0.01", "1e-10", "1e-9"}};
+  for (const auto& c : cases) {
+    const PrivacyBudget budget = Budget(CompositionRule::kGaussian, c.epsilon, "1e-6", "");
+    const double epsilon = std::stod(c.epsilon), mu = *LargestGaussianMu(epsilon, 0.999e-6);
+    const Decimal most = *Decimal::FromDouble(mu * mu * (1 - 1e-9));
+    EXPECT_LE(DiscreteGaussianDelta(epsilon, mu, std::stod(c.within))->delta, 1e-6);
+    EXPECT_TRUE(budget.Admits(*PrivacyCost::DiscreteGaussian(most, D(c.within)))) << c.epsilon;
+    EXPECT_FALSE(budget.Admits(*PrivacyCost::DiscreteGaussian(most, D(c.beyond)))) << c.epsilon;
+    EXPECT_TRUE(budget.Remaining(Gaussian("1e-9", c.beyond)).amount().IsZero()) << c.epsilon;
+  }
+}
+
+// Whoever may spend much mu or much total variation, as answers suggest, may spend both.
+TEST(PrivacyBudgetTest, LimitsOfTheSamplerAndOfMuAreIndependent) {
+  for (const char* epsilon : {"0.01", "1", "10"}) {
     const PrivacyBudget budget = Budget(CompositionRule::kGaussian, epsilon, "1e-6", "");
-    const double mu = *LargestDiscreteGaussianMu(std::stod(epsilon), 1e-6, std::stod(variation));
-    EXPECT_LT(mu, *LargestGaussianMu(std::stod(epsilon), 1e-6)) << epsilon;
-    const Decimal within = *Decimal::FromDouble(mu * mu * (1 - 1e-9));
-    const Decimal beyond = *Decimal::FromDouble(mu * mu * (1 + 1e-9));
-    EXPECT_TRUE(budget.Admits(*PrivacyCost::DiscreteGaussian(within, D(variation)))) << epsilon;
-    EXPECT_FALSE(budget.Admits(*PrivacyCost::DiscreteGaussian(beyond, D(variation)))) << epsilon;
-    EXPECT_TRUE(budget.Admits(*PrivacyCost::DiscreteGaussian(beyond, D("1e-12")))) << epsilon;
-    EXPECT_FALSE(budget.Admits(Gaussian("1e-9", "0.1"))) << epsilon;
-    EXPECT_TRUE(budget.Remaining(Gaussian("1e-9", "0.1")).amount().IsZero()) << epsilon;
+    const double largest = *LargestGaussianMu(std::stod(epsilon), 1e-6);
+    bool any = false, all = true;
+    for (double share : {0.01, 0.5, 0.999, 0.9999, 0.99999, 0.999999999}) {
+      const Decimal amount = *Decimal::FromDouble(share * largest * largest);
+      if (!budget.Admits(*PrivacyCost::DiscreteGaussian(amount, D("0")))) continue;
+      for (const char* variation : {"1e-13", "1e-11", "1e-9", "3e-8", "1e-7", "1e-6", "1e-5"}) {
+        const bool alone = budget.Admits(*PrivacyCost::DiscreteGaussian(D("1e-9"), D(variation)));
+        EXPECT_EQ(budget.Admits(*PrivacyCost::DiscreteGaussian(amount, D(variation))), alone)
+            << epsilon << " " << share << " " << variation;
+        any |= alone;
+        all &= alone;
+      }
+    }
+    EXPECT_TRUE(any && !all) << epsilon;
   }
 }
 

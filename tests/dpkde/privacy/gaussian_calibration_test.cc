@@ -131,12 +131,6 @@ TEST(DiscreteGaussianTest, CostsNextToNothingAtAnyEpsilon) {
       const double mu = *LargestGaussianMu(epsilon, delta);
       EXPECT_LT(DiscreteGaussianDelta(epsilon, mu, 1e-12)->sampler_delta, 1e-5 * delta) << epsilon;
       EXPECT_EQ(DiscreteGaussianDelta(epsilon, mu, 0)->delta, *GaussianDelta(epsilon, mu));
-      for (double variation : {1e-12, 1e-9, 1e-7}) {
-        const double least = *LargestDiscreteGaussianMu(epsilon, delta, variation);
-        EXPECT_LT(least, mu);
-        EXPECT_LE(DiscreteGaussianDelta(epsilon, least, variation)->delta, delta * (1 + 1e-12));
-        EXPECT_GT(DiscreteGaussianDelta(epsilon, least * (1 + 1e-9), variation)->delta, delta);
-      }
     }
   }
 }
@@ -149,11 +143,7 @@ TEST(GaussianCalibrationTest, RefusesWhatIsNotAParameter) {
   }
   for (double bad : {0.0, 1.0, -1.0, nan}) EXPECT_FALSE(LargestGaussianMu(1, bad).ok());
   EXPECT_FALSE(GaussianDelta(-1, 1).ok());
-  for (double bad : {-1.0, nan, inf}) {
-    EXPECT_FALSE(DiscreteGaussianDelta(1, 1, bad).ok());
-    EXPECT_FALSE(LargestDiscreteGaussianMu(1, 1e-6, bad).ok());
-  }
-  EXPECT_FALSE(LargestDiscreteGaussianMu(1, 1e-6, 0.5).ok());  // no delta is left
+  for (double bad : {-1.0, nan, inf}) EXPECT_FALSE(DiscreteGaussianDelta(1, 1, bad).ok());
 }
 
 }  // namespace
