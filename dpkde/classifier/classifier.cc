@@ -59,6 +59,20 @@ double BetweenVariance(absl::Span<const double> deviation, absl::Span<const doub
   return between / sum;
 }
 
+// In one fixed order, with partial sums that the compiler may keep in a vector.
+double Product(const double* a, const double* b, size_t size) {
+  constexpr size_t kLanes = 8;
+  double lanes[kLanes] = {};
+  size_t j = 0;
+  for (; j + kLanes <= size; j += kLanes) {
+    for (size_t l = 0; l < kLanes; ++l) lanes[l] += a[j + l] * b[j + l];
+  }
+  for (; j < size; ++j) lanes[0] += a[j] * b[j];
+  double sum = 0;
+  for (double lane : lanes) sum += lane;
+  return sum;
+}
+
 // Of each class's deviations from the overall mean the share that is not noise, direction by direction: v / (v + noise)
 // for the variance v between classes. `deviation`: classes x m, of noise variance noise[c] each; typical: see
 // BetweenVariance; in_pairs: directions j and m / 2 + j are judged as one.
@@ -156,7 +170,7 @@ void Classifier::FitFeatures(const ClassCounts& counts) {
   const std::vector<double> kept =
       regress ? std::vector<double>(classes * m, 1.0) : PartsWithoutNoise(deviation, noise, typical, in_pairs);
   weights_.assign(classes * m, 0);
-  errors_.assign(classes * m, 0);
+  variances_.assign(classes * m, 0);
   offsets_.assign(classes, 0);
   for (size_t c = 0; c < classes; ++c) {
     const double share = regress ? n[c] / total : 1;
@@ -164,7 +178,7 @@ void Classifier::FitFeatures(const ClassCounts& counts) {
     for (size_t i = c * m, j = 0; j < m; ++i, ++j) {
       const double mean = kept[i] * deviation[i];
       weights_[i] = share * mean / eigenvalues[j];
-      errors_[i] = share * kept[i] / eigenvalues[j] * std::sqrt(noise[c]);
+      variances_[i] = std::pow(share * kept[i] / eigenvalues[j], 2) * noise[c];
       quadratic += mean * mean / eigenvalues[j];
     }
     if (regress) offsets_[c] = n[c] / total;
@@ -174,13 +188,14 @@ void Classifier::FitFeatures(const ClassCounts& counts) {
   if (solver_.has_value()) MatchPoints(counts, points);
 }
 
-// Scales the scores of each class to a common spread over the points, and sets offsets so that classes come up there as
-// often as in the records: noise, which is larger in small classes, moves both.
+// Solves for the weights; scales the scores of each class to a common spread over the points, and sets offsets so that
+// classes come up there as often as in the records: noise, which is larger in small classes, moves both.
 void Classifier::MatchPoints(const ClassCounts& counts, const std::vector<double>& points) {
   const size_t m = size(), classes = labels_.size(), rows = points.size() / m;
-  std::vector<double> solved = weights_;
-  solver_->Solve(absl::MakeSpan(solved));
-  std::vector<double> scores = RowProducts(points, solved, m);
+  const std::vector<float> means(weights_.begin(), weights_.end());
+  const std::vector<float> solved = solver_->Solve({means.data(), classes, m});
+  weights_.assign(solved.begin(), solved.end());
+  std::vector<double> scores = RowProducts(points, weights_, m);
   for (size_t c = 0; c < classes; ++c) {
     double square = 0;
     for (size_t r = 0; r < rows; ++r) square += scores[r * classes + c] * scores[r * classes + c] / rows;
@@ -189,7 +204,7 @@ void Classifier::MatchPoints(const ClassCounts& counts, const std::vector<double
     for (size_t r = 0; r < rows; ++r) scores[r * classes + c] *= scale;
     for (size_t j = 0; j < m; ++j) {
       weights_[c * m + j] *= scale;
-      errors_[c * m + j] *= scale;
+      variances_[c * m + j] *= scale * scale;
     }
   }
   std::vector<double> shares;
@@ -375,29 +390,24 @@ void Classifier::ScoreFeatures(MatrixView queries, Prediction* predictions) cons
   parts_->features->Compute(queries, absl::MakeSpan(integers));
   std::vector<double> u(queries.rows * m);
   for (size_t i = 0; i < u.size(); ++i) u[i] = integers[i] / static_cast<double>(kGridUnit) - center_[i % m];
-  if (solver_.has_value()) {
-    solver_->Solve(absl::MakeSpan(u));
-  } else if (!rotation_.empty()) {
+  if (!rotation_.empty()) {
     std::vector<double> rotated(m);
     for (size_t r = 0; r < queries.rows; ++r) {
-      for (size_t i = 0; i < m; ++i) {
-        double sum = 0;
-        for (size_t j = 0; j < m; ++j) sum += rotation_[i * m + j] * u[r * m + j];
-        rotated[i] = sum;
-      }
+      for (size_t i = 0; i < m; ++i) rotated[i] = Product(rotation_.data() + i * m, u.data() + r * m, m);
       std::copy(rotated.begin(), rotated.end(), u.begin() + r * m);
     }
   }
+  std::vector<double> squares = u;
+  if (solver_.has_value()) {
+    const std::vector<float> x(u.begin(), u.end());
+    const std::vector<float> solved = solver_->Solve({x.data(), queries.rows, m});
+    squares.assign(solved.begin(), solved.end());
+  }
+  for (double& value : squares) value *= value;
   for (size_t r = 0; r < queries.rows; ++r) {
     for (size_t c = 0; c < classes; ++c) {
-      double score = offsets_[c], variance = 0;
-      for (size_t j = 0; j < m; ++j) {
-        score += weights_[c * m + j] * u[r * m + j];
-        const double error = errors_[c * m + j] * u[r * m + j];
-        variance += error * error;
-      }
-      predictions[r].scores.push_back(score);
-      predictions[r].std_errors.push_back(std::sqrt(variance));
+      predictions[r].scores.push_back(offsets_[c] + Product(weights_.data() + c * m, u.data() + r * m, m));
+      predictions[r].std_errors.push_back(std::sqrt(Product(variances_.data() + c * m, squares.data() + r * m, m)));
     }
   }
 }

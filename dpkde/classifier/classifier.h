@@ -113,14 +113,14 @@ class Classifier {
   std::unique_ptr<ClassifierParts> parts_;
   Mechanism mechanism_;
   std::vector<std::string> labels_;
-  // A query's features phi become u = rotation (phi - center), or, where the covariance C is of points,
-  // u = (C + ridge I)^-1 (phi - center). The score of class c is <u, weight_c> + offset_c.
+  // A query's features phi become u = rotation (phi - center), and the score of class c <u, weight_c> + offset_c. Its
+  // variance is the sum of variance_cj u_j^2; where the covariance C is of points, of those of (C + ridge I)^-1 u.
   std::vector<double> rotation_;  // m x m row-major; empty: the identity
   absl::optional<PointCovariance> solver_;
-  std::vector<double> center_;   // m
-  std::vector<double> weights_;  // C x m
-  std::vector<double> offsets_;  // C
-  std::vector<double> errors_;   // C x m: d score / d u_j, times the standard deviation of that mean's noise
+  std::vector<double> center_;     // m
+  std::vector<double> weights_;    // C x m
+  std::vector<double> offsets_;    // C
+  std::vector<double> variances_;  // C x m
   // KERNEL instead: sums over the records of each class, and how many those are.
   std::vector<std::unique_ptr<ReleasedFunction>> functions_;
   std::vector<double> records_;

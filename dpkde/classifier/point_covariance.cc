@@ -19,10 +19,6 @@ void dgemm_(const char* transa, const char* transb, const int* m, const int* n, 
 namespace dpkde {
 namespace {
 
-// Rows that meet the basis together, so that it is read from memory once for all of them.
-constexpr size_t kBlockRows = 8;
-// Partial sums of a product, in one fixed order that the compiler may keep in vectors.
-constexpr size_t kLanes = 8;
 // Of the largest eigenvalue: what is below is rounding.
 constexpr double kRounding = 1e-10;
 
@@ -64,69 +60,65 @@ absl::StatusOr<PointCovariance> PointCovariance::Create(absl::Span<const double>
   DPKDE_ASSIGN_OR_RETURN(const SymmetricEigen eigen,
                          LargestEigenOfSymmetric(std::move(products), order, std::min<size_t>(kRank, order)));
 
-  PointCovariance covariance(m, ridge);
+  PointCovariance covariance(ridge);
   const size_t found = eigen.values.size();
   const double least = std::max(kRounding * eigen.values.back(), 0.0);
   size_t first = 0;
   while (first < found && !(eigen.values[first] > least)) ++first;
   const size_t k = found - first;
-  covariance.basis_.assign(m * k, 0.0);
   if (k == 0) return covariance;
   if (found < static_cast<size_t>(order)) covariance.ridge_ = std::max(ridge, eigen.values[first]);
   for (size_t e = first; e < found; ++e) covariance.eigenvalues_.push_back(eigen.values[e] + covariance.ridge_);
+  // k x m.
+  std::vector<double> basis;
   if (by_points) {
-    // X^T v / sqrt(n e), of the rows v of eigen.vectors; the result as k x m columns, that is m x k by rows.
+    // X^T v / sqrt(n e), of the rows v of eigen.vectors.
     std::vector<double> vectors(k * n);
     for (size_t e = 0; e < k; ++e) {
       const double length = std::sqrt(n * eigen.values[first + e]);
       for (size_t r = 0; r < n; ++r) vectors[e * n + r] = eigen.vectors[(first + e) * n + r] / length;
     }
+    basis.resize(k * m);
     const int rank = static_cast<int>(k), points = static_cast<int>(n);
-    dgemm_("T", "T", &rank, &features_stride, &points, &one, vectors.data(), &points, centered.data(), &features_stride,
-           &zero, covariance.basis_.data(), &rank);
+    dgemm_("N", "N", &features_stride, &rank, &points, &one, centered.data(), &features_stride, vectors.data(), &points,
+           &zero, basis.data(), &features_stride);
   } else {
-    for (size_t e = 0; e < k; ++e) {
-      for (size_t j = 0; j < m; ++j) covariance.basis_[j * k + e] = eigen.vectors[(first + e) * m + j];
-    }
+    basis.assign(eigen.vectors.begin() + first * m, eigen.vectors.end());
   }
+  const std::vector<float> rows(basis.begin(), basis.end());
+  std::vector<float> columns(m * k);
+  for (size_t e = 0; e < k; ++e) {
+    for (size_t j = 0; j < m; ++j) columns[j * k + e] = rows[e * m + j];
+  }
+  covariance.eigenvectors_ = MakeFrequencyPanels(rows, m, std::vector<bool>(k, false));
+  covariance.features_ = MakeFrequencyPanels(columns, k, std::vector<bool>(m, false));
   return covariance;
 }
 
 // (C + r I)^-1 x = (x - V s V^T x) / r, V the eigenvectors, s = e / (e + r) = 1 - r / (e + r).
-void PointCovariance::Solve(absl::Span<double> rows) const {
-  const size_t total = rows.size() / m_, k = rank();
-  std::vector<double> parts(kBlockRows * k);
-  for (size_t begin = 0; begin < total; begin += kBlockRows) {
-    const size_t count = std::min(kBlockRows, total - begin);
-    double* const block = rows.data() + begin * m_;
-    std::fill(parts.begin(), parts.end(), 0.0);
-    for (size_t j = 0; j < m_; ++j) {
-      const double* const vector = basis_.data() + j * k;
-      for (size_t b = 0; b < count; ++b) {
-        const double x = block[b * m_ + j];
-        double* const part = parts.data() + b * k;
-        for (size_t e = 0; e < k; ++e) part[e] += x * vector[e];
+std::vector<float> PointCovariance::Solve(MatrixView rows) const {
+  const size_t m = rows.columns, k = eigenvalues_.size();
+  std::vector<float> solved(rows.data, rows.data + rows.rows * m);
+  std::vector<float> along(rows.rows * eigenvectors_.padded()), parts(rows.rows * k),
+      explained(rows.rows * features_.padded());
+  if (k > 0) {
+    FixedOrderProducts(eigenvectors_, rows, along.data());
+    for (size_t r = 0; r < rows.rows; ++r) {
+      for (size_t e = 0; e < k; ++e) {
+        const float coordinate = along[r * eigenvectors_.padded() + eigenvectors_.column_of[e]];
+        parts[r * k + e] = static_cast<float>(coordinate * (1 - ridge_ / eigenvalues_[e]));
       }
     }
-    for (size_t b = 0; b < count; ++b) {
-      for (size_t e = 0; e < k; ++e) parts[b * k + e] *= 1 - ridge_ / eigenvalues_[e];
-    }
-    for (size_t j = 0; j < m_; ++j) {
-      const double* const vector = basis_.data() + j * k;
-      for (size_t b = 0; b < count; ++b) {
-        const double* const part = parts.data() + b * k;
-        double lanes[kLanes] = {};
-        size_t e = 0;
-        for (; e + kLanes <= k; e += kLanes) {
-          for (size_t l = 0; l < kLanes; ++l) lanes[l] += part[e + l] * vector[e + l];
-        }
-        for (; e < k; ++e) lanes[0] += part[e] * vector[e];
-        double sum = 0;
-        for (double lane : lanes) sum += lane;
-        block[b * m_ + j] = (block[b * m_ + j] - sum) / ridge_;
-      }
+    FixedOrderProducts(features_, {parts.data(), rows.rows, k}, explained.data());
+  }
+  for (size_t r = 0; r < rows.rows; ++r) {
+    for (size_t j = 0; j < m; ++j) {
+      float& x = solved[r * m + j];
+      if (k > 0) x -= explained[r * features_.padded() + features_.column_of[j]];
+      x = static_cast<float>(x / ridge_);
     }
   }
+  return solved;
 }
 
 }  // namespace dpkde

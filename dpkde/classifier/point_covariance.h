@@ -6,6 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "dpkde/base/matrix_view.h"
+#include "dpkde/designs/fourier_kernel.h"
 
 namespace dpkde {
 
@@ -13,8 +15,9 @@ namespace dpkde {
 // largest eigenvalues are kept, the others count as 0. A ridge below the smallest that is kept would take what is left
 // out for directions without variance, so it is raised to that.
 //
-//   DPKDE_ASSIGN_OR_RETURN(PointCovariance covariance, PointCovariance::Create(centered, m, ridge));
-//   covariance.Solve(absl::MakeSpan(rows));   // each row x becomes (C + ridge I)^-1 x
+//   CenterRows(m, features);
+//   DPKDE_ASSIGN_OR_RETURN(PointCovariance covariance, PointCovariance::Create(features, m, ridge));
+//   std::vector<float> solved = covariance.Solve(rows);   // (C + ridge I)^-1 x of each row x
 //
 // No privacy effect: points are public or made of what is released. Immutable; thread-safe. The last bits differ
 // between machines (LAPACK), those of a row do not depend on the others.
@@ -27,18 +30,16 @@ class PointCovariance {
   // eigenvalues. Cost: O(n m min(n, m) + min(n, m)^3).
   static absl::StatusOr<PointCovariance> Create(absl::Span<const double> centered, size_t m, double ridge);
 
-  // rows: any number of m values. 2 kRank m multiply-adds a row.
-  void Solve(absl::Span<double> rows) const;
+  // rows: any number of rows of m values, any floats; as many in return. 2 kRank m multiply-adds a row, by SIMD.
+  std::vector<float> Solve(MatrixView rows) const;
 
  private:
-  PointCovariance(size_t m, double ridge) : m_(m), ridge_(ridge) {}
+  explicit PointCovariance(double ridge) : ridge_(ridge) {}
 
-  size_t rank() const { return eigenvalues_.size(); }
-
-  size_t m_;
   double ridge_;
-  std::vector<double> basis_;        // m x rank: eigenvectors are columns
-  std::vector<double> eigenvalues_;  // rank, with ridge
+  std::vector<double> eigenvalues_;  // with ridge
+  FrequencyPanels eigenvectors_;     // eigenvectors as rows of m
+  FrequencyPanels features_;         // features as rows of their coordinates along those
 };
 
 // Subtracts their mean from rows of m values.

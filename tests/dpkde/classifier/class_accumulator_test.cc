@@ -386,8 +386,8 @@ TEST(ClassifierTest, ReadsVersionOneWithTheCovarianceOfPoints) {
   const auto predictions = classifier->Classify({queries.data(), 3, 2}, pool);
   ASSERT_TRUE(predictions.ok()) << predictions.status();
   for (size_t q = 0; q < 3; ++q) EXPECT_EQ((*predictions)[q].label, q);
-  // As they were on the day of the release, but for the last bits of LAPACK.
-  EXPECT_NEAR((*predictions)[0].scores[0], 15.16223604, 1e-6);
+  // As they were on the day of the release, but for the last bits of float32 and LAPACK.
+  EXPECT_NEAR((*predictions)[0].scores[0], 15.16223604, 1e-4);
   EXPECT_EQ(classifier->Serialize(), *bytes);
 }
 
