@@ -68,16 +68,14 @@ struct ClassifierChoice {
 // Chooses model, features and mechanism by rules from public values; never by accuracy on private data. With n records
 // a class expected, and noise of standard deviation s for a sum's coordinate (mu or epsilon of the budget's share):
 //
-//   below 64 dimensions, more classes than coordinates, which crowds linear scores of few features, and Gaussian noise
-//   that
-//     affords 256 Fourier features of the class means (noise of .8 of the unit ball): the discriminant of as many as
-//     keep that noise below .6 (8,192 at most), with the covariance of at most 1,536 of the reference points, or of
-//     normal points;
+//   of 8 to 63 dimensions, with more classes than coordinates, which crowds linear scores of few features, and Gaussian
+//     noise that affords 256 Fourier features of the class means (noise of .8 of the unit ball): the discriminant of as
+//     many as keep that noise below .6 (8,192 at most), with the covariance of at most 1,536 of the reference points,
+//     or of normal points;
 //   else with reference points landmark features, with Gaussian noise as many as keep that of a class mean below .3 of
-//   the
-//     unit ball, with pure noise .55 times the root of epsilon and all records (16 at least); the discriminant, which
-//     shrinks what is noise, or, where noise would allow 2,500 features, the regression on the public covariance. Where
-//     noise allows fewer than 128 features (pure: epsilon times the records of a class is below 50), and neither
+//     the unit ball, with pure noise .55 times the root of epsilon and all records (16 at least); the discriminant,
+//     which shrinks what is noise, or, where noise would allow 2,500 features, the regression on the public covariance.
+//     Where noise allows fewer than 128 features (pure: epsilon times the records of a class is below 50), and neither
 //     another model nor features are asked for, the reference is left out;
 //   else a discriminant with the features' own covariance, as long as the noise's largest expected eigenvalue is small
 //     beside covariances of m even directions, s_2 sqrt(2 m) m <= f n: of Fourier features with Gaussian noise (m of

@@ -649,16 +649,41 @@ ClassifierInputs InputsWithReference(bool pure, double epsilon, const Points& re
   return inputs;
 }
 
-TEST(ClassifierPlannerTest, ReferencePointsGiveLandmarksOrACovariance) {
+TEST(ClassifierPlannerTest, ReferencePointsGiveLandmarks) {
   ThreadPool pool(2);
   const Blobs blobs = MakeBlobs(2000, 4, 21), queries = MakeBlobs(300, 4, 22);
   const Points reference = MakeBlobs(120, 4, 23).points;
   for (const bool pure : {true, false}) {
-    ClassifierInputs inputs = InputsWithReference(pure, 2, reference);
+    const auto choice = PlanClassifier(InputsWithReference(pure, 2, reference), pool);
+    ASSERT_TRUE(choice.ok()) << choice.status();
+    EXPECT_TRUE(choice->plan.features().has_landmark());
+    EXPECT_EQ(choice->plan.second_moment_share(), 0);
+    EXPECT_GE(Accuracy(Release(choice->plan, blobs, 4), queries), 0.9) << choice->reason;
+  }
+}
+
+// With more classes than coordinates Gaussian noise affords many Fourier features.
+ClassifierInputs CrowdedInputs(const PrivacySpec& privacy, size_t d = 8) {
+  ClassifierInputs inputs{d,
+                          *Domain::Box(std::vector<double>(d, -1.0), std::vector<double>(d, 1.0)),
+                          false,
+                          {"a", "b", "c", "d", "e", "f", "g", "h", "i"},
+                          privacy};
+  inputs.public_n = 20000;
+  return inputs;
+}
+
+TEST(ClassifierPlannerTest, ReferencePointsOfCrowdedClassesGiveACovariance) {
+  ThreadPool pool(2);
+  const Blobs blobs = MakeBlobs(2000, 8, 21), queries = MakeBlobs(300, 8, 22);
+  const Points reference = MakeBlobs(120, 8, 23).points;
+  for (const bool pure : {true, false}) {
+    ClassifierInputs inputs = CrowdedInputs(pure ? Pure(2) : *PrivacySpec::Approximate(2, 1e-6, kAddRemove));
+    inputs.reference = reference.view();
     const auto choice = PlanClassifier(inputs, pool);
     ASSERT_TRUE(choice.ok()) << choice.status();
     EXPECT_EQ(choice->plan.features().has_landmark(), pure);
-    EXPECT_EQ(choice->plan.reference_size(), pure ? 0 : 120 * 4);
+    EXPECT_EQ(choice->plan.reference_size(), pure ? 0 : 120 * 8);
     EXPECT_EQ(choice->plan.second_moment_share(), 0);
     EXPECT_GE(Accuracy(Release(choice->plan, blobs, 4), queries), 0.9) << choice->reason;
     inputs.model = proto::ClassifierPlan_Model_LANDMARK_RIDGE;
@@ -669,18 +694,15 @@ TEST(ClassifierPlannerTest, ReferencePointsGiveLandmarksOrACovariance) {
 // More classes than coordinates, without public points.
 TEST(ClassifierPlannerTest, CrowdedClassesGetManyFeaturesAndTheCovarianceOfNormalPoints) {
   ThreadPool pool(1);
-  ClassifierInputs inputs{2,
-                          *Domain::Box({-1.0, -1.0}, {1.0, 1.0}),
-                          false,
-                          {"a", "b", "c"},
-                          *PrivacySpec::Approximate(0.5, 1e-6, kAddRemove)};
-  inputs.public_n = 2000;
+  const PrivacySpec gaussian = *PrivacySpec::Approximate(0.5, 1e-6, kAddRemove);
+  ClassifierInputs inputs = CrowdedInputs(gaussian);
   EXPECT_EQ(PlanClassifier(inputs, pool)->plan.covariance(), proto::ClassifierPlan_Covariance_OF_NORMAL_POINTS);
   inputs.model = proto::ClassifierPlan_Model_MOMENTS;
   EXPECT_EQ(PlanClassifier(inputs, pool)->plan.covariance(), proto::ClassifierPlan_Covariance_OF_FEATURES);
-  inputs.model = absl::nullopt;
-  inputs.privacy = Pure(0.5);
-  EXPECT_EQ(PlanClassifier(inputs, pool)->plan.covariance(), proto::ClassifierPlan_Covariance_OF_FEATURES);
+  for (const ClassifierInputs& others :
+       {CrowdedInputs(Pure(0.5)), CrowdedInputs(gaussian, 7), CrowdedInputs(gaussian, 9)}) {
+    EXPECT_EQ(PlanClassifier(others, pool)->plan.covariance(), proto::ClassifierPlan_Covariance_OF_FEATURES);
+  }
 }
 
 // Landmarks are too fine where noise is large; only who asks for them gets them then.
@@ -696,7 +718,7 @@ TEST(ClassifierPlannerTest, LeavesTheReferenceOutWhereNoiseIsLarge) {
     inputs.features = 20;
     const auto asked_for = PlanClassifier(inputs, pool);
     ASSERT_TRUE(asked_for.ok()) << asked_for.status();
-    EXPECT_TRUE(asked_for->plan.features().has_landmark() || asked_for->plan.reference_size() > 0);
+    EXPECT_TRUE(asked_for->plan.features().has_landmark());
     // What is left out is checked all the same.
     inputs.features = absl::nullopt;
     inputs.dimension = 3;
