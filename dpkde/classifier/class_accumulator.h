@@ -31,8 +31,7 @@ namespace dpkde {
 // the result does not depend on order, batches or threads: bit for bit.
 //
 // Memory: 8 bytes for each of C (m + 1) values (KERNEL: C times the design's coordinates), and m^2 / 2 of a second
-// moment, a thread. Not thread-safe; Add itself
-// uses all threads of the pool.
+// moment, a thread. Not thread-safe; Add itself uses all threads of the pool.
 class ClassAccumulator {
  public:
   // What to do with a record that has a value that is not finite.

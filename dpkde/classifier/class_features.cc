@@ -56,8 +56,9 @@ void Truncate(const float* z, size_t size, int32_t* integers) {
 std::vector<double> RandomRows(uint64_t seed, const std::string& purpose, size_t count, size_t d) {
   std::vector<double> rows;
   rows.reserve(count * d);
+  PublicStreams streams(seed, purpose + " lengths");
   for (uint64_t block = 0; rows.size() < count * d; ++block) {
-    boost::random::mt19937_64 engine = PublicStream(seed, purpose + " lengths", block);
+    boost::random::mt19937_64 engine = streams.At(block);
     boost::random::normal_distribution<double> normal;
     std::vector<double> more(d);
     if (d > kMostOrthogonal) {

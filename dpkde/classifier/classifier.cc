@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "dpkde/base/row_products.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
 #include "dpkde/base/validation.h"
@@ -71,6 +72,15 @@ double Product(const double* a, const double* b, size_t size) {
   double sum = 0;
   for (double lane : lanes) sum += lane;
   return sum;
+}
+
+// Each row of m values by the m x m rotation.
+void Rotate(const std::vector<double>& rotation, size_t m, std::vector<double>& rows) {
+  std::vector<double> rotated(m);
+  for (size_t begin = 0; begin < rows.size(); begin += m) {
+    for (size_t i = 0; i < m; ++i) rotated[i] = Product(rotation.data() + i * m, rows.data() + begin, m);
+    std::copy(rotated.begin(), rotated.end(), rows.begin() + begin);
+  }
 }
 
 // Of each class's deviations from the overall mean the share that is not noise, direction by direction: v / (v + noise)
@@ -195,7 +205,8 @@ void Classifier::MatchPoints(const ClassCounts& counts, const std::vector<double
   const std::vector<float> means(weights_.begin(), weights_.end());
   const std::vector<float> solved = solver_->Solve({means.data(), classes, m});
   weights_.assign(solved.begin(), solved.end());
-  std::vector<double> scores = RowProducts(points, weights_, m);
+  std::vector<double> scores(rows * classes);
+  AddRowProducts(1, {points.data(), rows, m, m}, {weights_.data(), classes, m, m}, true, scores.data());
   for (size_t c = 0; c < classes; ++c) {
     double square = 0;
     for (size_t r = 0; r < rows; ++r) square += scores[r * classes + c] * scores[r * classes + c] / rows;
@@ -293,15 +304,7 @@ void Classifier::FitRotation(const ClassCounts& counts, const std::vector<double
                                                          kLeastEigenvalue
                                                    : kRidge;
   for (double& value : eigenvalues) value = std::max(value, 0.0) + ridge;
-  std::vector<double> rotated(classes * m, 0.0);
-  for (size_t c = 0; c < classes; ++c) {
-    for (size_t i = 0; i < m; ++i) {
-      double sum = 0;
-      for (size_t j = 0; j < m; ++j) sum += rotation_[i * m + j] * deviation[c * m + j];
-      rotated[c * m + i] = sum;
-    }
-  }
-  deviation = std::move(rotated);
+  Rotate(rotation_, m, deviation);
 }
 
 absl::StatusOr<Classifier> Classifier::FromProto(proto::ClassifierRelease message) {
@@ -390,13 +393,7 @@ void Classifier::ScoreFeatures(MatrixView queries, Prediction* predictions) cons
   parts_->features->Compute(queries, absl::MakeSpan(integers));
   std::vector<double> u(queries.rows * m);
   for (size_t i = 0; i < u.size(); ++i) u[i] = integers[i] / static_cast<double>(kGridUnit) - center_[i % m];
-  if (!rotation_.empty()) {
-    std::vector<double> rotated(m);
-    for (size_t r = 0; r < queries.rows; ++r) {
-      for (size_t i = 0; i < m; ++i) rotated[i] = Product(rotation_.data() + i * m, u.data() + r * m, m);
-      std::copy(rotated.begin(), rotated.end(), u.begin() + r * m);
-    }
-  }
+  if (!rotation_.empty()) Rotate(rotation_, m, u);
   std::vector<double> squares = u;
   if (solver_.has_value()) {
     const std::vector<float> x(u.begin(), u.end());

@@ -69,8 +69,7 @@ class Classifier {
   std::string Serialize() const;
 
   // One prediction a query row; q x dimension(), finite. A query outside of the domain is moved into it, as records
-  // are. kInvalidArgument, naming row and column, otherwise. Threads do
-  // not change the results.
+  // are. kInvalidArgument, naming row and column, otherwise. Threads do not change the results.
   absl::StatusOr<std::vector<Prediction>> Classify(MatrixView queries, ThreadPool& pool) const;
 
   // The conditions of Classify alone; rows are numbered from `first_row` in messages.

@@ -4,17 +4,13 @@
 #include <cmath>
 #include <utility>
 
+#include "dpkde/base/row_products.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
 
 // BLAS, as OpenBLAS exports it.
-extern "C" {
-void dsyrk_(const char* uplo, const char* trans, const int* n, const int* k, const double* alpha, const double* a,
-            const int* lda, const double* beta, double* c, const int* ldc);
-void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k, const double* alpha,
-            const double* a, const int* lda, const double* b, const int* ldb, const double* beta, double* c,
-            const int* ldc);
-}
+extern "C" void dsyrk_(const char* uplo, const char* trans, const int* n, const int* k, const double* alpha,
+                       const double* a, const int* lda, const double* beta, double* c, const int* ldc);
 
 namespace dpkde {
 namespace {
@@ -35,24 +31,13 @@ void CenterRows(size_t m, std::vector<double>& rows) {
   }
 }
 
-std::vector<double> RowProducts(absl::Span<const double> rows, absl::Span<const double> others, size_t m) {
-  const int left = static_cast<int>(others.size() / m), right = static_cast<int>(rows.size() / m);
-  const int inner = static_cast<int>(m);
-  const double one = 1, zero = 0;
-  std::vector<double> products(static_cast<size_t>(left) * right);
-  // Our rows are columns to BLAS: others^T rows, by columns.
-  dgemm_("T", "N", &left, &right, &inner, &one, others.data(), &inner, rows.data(), &inner, &zero, products.data(),
-         &left);
-  return products;
-}
-
 absl::StatusOr<PointCovariance> PointCovariance::Create(absl::Span<const double> centered, size_t m, double ridge) {
   const size_t n = centered.size() / m;
   // Of the m x m covariance and the n x n products of points, which have the same eigenvalues, the smaller.
   const bool by_points = n < m;
   const int order = static_cast<int>(by_points ? n : m), inner = static_cast<int>(by_points ? m : n);
   const int features_stride = static_cast<int>(m);
-  const double scale = 1.0 / n, one = 1, zero = 0;
+  const double scale = 1.0 / n, zero = 0;
   std::vector<double> products(static_cast<size_t>(order) * order);
   // To LAPACK our rows are columns.
   dsyrk_("L", by_points ? "T" : "N", &order, &inner, &scale, centered.data(), &features_stride, &zero, products.data(),
@@ -79,9 +64,7 @@ absl::StatusOr<PointCovariance> PointCovariance::Create(absl::Span<const double>
       for (size_t r = 0; r < n; ++r) vectors[e * n + r] = eigen.vectors[(first + e) * n + r] / length;
     }
     basis.resize(k * m);
-    const int rank = static_cast<int>(k), points = static_cast<int>(n);
-    dgemm_("N", "N", &features_stride, &rank, &points, &one, centered.data(), &features_stride, vectors.data(), &points,
-           &zero, basis.data(), &features_stride);
+    AddRowProducts(1, {vectors.data(), k, n, n}, {centered.data(), n, m, m}, false, basis.data());
   } else {
     basis.assign(eigen.vectors.begin() + first * m, eigen.vectors.end());
   }

@@ -45,9 +45,6 @@ class PointCovariance {
 // Subtracts their mean from rows of m values.
 void CenterRows(size_t m, std::vector<double>& rows);
 
-// Inner products of rows of m values with rows of others (BLAS): as many rows as `rows`, as many columns as `others`.
-std::vector<double> RowProducts(absl::Span<const double> rows, absl::Span<const double> others, size_t m);
-
 }  // namespace dpkde
 
 #endif  // DPKDE_CLASSIFIER_POINT_COVARIANCE_H_

@@ -10,18 +10,12 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/row_products.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/public_random.h"
-
-// BLAS, as OpenBLAS exports it. Public data only: what feeds an accumulator is landmark_kernel.h.
-extern "C" {
-void dgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k, const double* alpha,
-            const double* a, const int* lda, const double* b, const int* ldb, const double* beta, double* c,
-            const int* ldc);
-}
 
 namespace dpkde {
 namespace {
@@ -52,17 +46,15 @@ struct Matrix {
   std::vector<double> values;
 };
 
-// c += alpha * a[:, a_begin..a_end) b^T or b, all row-major.
+// c += alpha * a[:, a_begin..a_end) b^T or b, all row-major. Public data only: what feeds an accumulator is
+// landmark_kernel.h.
 void AddProduct(double alpha, const Matrix& a, size_t a_begin, size_t a_end, const Matrix& b, bool transpose_b,
                 Matrix& c) {
-  const int m = static_cast<int>(c.columns), n = static_cast<int>(c.rows), k = static_cast<int>(a_end - a_begin);
-  if (k == 0 || m == 0 || n == 0) return;
-  const double one = 1;
-  const int lda = static_cast<int>(b.columns), ldb = static_cast<int>(a.columns), ldc = static_cast<int>(c.columns);
-  // Row-major c = a b is column-major c^T = b^T a^T.
-  dgemm_(transpose_b ? "T" : "N", "N", &m, &n, &k, &alpha,
-         b.values.data() + (transpose_b ? a_begin : a_begin * b.columns), &lda, a.values.data() + a_begin, &ldb, &one,
-         c.values.data(), &ldc);
+  const size_t inner = a_end - a_begin;
+  const RowMajor left = {a.values.data() + a_begin, a.rows, inner, a.columns};
+  const RowMajor right = transpose_b ? RowMajor{b.values.data() + a_begin, b.rows, inner, b.columns}
+                                     : RowMajor{b.values.data() + a_begin * b.columns, inner, b.columns, b.columns};
+  AddRowProducts(alpha, left, right, transpose_b, c.values.data());
 }
 
 // Means over points that stand for records and queries, at each rank.
