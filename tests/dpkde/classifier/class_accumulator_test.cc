@@ -521,8 +521,9 @@ TEST(ClassifierTest, UnevenClassesComeUpAsOftenAsTheyShould) {
   EXPECT_NEAR(predicted[2], 0.05, 0.05);
 }
 
-// With the covariance of public points the noise is that of class means alone, and scores depend on it as
-// Prediction::std_errors say: a twentieth of the budget more or less in the errors would show.
+// With the covariance of public points the noise is that of class means alone, and differences of scores scatter as
+// Prediction::std_errors say, to a quarter of the variance: offsets and spreads, which depend on noise too, are not in
+// them.
 TEST(ClassifierTest, StandardErrorsAreThoseOfTheNoise) {
   const Blobs blobs = MakeBlobs(3000, 2, 1), queries = MakeBlobs(20, 2, 2);
   const Plan plan = MakeReferencePlan(*PrivacySpec::Approximate(4, 1e-6, kAddRemove), MakeBlobs(200, 2, 3));
