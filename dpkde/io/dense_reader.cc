@@ -53,28 +53,37 @@ T Load(const char* bytes) {
 }
 
 template <typename T>
-void ConvertTo(const char* bytes, size_t count, float* out) {
-  for (size_t i = 0; i < count; ++i) out[i] = static_cast<float>(Load<T>(bytes + i * sizeof(T)));
+void ConvertTo(const char* bytes, const double* origins, size_t count, float* out) {
+  if (origins == nullptr) {
+    for (size_t i = 0; i < count; ++i) out[i] = static_cast<float>(Load<T>(bytes + i * sizeof(T)));
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    out[i] = static_cast<float>(static_cast<double>(Load<T>(bytes + i * sizeof(T))) - origins[i]);
+  }
 }
 
-void Convert(ElementType type, const char* bytes, size_t count, float* out) {
+// `bytes` and `out` may be the same memory if the type is float32. `origins`: nullptr, or one for each value.
+void Convert(ElementType type, const char* bytes, const double* origins, size_t count, float* out) {
   switch (type) {
     case ElementType::kUint8:
-      return ConvertTo<uint8_t>(bytes, count, out);
+      return ConvertTo<uint8_t>(bytes, origins, count, out);
     case ElementType::kInt8:
-      return ConvertTo<int8_t>(bytes, count, out);
+      return ConvertTo<int8_t>(bytes, origins, count, out);
     case ElementType::kFloat16:
-      return HalfToFloat(bytes, count, out);
+      HalfToFloat(bytes, count, out);
+      break;
     case ElementType::kFloat32:
-      std::memcpy(out, bytes, count * sizeof(float));
-      return;
+      std::memmove(out, bytes, count * sizeof(float));
+      break;
     case ElementType::kInt32:
-      return ConvertTo<int32_t>(bytes, count, out);
+      return ConvertTo<int32_t>(bytes, origins, count, out);
     case ElementType::kFloat64:
-      return ConvertTo<double>(bytes, count, out);
+      return ConvertTo<double>(bytes, origins, count, out);
     case ElementType::kInt64:
-      return ConvertTo<int64_t>(bytes, count, out);
+      return ConvertTo<int64_t>(bytes, origins, count, out);
   }
+  if (origins != nullptr) SubtractOrigins(origins, count, out);
 }
 
 bool IsFloatingPoint(ElementType type) {
@@ -136,10 +145,11 @@ class DenseReader : public VectorReader {
       for (size_t row = 0; row < rows; ++row) {
         const char* const row_start = bytes + row * row_bytes;
         DPKDE_RETURN_IF_ERROR(CheckPrefix(row, Load<int32_t>(row_start)));
-        Convert(layout_.type, row_start + kPrefixBytes, dimension_, out + row * dimension_);
+        Convert(layout_.type, row_start + kPrefixBytes, origins_.empty() ? nullptr : origins_.data(), dimension_,
+                out + row * dimension_);
       }
-    } else if (!InPlace()) {
-      Convert(layout_.type, bytes, rows * dimension_, out);
+    } else {
+      ConvertRows(bytes, rows, out);
     }
     if (!IsFloatingPoint(layout_.type)) return absl::OkStatus();
 
@@ -155,6 +165,19 @@ class DenseReader : public VectorReader {
     return absl::OkStatus();
   }
 
+  // Rows that lie one behind the other.
+  void ConvertRows(const char* bytes, size_t rows, float* out) const {
+    const size_t values = rows * dimension_;
+    if (origins_.empty()) {
+      if (!InPlace()) Convert(layout_.type, bytes, nullptr, values, out);
+      return;
+    }
+    for (size_t done = 0; done < values; done += origins_.size()) {
+      Convert(layout_.type, bytes + done * ElementBytes(layout_.type), origins_.data(),
+              std::min(origins_.size(), values - done), out + done);
+    }
+  }
+
   absl::Status CheckPrefix(size_t row, int32_t columns) const {
     if (columns == static_cast<int32_t>(dimension_)) return absl::OkStatus();
     return file_->Error(absl::StatusCode::kDataLoss, absl::StrCat("row ", next_row_ + row, " (counting from 0): has ",
@@ -165,6 +188,8 @@ class DenseReader : public VectorReader {
     absl::string_view problem = std::isnan(value) ? "is nan" : value > 0 ? "is inf" : "is -inf";
     if (layout_.type == ElementType::kFloat64 && std::isfinite(Load<double>(row_values + column * sizeof(double)))) {
       problem = "does not fit into float32";
+    } else if (!origins_.empty() && std::isinf(value)) {
+      problem = "is infinite, or does not fit into float32";
     }
     return file_->Error(absl::StatusCode::kInvalidArgument,
                         absl::StrCat("row ", next_row_ + row, ", column ", column, " (counting from 0): ", problem));

@@ -25,6 +25,16 @@ inline void HalfToFloat(const char* halves, size_t count, float* out) {
   }
 }
 
+// values[i] = values[i] - origins[i] in double, rounded to float32.
+inline void SubtractOrigins(const double* origins, size_t count, float* values) {
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const __m256d four = _mm256_cvtps_pd(_mm_loadu_ps(values + i));
+    _mm_storeu_ps(values + i, _mm256_cvtpd_ps(_mm256_sub_pd(four, _mm256_loadu_pd(origins + i))));
+  }
+  for (; i < count; ++i) values[i] = static_cast<float>(static_cast<double>(values[i]) - origins[i]);
+}
+
 // The index of the first NaN or infinity; `count` if there is none.
 inline size_t FirstNonFinite(const float* values, size_t count) {
   const __m256i exponent = _mm256_set1_epi32(0x7f800000);

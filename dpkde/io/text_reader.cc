@@ -173,17 +173,31 @@ class CellReader {
   bool unclosed_ = false;
 };
 
-bool ParseFloat(absl::string_view text, float* value) {
-  // absl::SimpleAtof() would also take hexadecimal numbers, which in a table of vectors are somebody's identifiers.
+bool ParseNumber(absl::string_view text, float* value) { return absl::SimpleAtof(text, value); }
+bool ParseNumber(absl::string_view text, double* value) { return absl::SimpleAtod(text, value); }
+
+// To the nearest float or double.
+template <typename T>
+bool ParseDecimal(absl::string_view text, T* value) {
+  // absl's own parsers would also take hexadecimal numbers, which in a table of vectors are somebody's identifiers.
   const size_t sign = !text.empty() && (text[0] == '+' || text[0] == '-') ? 1 : 0;
   const bool is_hexadecimal = text.size() > sign + 1 && text[sign] == '0' && absl::ascii_tolower(text[sign + 1]) == 'x';
-  return !is_hexadecimal && absl::SimpleAtof(text, value);
+  return !is_hexadecimal && ParseNumber(text, value);
 }
 
-// What is wrong with a cell; nullptr if it is a finite number, which goes to `value`.
-const char* ParseCell(absl::string_view text, float* value) {
+// Minus *origin, if there is one, before it is rounded.
+bool ParseFloat(absl::string_view text, const double* origin, float* value) {
+  if (origin == nullptr) return ParseDecimal(text, value);
+  double number;
+  if (!ParseDecimal(text, &number)) return false;
+  *value = static_cast<float>(number - *origin);
+  return true;
+}
+
+// What is wrong with a cell; nullptr if it is a finite number, which goes to `value`, minus *origin if there is one.
+const char* ParseCell(absl::string_view text, const double* origin, float* value) {
   if (text.empty()) return "is empty";
-  if (!ParseFloat(text, value)) return "is not a number";
+  if (!ParseFloat(text, origin, value)) return "is not a number";
   if (std::isfinite(*value)) return nullptr;
   if (std::isnan(*value)) return "is nan";
   const char first = text[0] == '+' || text[0] == '-' ? text[1] : text[0];
@@ -216,7 +230,7 @@ class TextReader : public VectorReader {
     while (cells.Next()) {
       ++columns;
       float value;
-      all_numbers &= cells.text().empty() || ParseFloat(cells.text(), &value);
+      all_numbers &= cells.text().empty() || ParseFloat(cells.text(), nullptr, &value);
     }
     const bool is_header =
         options.text_header == TextHeader::kPresent || (options.text_header == TextHeader::kDetect && !all_numbers);
@@ -311,7 +325,8 @@ class TextReader : public VectorReader {
     CellReader cells(lines_.line(), separator_);
     for (; cells.Next(); ++count) {
       if (count >= dimension_ || !problem.phrase.empty()) continue;
-      const char* const phrase = ParseCell(cells.text(), out + count);
+      const double* const origin = origins_.empty() ? nullptr : &origins_[count];
+      const char* const phrase = ParseCell(cells.text(), origin, out + count);
       if (phrase != nullptr) problem = {phrase, count};
     }
     if (cells.unclosed()) return {"ends inside quotes", absl::nullopt};

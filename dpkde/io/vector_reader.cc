@@ -41,6 +41,20 @@ std::string FormatNames() {
 
 }  // namespace
 
+absl::Status VectorReader::SetOrigin(const std::vector<double>& origin) {
+  constexpr size_t kOrigins = 1024;
+  if (!origin.empty() && origin.size() != dimension_) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the origin must have one value for each of the ", dimension_, " columns, but has ", origin.size()));
+  }
+  for (const double value : origin) {
+    DPKDE_RETURN_IF_ERROR(CheckFinite("the origin in float32", static_cast<float>(value)));
+  }
+  origins_ = origin;
+  while (!origin.empty() && origins_.size() < kOrigins) origins_.insert(origins_.end(), origin.begin(), origin.end());
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<VectorReader>> VectorReader::Open(const std::string& path,
                                                                  const VectorReaderOptions& options) {
   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<InputFile> file, InputFile::Open(path));
@@ -55,7 +69,10 @@ absl::StatusOr<std::unique_ptr<VectorReader>> VectorReader::Open(const std::stri
   for (const Format& format : kFormats) {
     const bool chosen = options.format.empty() ? absl::EndsWith(lower_path, absl::StrCat(".", format.name))
                                                : options.format == format.name;
-    if (chosen) return format.open(std::move(file), options);
+    if (!chosen) continue;
+    DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<VectorReader> reader, format.open(std::move(file), options));
+    DPKDE_RETURN_IF_ERROR(reader->SetOrigin(options.origin));
+    return reader;
   }
   if (options.format.empty()) {
     return file->Error(absl::StatusCode::kInvalidArgument,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -38,6 +39,10 @@ struct VectorReaderOptions {
 
   // Refuses a file of another dimension. Also allows the empty .csv, .tsv and .?vecs files, which name no dimension.
   absl::optional<size_t> expected_dimension;
+
+  // Subtracted from every row, in double and before the value is rounded to float32: one value a column, finite in
+  // float32. Empty: nothing is subtracted. Rows far from 0 lie close to a public origin, and float32 resolves them.
+  std::vector<double> origin;
 };
 
 // Reads a file of vectors as float32, front to back.
@@ -55,7 +60,8 @@ struct VectorReaderOptions {
 // .fbin .u8bin .i8bin .ibin    int32 rows, int32 dimension, then float32, uint8, int8 or int32 values
 // .csv .tsv               UTF-8; an optional header line; blanks and quotes around numbers; blank lines are skipped
 //
-// int32, f8 and text are rounded to the nearest float32. Memory does not grow with the number of rows.
+// int32, f8 and text are rounded to the nearest float32, after options.origin has been subtracted in double: the result
+// is a function of the one value and the origin, the same on every CPU. Memory does not grow with the number of rows.
 //
 // Every error begins with the path. kNotFound: no such file. kUnavailable: it is no regular file, or the operating
 // system fails. kInvalidArgument: a kind of file, a dimension or a value that is not accepted. kDataLoss: truncated
@@ -79,6 +85,11 @@ class VectorReader {
   // 1 to kMaxDimension.
   size_t dimension() const { return dimension_; }
 
+  // As options.origin, for a caller who knows it only when the number of columns is known. To be called before the
+  // first row is read; replaces an earlier origin. kInvalidArgument unless it is empty or has dimension() values that
+  // are finite in float32.
+  absl::Status SetOrigin(const std::vector<double>& origin);
+
   // nullopt for text, whose rows nobody has counted.
   virtual absl::optional<uint64_t> row_count() const = 0;
 
@@ -94,6 +105,8 @@ class VectorReader {
   VectorReader() = default;
 
   size_t dimension_ = 0;
+  // The origin, some whole number of times in a row, so that short rows can be treated many at a time. Empty: none.
+  std::vector<double> origins_;
 };
 
 }  // namespace dpkde
