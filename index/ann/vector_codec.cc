@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "dpkde/index/ann/kernels.h"
+#include "dpkde/index/ann/points.h"
 #include "dpkde/index/ann/product_quantizer.h"
 
 namespace dpkde {
@@ -201,16 +202,13 @@ class Int8Codec final : public VectorCodec {
     codes->resize(CodeBytes(rows + vectors.rows), 0);
     for (size_t i = 0; i < vectors.rows; ++i) {
       uint8_t* const row = codes->data() + CodeBytes(rows + i);
-      double norm = 0;
       for (size_t j = 0; j < dimension(); ++j) {
         if (steps_[j] == 0) continue;
         const double code = std::nearbyint((static_cast<double>(vectors.row(i)[j]) - offsets_[j]) / steps_[j]);
-        const int8_t clamped = static_cast<int8_t>(std::min(std::max(code, -127.0), 127.0));
-        row[j] = static_cast<uint8_t>(clamped);
-        norm += static_cast<double>(steps_[j]) * steps_[j] * clamped * clamped;
+        row[j] = static_cast<uint8_t>(static_cast<int8_t>(std::min(std::max(code, -127.0), 127.0)));
       }
       if (layout_.l2) {
-        const float stored = static_cast<float>(norm);
+        const float stored = static_cast<float>(SquaredNorm(row));
         std::memcpy(row + layout_.width, &stored, sizeof(stored));
       }
     }
@@ -221,6 +219,18 @@ class Int8Codec final : public VectorCodec {
     for (size_t j = 0; j < dimension(); ++j) out[j] = offsets_[j] + steps_[j] * code[j];
   }
 
+  // The norms that are stored with the rows are theirs.
+  absl::Status CheckCodes(const uint8_t* codes, size_t rows) const override {
+    for (size_t i = 0; layout_.l2 && i < rows; ++i) {
+      const uint8_t* const row = codes + CodeBytes(i);
+      const double norm = SquaredNorm(row);
+      if (!(std::abs(layout_.norm(row) - norm) <= 1e-6 * norm + std::numeric_limits<float>::min())) {
+        return absl::InvalidArgumentError("a norm is not that of its row");
+      }
+    }
+    return absl::OkStatus();
+  }
+
   std::unique_ptr<CodeScorer> Score(MatrixView queries) const override {
     return std::make_unique<Int8Scorer>(queries, offsets_, steps_, layout_);
   }
@@ -228,6 +238,16 @@ class Int8Codec final : public VectorCodec {
   std::string Parameters() const override { return Bytes(offsets_) + Bytes(steps_); }
 
  private:
+  // Of what a row stands for, without offsets.
+  double SquaredNorm(const uint8_t* row) const {
+    const int8_t* const code = reinterpret_cast<const int8_t*>(row);
+    double norm = 0;
+    for (size_t j = 0; j < dimension(); ++j) {
+      if (steps_[j] != 0) norm += static_cast<double>(steps_[j]) * steps_[j] * code[j] * code[j];
+    }
+    return norm;
+  }
+
   const std::vector<float> offsets_, steps_;
   const Int8Layout layout_;
 };
@@ -629,8 +649,10 @@ class PqCodec final : public VectorCodec {
                                                             absl::string_view parameters) {
     pq.centroids.resize(parameters.size() / sizeof(float));
     std::memcpy(pq.centroids.data(), parameters.data(), parameters.size());
-    if (!std::all_of(pq.centroids.begin(), pq.centroids.end(), [](float x) { return std::isfinite(x); })) {
-      return absl::InvalidArgumentError("a centroid is not finite");
+    // So that the tables of a query stay finite, also where no code points.
+    const float largest = static_cast<float>(std::sqrt(4 * kLargestSquaredNorm));
+    if (!std::all_of(pq.centroids.begin(), pq.centroids.end(), [&](float x) { return std::abs(x) <= largest; })) {
+      return absl::InvalidArgumentError("a centroid is not finite or too large");
     }
     return std::make_unique<PqCodec>(dimension, std::move(pq), l2);
   }

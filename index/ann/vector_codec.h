@@ -76,6 +76,9 @@ class VectorCodec {
   // The vector that a code stands for.
   virtual void Decode(const uint8_t* codes, size_t row, float* out) const = 0;
 
+  // kInvalidArgument if codes that were read hold what Append() never writes and Decode() does not show.
+  virtual absl::Status CheckCodes(const uint8_t* /*codes*/, size_t /*rows*/) const { return absl::OkStatus(); }
+
   virtual std::unique_ptr<CodeScorer> Score(MatrixView queries) const = 0;
 
   virtual std::string Parameters() const = 0;

@@ -11,6 +11,7 @@
 #include <exception>
 #include <limits>
 #include <new>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -244,6 +245,27 @@ struct VectorIndex::State {
   };
   std::vector<Place> places;         // of each row; empty if there is one list
   std::unique_ptr<HnswGraph> graph;  // a trained kHnsw
+  std::vector<float> squares;        // squared lengths of what the codes stand for, one a row; empty unless needed
+  std::vector<uint32_t> by_length;   // rows, the longest first; empty where lengths are alike or decide nothing
+
+  struct Plan {
+    size_t k;     // of the result
+    size_t want;  // min(k, rows that are allowed)
+    size_t kept;  // of the scan, for rescoring: want or more
+    const RowSet* allowed;
+    size_t probe, ef_search;
+    int threads;
+
+    bool allows(int64_t row) const { return allowed == nullptr || allowed->contains(row); }
+  };
+
+  // What one thread needs for queries that it answers alone.
+  struct Worker {
+    std::vector<float> buffer;
+    std::vector<HnswGraph::Found> found;
+    std::unique_ptr<HnswGraph::Walker> walker;
+    std::vector<char> seen;  // rows or lists that a query has met; all 0 between queries
+  };
 
   State(const VectorIndexOptions& options, size_t dimension) : options(options), dimension(dimension), lists(1) {
     VectorIndexOptions untrained = options;
@@ -347,8 +369,57 @@ struct VectorIndex::State {
     rows += vectors.rows;
   }
 
+  // The largest inner products are mostly those of long vectors. Neither links nor lists lead to them reliably, since
+  // both are of distances, and long vectors lie far from everything: a search compares a query with the longest rows
+  // besides.
+  void OrderByLength() {
+    by_length.clear();
+    if (options.metric != Metric::kInnerProduct || (graph == nullptr && centers.empty()) || rows == 0) return;
+    std::vector<float> decoded(dimension);
+    for (size_t row = squares.size(); row < rows; ++row) {
+      const Place place = PlaceOf(row);
+      codec->Decode(lists[place.list].codes.data(), place.slot, decoded.data());
+      squares.push_back(faiss::fvec_norm_L2sqr(decoded.data(), dimension));
+    }
+    constexpr float kAlike = 1.02f;  // lengths that differ by a hundredth
+    const auto ends = std::minmax_element(squares.begin(), squares.end());
+    if (*ends.second <= kAlike * *ends.first) return;
+    by_length.resize(rows);
+    std::iota(by_length.begin(), by_length.end(), 0u);
+    std::sort(by_length.begin(), by_length.end(),
+              [&](uint32_t a, uint32_t b) { return squares[a] != squares[b] ? squares[a] > squares[b] : a < b; });
+  }
+
+  Place PlaceOf(size_t row) const { return places.empty() ? Place{0, static_cast<uint32_t>(row)} : places[row]; }
+
+  // The distance of a query from one row, as a scan has it.
+  float ScannedDistance(const CodeScorer& scorer, size_t query, size_t row, Worker* worker) const {
+    const Place place = PlaceOf(row);
+    const size_t begin = place.slot / codec->row_group() * codec->row_group();
+    worker->buffer.resize(std::max(worker->buffer.size(), codec->row_group()));
+    scorer.Distances(query, query + 1, lists[place.list].codes.data(), begin, place.slot + 1, worker->buffer.data());
+    return worker->buffer[place.slot - begin];
+  }
+
+  // Offers `count` of the longest rows that are allowed and not `seen` (of a row).
+  template <typename Seen>
+  void OfferLongest(const CodeScorer& scorer, size_t query, const Plan& plan, size_t count, Seen seen, Worker* worker,
+                    Nearest* nearest) const {
+    for (size_t i = 0; i < by_length.size() && count > 0; ++i) {
+      const uint32_t row = by_length[i];
+      if (!plan.allows(row)) continue;
+      --count;
+      if (!seen(row)) nearest->Offer({ScannedDistance(scorer, query, row, worker), row});
+    }
+  }
+
   // `vectors`, checked and normalised.
   void Add(MatrixView vectors, int threads) {
+    AddRows(vectors, threads);
+    OrderByLength();
+  }
+
+  void AddRows(MatrixView vectors, int threads) {
     if (vectors.rows == 0) return;
     if (!trained && rows + vectors.rows < RowsToLearn()) {
       Encode(vectors, threads);
@@ -365,6 +436,7 @@ struct VectorIndex::State {
       codec = VectorCodec::Train(options, vectors);
       lists = std::vector<CodeList>(1);
       rows = 0;
+      squares.clear();
       if (options.kind == Kind::kIvf) LearnLists(vectors);
       if (options.kind == Kind::kHnsw) {
         graph = std::make_unique<HnswGraph>(options.hnsw_neighbors, options.ef_construction);
@@ -379,17 +451,6 @@ struct VectorIndex::State {
 
   // ---- Search.
 
-  struct Plan {
-    size_t k;     // of the result
-    size_t want;  // min(k, rows that are allowed)
-    size_t kept;  // of the scan, for rescoring: want or more
-    const RowSet* allowed;
-    size_t probe, ef_search;
-    int threads;
-
-    bool allows(int64_t row) const { return allowed == nullptr || allowed->contains(row); }
-  };
-
   // Keeps the `kept` nearest, scores them finely where that is another score, and writes what is best. Queries of
   // `scorer` begin with query `first` of the result.
   void Finish(const CodeScorer& scorer, size_t first, size_t query, const Plan& plan, std::vector<Hit>* hits,
@@ -400,7 +461,7 @@ struct VectorIndex::State {
         hits->resize(plan.kept);
       }
       for (Hit& hit : *hits) {
-        const Place place = places.empty() ? Place{0, static_cast<uint32_t>(hit.row)} : places[hit.row];
+        const Place place = PlaceOf(hit.row);
         hit.distance = scorer.Rescore(query, lists[place.list].codes.data(), place.slot);
       }
     }
@@ -439,13 +500,6 @@ struct VectorIndex::State {
       }
     }
   }
-
-  // What one thread needs for queries that it answers alone.
-  struct Worker {
-    std::vector<float> buffer;
-    std::vector<HnswGraph::Found> found;
-    std::unique_ptr<HnswGraph::Walker> walker;
-  };
 
   void ScanWholeList(const CodeScorer& scorer, const CodeList& list, const Plan& plan, Worker* worker,
                      Nearest* nearest) const {
@@ -486,7 +540,10 @@ struct VectorIndex::State {
         std::vector<Nearest> nearest(end - begin, Nearest(plan.kept));
         std::vector<float> buffer(kQueryGroup * block_rows);
         std::vector<Nearest*> places_of;
+        // Lists that a query has probed, for the longest rows.
+        std::vector<char> probed(by_length.empty() ? 0 : (end - begin) * lists.size(), 0);
         for (size_t l = 0; l < lists.size(); ++l) {
+          for (size_t i = 0; i < probing[l].size() && !probed.empty(); ++i) probed[probing[l][i] * lists.size() + l] = 1;
           for (size_t first = 0; first < probing[l].size(); first += kQueryGroup) {
             const auto chosen = absl::MakeConstSpan(probing[l]).subspan(first, kQueryGroup);
             places_of.clear();
@@ -500,6 +557,10 @@ struct VectorIndex::State {
           Nearest& found = nearest[i];
           if (found.hits().size() < plan.want) {
             found = SearchLists(queries.Slice(begin + i, begin + i + 1), *scorer->Select({i}), plan, &worker);
+          } else {
+            OfferLongest(
+                *scorer, i, plan, LongestBesideLists(plan),
+                [&](uint32_t row) { return probed[i * lists.size() + places[row].list] != 0; }, &worker, &found);
           }
           Finish(*scorer, begin, i, plan, &found.hits(), result);
         }
@@ -510,6 +571,7 @@ struct VectorIndex::State {
 
   Nearest SearchLists(MatrixView query, const CodeScorer& scorer, const Plan& plan, Worker* worker) const {
     std::vector<Hit> ranked = RankLists(query);
+    worker->seen.resize(lists.size(), 0);
     size_t sorted = std::min(plan.probe, ranked.size());
     std::partial_sort(ranked.begin(), ranked.begin() + sorted, ranked.end(), Nearer());
     Nearest nearest(plan.kept);
@@ -520,8 +582,25 @@ struct VectorIndex::State {
         sorted = ranked.size();
       }
       ScanWholeList(scorer, lists[ranked[i].row], plan, worker, &nearest);
+      worker->seen[ranked[i].row] = 1;
     }
+    OfferLongest(
+        scorer, 0, plan, LongestBesideLists(plan), [&](uint32_t row) { return worker->seen[places[row].list] != 0; },
+        worker, &nearest);
+    worker->seen.assign(lists.size(), 0);
     return nearest;
+  }
+
+  // As many as there are in the lists that are probed, on the average.
+  size_t LongestBesideLists(const Plan& plan) const {
+    return by_length.empty() ? 0 : rows * std::min(plan.probe, lists.size()) / lists.size();
+  }
+
+  // A walk of this width compares several times as many rows. On 3,000 to 30,000 normal vectors of 16 and 64 dimensions,
+  // with lengths times exp(s N(0, 1)), s = .3 to 3, the walk alone finds .40 to .94 of the ten best with width 500, and
+  // with the longest rows .98 or more.
+  size_t LongestBesideGraph(const Plan& plan) const {
+    return 4 * std::max(plan.k, plan.ef_search) + 8 * static_cast<size_t>(std::sqrt(rows));
   }
 
   Nearest SearchGraph(const CodeScorer& scorer, const Plan& plan, Worker* worker) const {
@@ -538,14 +617,20 @@ struct VectorIndex::State {
       if (worker->walker == nullptr) worker->walker = std::make_unique<HnswGraph::Walker>(*graph);
       worker->walker->Search(scorer, 0, lists[0].codes.data(), width, &worker->found);
       const std::vector<int64_t>& unreachable = graph->unreachable();
+      worker->seen.resize(rows, 0);
       for (const HnswGraph::Found& found : worker->found) {
-        if (plan.allows(found.row) && !std::binary_search(unreachable.begin(), unreachable.end(), found.row)) {
-          nearest.Offer({found.distance, found.row});
-        }
+        worker->seen[found.row] = 1;
+        if (plan.allows(found.row)) nearest.Offer({found.distance, found.row});
       }
       for (const int64_t row : unreachable) {
-        if (plan.allows(row)) nearest.Offer({scorer.Rescore(0, lists[0].codes.data(), row), row});
+        if (worker->seen[row] == 0 && plan.allows(row)) nearest.Offer({ScannedDistance(scorer, 0, row, worker), row});
+        worker->seen[row] = 1;
       }
+      OfferLongest(
+          scorer, 0, plan, LongestBesideGraph(plan), [&](uint32_t row) { return worker->seen[row] != 0; }, worker,
+          &nearest);
+      for (const HnswGraph::Found& found : worker->found) worker->seen[found.row] = 0;
+      for (const int64_t row : unreachable) worker->seen[row] = 0;
       if (nearest.hits().size() >= plan.want) return nearest;
       nearest = Nearest(plan.kept);
     }
@@ -670,6 +755,9 @@ struct VectorIndex::State {
       s.graph = std::make_unique<HnswGraph>(std::move(graph));
     }
     if (!bytes.empty()) return wrong_size;
+    for (const CodeList& list : s.lists) {
+      DPKDE_RETURN_IF_ERROR(s.codec->CheckCodes(list.codes.data(), s.centers.empty() ? n : list.rows.size()));
+    }
     // What the codes stand for is finite. Decoded in pieces, since this may be most of the memory.
     constexpr size_t kPiece = 256;
     std::vector<float> decoded(kPiece * s.dimension);
@@ -688,6 +776,7 @@ struct VectorIndex::State {
         }
       }
     }
+    s.OrderByLength();
     return state;
   }
 };

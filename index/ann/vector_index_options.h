@@ -35,7 +35,8 @@ struct VectorIndexOptions {
   Codes codes = Codes::kFloat32;
 
   // A graph for inner products is built over vectors that have one coordinate more, sqrt(M^2 - ||x||^2) with M the
-  // largest norm, and L2 distances: raw inner products of unequal norms leave parts of a corpus out of reach.
+  // largest norm, and L2 distances: raw inner products of unequal norms leave parts of a corpus out of reach. A search
+  // by inner products in a graph or in lists compares the longest rows besides: they are most of the best.
   Metric metric = Metric::kInnerProduct;
 
   // kPq8, kPq4 only. Coordinates that one code stands for: 1, 2, 4 or 8; 0: 8 for kPq8, 1 for kPq4.
