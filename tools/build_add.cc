@@ -33,12 +33,24 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand BuildAddSubcommand() {
-  return {"add",
-          "Adds documents to an index, encoded as those that are there. All of them, or none.",
-          "--index=DIR (--tokens=F --lens=F | --input=F) [--ids=F]",
-          {"index", "tokens", "lens", "input", "ids", "input_format", "csv_header", "threads", "quiet"},
-          {},
-          Run};
+  return {
+      "add",
+      "Adds documents to an index, encoded as those that are there. All of them, or none.",
+      "--index=DIR (--tokens=FILE --lens=FILE | --input=FILE) [--ids=FILE]",
+      "--index=places.index --input=more.npy --ids=more.txt",
+      {{"Required", {"index"}},
+       {"Documents: --tokens with --lens, or --input",
+        {"tokens",
+         "lens",
+         {"input", "`FILE` of public vectors, each a document, if the index has single vectors."},
+         {"ids",
+          "`FILE` of the documents' ids, one a line (.txt) or row. Left out: the number of documents that were added "
+          "before, from 0."},
+         "input_format",
+         "csv_header"}},
+       {"Running", {"threads", "quiet"}}},
+      {},
+      Run};
 }
 
 }  // namespace dpkde

@@ -43,13 +43,14 @@
 
 ABSL_FLAG(
     std::string, label_set, "",
-    "All labels that there may be: a,b,c or a range of integers, 0-9, or both. Public, and required: a set that is "
+    "`LABELS`, all that there may be: a,b,c or a range of integers, 0-9, or both. Public, and required: a set that is "
     "taken from the records would reveal rare classes. A class without records gets noise like any other.");
-ABSL_FLAG(
-    std::string, model, "auto",
-    "auto, kernel (mean --similarity to each class, by one density release a class), moments (nearest class mean), "
-    "discriminant (with a private covariance, or that of --reference), landmark_ridge (with that of --reference). auto is "
-    "kernel with --similarity, and else chooses among the others, from public values only.");
+ABSL_FLAG(std::string, model, "auto",
+          "`NAME`: auto, kernel (mean --similarity to each class, by one density release a class), moments (nearest "
+          "class mean), "
+          "discriminant (with a private covariance, or that of --reference), landmark_ridge (with that of "
+          "--reference). auto is "
+          "kernel with --similarity, and else chooses among the others, from public values only.");
 ABSL_FLAG(bool, unit_rows, false, "Scale each record to length 1, as for cosine similarity; then no domain is needed.");
 ABSL_FLAG(absl::optional<uint32_t>, class_features, absl::nullopt,
           "Number of features of a record, 1 to 8192; left out: planned. Not of --model=kernel.");
@@ -439,55 +440,45 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand BuildClassifierSubcommand() {
-  return {"classifier",
-          "Releases a differentially private classifier of labelled records, over a public set of labels.",
-          "--input=F --labels=F --label_set=0-9|a,b,c [--model=M] [--similarity=S --bandwidth=H] (--domain_min=a,b "
-          "--domain_max=c,d | --domain_radius=R | "
-          "--unit_rows) --epsilon=E [--delta=D] | --rho=R --neighboring=add_remove|replace [--dry_run [--dim=D]] ... "
-          "--output=F",
-          {"input",
-           "input_format",
-           "csv_header",
-           "labels",
-           "label_set",
-           "model",
-           "unit_rows",
-           "class_features",
-           "bandwidth",
-           "epsilon",
-           "delta",
-           "rho",
-           "neighboring",
-           "domain_min",
-           "domain_max",
-           "domain_radius",
-           "domain_center",
-           "mechanism",
-           "public_seed",
-           "expected_n",
-           "reference",
-           "bad_records",
-           "threads",
-           "quiet",
-           "overwrite",
-           "summary_out",
-           "ledger",
-           "dataset",
-           "output",
-           "dry_run",
-           "dim",
-           "similarity",
-           "nu",
-           "alpha",
-           "p",
-           "design",
-           "features",
-           "reduce_to",
-           "expected_similarity",
-           "landmark_choice",
-           "class_bandwidth"},
-          {},
-          Run};
+  return {
+      "classifier",
+      "Releases a differentially private classifier of labelled records, over a public set of labels.",
+      "--input=FILE --labels=FILE --label_set=0-9|a,b,c [--model=NAME] [--similarity=NAME --bandwidth=H] "
+      "(--domain_min=A,B --domain_max=C,D | --domain_radius=R | --unit_rows) (--epsilon=E [--delta=D] | --rho=R) "
+      "--neighboring=add_remove|replace [--dry_run [--dim=D]] ... --output=FILE",
+      "--input=records.npy --labels=labels.txt --label_set=0-9 --domain_min=-10,-10 --domain_max=10,10 --epsilon=1 "
+      "--neighboring=add_remove --output=classes.dpkde",
+      {{"Required", {"input", "labels", "label_set", "epsilon", "neighboring", "output"}},
+       {"Privacy",
+        {"delta",
+         "rho",
+         "expected_n",
+         "mechanism",
+         {"bad_records",
+          "What to do with a record that holds a NaN or an infinity: `fail|replace`, that is by the domain's centre "
+          "(the origin without a domain). The certificate says which. Not taken with records as text."},
+         "ledger",
+         "dataset"}},
+       {"Domain, or --unit_rows", {"domain_min", "domain_max", "domain_radius", "domain_center", "unit_rows"}},
+       {"Records", {"input_format", "csv_header", {"dim", "Number of columns, for --dry_run without --input."}}},
+       {"Model: planned from public values unless it is given",
+        {"model", "reference", "class_features", "class_bandwidth", "public_seed", "dry_run"}},
+       {"Model kernel",
+        {"similarity",
+         {"bandwidth",
+          "h of --similarity, in the unit of the coordinates (with --unit_rows: of records of length 1); > 0. Public."},
+         "nu",
+         "alpha",
+         "p",
+         "design",
+         "features",
+         "reduce_to",
+         "expected_similarity",
+         "landmark_choice"}},
+       {"Output", {"overwrite", "summary_out"}},
+       {"Running", {"threads", "quiet"}}},
+      {},
+      Run};
 }
 
 }  // namespace dpkde

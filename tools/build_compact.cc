@@ -31,7 +31,8 @@ Subcommand BuildCompactSubcommand() {
           "Rewrites an index without what was removed; rows are numbered anew, ids and encoder stay, codes, lists and "
           "graph are learnt again.",
           "--index=DIR",
-          {"index", "threads", "quiet"},
+          "--index=places.index",
+          {{"Required", {"index"}}, {"Running", {"threads", "quiet"}}},
           {},
           Run};
 }

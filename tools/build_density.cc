@@ -37,9 +37,10 @@
 #include "dpkde/tools/release_output.h"
 #include "dpkde/tools/shared_flags.h"
 
-ABSL_FLAG(std::string, weights, "",
-          "File with one weight a record (.npy of one dimension, .csv of one column, ...), as private as the records: "
-          "sums are of weight times similarity, and means are divided by the sum of weights. Needs --weight_bound.");
+ABSL_FLAG(
+    std::string, weights, "",
+    "`FILE` with one weight a record (.npy of one dimension, .csv of one column, ...), as private as the records: "
+    "sums are of weight times similarity, and means are divided by the sum of weights. Needs --weight_bound.");
 ABSL_FLAG(
     absl::optional<double>, weight_bound, absl::nullopt,
     "Largest weight, > 0; public and chosen without looking at the data, since noise is proportional to it. A weight "
@@ -441,27 +442,21 @@ absl::Status Run(const std::vector<std::string>&) {
 Subcommand BuildDensitySubcommand() {
   return {"density",
           "Releases a differentially private summary of a file of records, from which similarity sums are answered.",
-          "--input=F --similarity=S --bandwidth=H --epsilon=E [--delta=D] | --rho=R --neighboring=add_remove|replace "
-          "[--domain_min=a,b --domain_max=c,d | --domain_radius=R [--domain_center=a,b]] ... --output=F",
-          {"input",         "input_format",
-           "csv_header",    "similarity",
-           "bandwidth",     "nu",
-           "alpha",         "p",
-           "epsilon",       "delta",
-           "neighboring",   "domain_min",
-           "domain_max",    "design",
-           "mechanism",     "features",
-           "reduce_to",     "public_seed",
-           "expected_n",    "expected_similarity",
-           "bad_records",   "dry_run",
-           "dim",           "threads",
-           "quiet",         "overwrite",
-           "summary_out",   "ledger",
-           "dataset",       "output",
-           "domain_radius", "domain_center",
-           "rho",           "weights",
-           "weight_bound",  "signed_weights",
-           "reference",     "landmark_choice"},
+          "--input=FILE --similarity=NAME --bandwidth=H (--epsilon=E [--delta=D] | --rho=R) "
+          "--neighboring=add_remove|replace [--domain_min=A,B --domain_max=C,D | --domain_radius=R "
+          "[--domain_center=A,B]] ... --output=FILE",
+          "--input=records.npy --similarity=gaussian --bandwidth=1 --domain_min=-10,-10 --domain_max=10,10 --epsilon=1 "
+          "--neighboring=add_remove --output=records.dpkde",
+          {{"Required", {"input", "similarity", "epsilon", "neighboring", "output"}},
+           {"Privacy", {"delta", "rho", "expected_n", "mechanism", "bad_records", "ledger", "dataset"}},
+           {"Domain: most similarities need one", {"domain_min", "domain_max", "domain_radius", "domain_center"}},
+           {"Records", {"input_format", "csv_header", "dim", "weights", "weight_bound", "signed_weights"}},
+           {"Similarity", {"bandwidth", "nu", "alpha", "p"}},
+           {"Design: planned from public values unless it is given",
+            {"reference", "landmark_choice", "design", "features", "reduce_to", "expected_similarity", "public_seed",
+             "dry_run"}},
+           {"Output", {"overwrite", "summary_out"}},
+           {"Running", {"threads", "quiet"}}},
           {},
           Run};
 }

@@ -28,13 +28,13 @@
 #include "dpkde/tools/shared_flags.h"
 
 ABSL_FLAG(std::string, role, "",
-          "query or document: the two have different vectors, whose inner product estimates the Chamfer similarity.");
-ABSL_FLAG(std::string, encoder, "", "File of an encoder, such as --encoder_out has written.");
-ABSL_FLAG(std::string, encoder_out, "", "File to write the encoder to, so that others encode alike.");
-ABSL_FLAG(
-    std::string, output_type, "f4",
-    "Values of the output: f4, f2 (half precision) or i1 (integers, times the scale of the row in --scales_out).");
-ABSL_FLAG(std::string, scales_out, "", "With --output_type=i1: .npy file for the scale of each row.");
+          "`query|document`: the two have different vectors, whose inner product estimates the Chamfer similarity.");
+ABSL_FLAG(std::string, encoder, "", "`FILE` of an encoder, such as --encoder_out has written.");
+ABSL_FLAG(std::string, encoder_out, "", "`FILE` to write the encoder to, so that others encode alike.");
+ABSL_FLAG(std::string, output_type, "f4",
+          "Values of the output, `f4|f2|i1`: f2 is half precision, i1 are integers (times the scale of the row in "
+          "--scales_out).");
+ABSL_FLAG(std::string, scales_out, "", "With --output_type=i1: .npy `FILE` for the scale of each row.");
 
 namespace dpkde {
 namespace {
@@ -219,15 +219,27 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand BuildEncodeSubcommand() {
-  return {"encode",
-          "Encodes sets of token vectors as one vector each, for other programs; the inner product of a query's and a "
-          "document's vector estimates their Chamfer similarity.",
-          "--tokens=F --lens=F --role=query|document (--config=F | --encoder=F | --index=DIR) [--encoder_out=F] "
-          "[--output_type=f4|f2|i1 [--scales_out=F]] --output=F.npy",
-          {"tokens", "lens", "role", "config", "encoder", "index", "encoder_out", "output", "output_type", "scales_out",
-           "input_format", "csv_header", "overwrite", "threads", "quiet"},
-          {},
-          Run};
+  return {
+      "encode",
+      "Encodes sets of token vectors as one vector each, for other programs; the inner product of a query's and a "
+      "document's vector estimates their Chamfer similarity.",
+      "--tokens=FILE --lens=FILE --role=query|document (--config=FILE | --encoder=FILE | --index=DIR) "
+      "[--encoder_out=FILE] [--output_type=f4|f2|i1 [--scales_out=FILE]] --output=FILE.npy",
+      "--tokens=tokens.npy --lens=lens.txt --role=document --config=encoder.textproto --output=encoded.npy",
+      {{"Required",
+        {{"tokens", "`FILE` of the tokens of all sets in order, one vector a row. Public."},
+         {"lens", "`FILE` of the numbers of tokens of the sets, one a row; 0: an empty set."},
+         "role",
+         {"output", "`FILE` in format .npy to write, one vector a set. Appears complete or not at all."}}},
+       {"Encoder, one of",
+        {{"config", "`FILE` with an IndexConfig in protobuf text format (proto/index.proto), whose encoder is made."},
+         "encoder",
+         {"index", "`DIR` that dpkde_build index made, whose encoder is taken."}}},
+       {"Tokens", {"input_format", "csv_header"}},
+       {"Output", {"output_type", "scales_out", "encoder_out", "overwrite"}},
+       {"Running", {"threads", "quiet"}}},
+      {},
+      Run};
 }
 
 }  // namespace dpkde

@@ -228,11 +228,31 @@ Subcommand BuildHistogramSubcommand() {
       "histogram",
       "Releases how many private records have each public item among their nearest: each votes for the --votes items "
       "of an index of single vectors that are nearest to it, and every item's count gets noise.",
-      "--input=F --index=DIR --votes=K [--threshold=T] --epsilon=E [--delta=D] | --rho=R "
-      "--neighboring=add_remove|replace [--candidates=N] [--dry_run] ... --output=F",
-      {"input",   "input_format", "csv_header", "index",       "votes",     "candidates",  "threshold",
-       "epsilon", "delta",        "rho",        "neighboring", "mechanism", "bad_records", "dry_run",
-       "threads", "quiet",        "overwrite",  "summary_out", "ledger",    "dataset",     "output"},
+      "--input=FILE --index=DIR --votes=K (--epsilon=E [--delta=D] | --rho=R) --neighboring=add_remove|replace "
+      "[--candidates=N] [--threshold=T] [--dry_run] ... --output=FILE",
+      "--input=records.npy --index=places.index --votes=1 --epsilon=1 --neighboring=add_remove --output=votes.dpkde",
+      {{"Required", {"input", "index", "votes", "epsilon", "neighboring", "output"}},
+       {"Privacy",
+        {"delta",
+         "rho",
+         {"mechanism", "The noise: `auto|laplace|gaussian`. laplace is pure; gaussian needs --delta or --rho."},
+         {"bad_records",
+          "What to do with a record that holds a NaN, an infinity or no number: `fail|replace`, that is by a record "
+          "that "
+          "votes for nothing. The certificate says which. Text then needs --csv_header=present or absent."},
+         "ledger",
+         "dataset"}},
+       {"Records", {"input_format", "csv_header"}},
+       {"Votes",
+        {{"candidates",
+          "Items that the index's first stage hands on to be compared exactly, at least --votes; the more, the more "
+          "votes go to the nearest. Left out: 500, or votes where that is more."},
+         {"threshold",
+          "What readers use unless they name another: items count for noised counts above this (Lin et al. 2024). No "
+          "privacy effect. Left out: 0, above which half of the items are that nobody voted for."},
+         {"dry_run", "Print the noise of every mechanism and the choice; reads no record, writes nothing."}}},
+       {"Output", {"overwrite", "summary_out"}},
+       {"Running", {"threads", "quiet"}}},
       {},
       Run};
 }

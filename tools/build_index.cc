@@ -99,14 +99,25 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand BuildIndexSubcommand() {
-  return {"index",
-          "Makes a directory in which public documents can be searched, added and removed. Documents are sets of token "
-          "vectors (ranked by Chamfer similarity), or single vectors.",
-          "--tokens=F --lens=F | --input=F [--ids=F] [--config=F] --output=DIR",
-          {"tokens", "lens", "input", "ids", "config", "output", "input_format", "csv_header", "overwrite",
-           "summary_out", "threads", "quiet"},
-          {},
-          Run};
+  return {
+      "index",
+      "Makes a directory in which public documents can be searched, added and removed. Documents are sets of token "
+      "vectors (ranked by Chamfer similarity), or single vectors.",
+      "(--tokens=FILE --lens=FILE | --input=FILE) [--ids=FILE] [--config=FILE] --output=DIR",
+      "--input=places.npy --ids=places.txt --output=places.index",
+      {{"Required", {{"output", "`DIR` to make. Appears complete or not at all."}}},
+       {"Documents: --tokens with --lens, or --input",
+        {"tokens",
+         "lens",
+         {"input", "`FILE` of public vectors, each a document."},
+         {"ids", "`FILE` of the documents' ids, one a line (.txt) or row. Left out: the number of the row, from 0."},
+         "input_format",
+         "csv_header"}},
+       {"Index", {"config"}},
+       {"Output", {"overwrite", {"summary_out", "`FILE` for a summary in JSON: rows, bytes and time."}}},
+       {"Running", {"threads", "quiet"}}},
+      {},
+      Run};
 }
 
 }  // namespace dpkde

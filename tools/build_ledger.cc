@@ -19,14 +19,16 @@
 #include "dpkde/tools/shared_flags.h"
 
 // In text, since budgets are exact decimals.
-ABSL_FLAG(std::string, budget_epsilon, "", "What all releases may spend together, > 0. An exact decimal.");
-ABSL_FLAG(std::string, budget_delta, "", "Likewise, in (0, 1).");
-ABSL_FLAG(
-    std::string, budget_rho, "",
-    "What all releases may spend together in zero-concentrated differential privacy, > 0; instead of the others.");
+ABSL_FLAG(std::string, budget_epsilon, "",
+          "`DECIMAL`, > 0: what all releases may spend together, exactly. Required unless --budget_rho is given.");
+ABSL_FLAG(std::string, budget_delta, "", "`DECIMAL` in (0, 1), likewise. Left out: none.");
+ABSL_FLAG(std::string, budget_rho, "",
+          "`DECIMAL`, > 0: what all releases may spend together in zero-concentrated differential privacy; instead of "
+          "the others.");
 ABSL_FLAG(
     std::string, composition, "",
-    "How costs add up, for ever: pure (epsilon; the default for --budget_epsilon alone), epsilon_delta (epsilon and "
+    "`RULE` by which costs add up, for ever: pure (epsilon; the default for --budget_epsilon alone), epsilon_delta "
+    "(epsilon and "
     "delta; the default with --budget_delta), gaussian (mu^2; for Gaussian noise, tightest), zcdp (rho; the default "
     "for --budget_rho).");
 
@@ -107,10 +109,16 @@ absl::Status Run(const std::vector<std::string>&) {
 Subcommand BuildLedgerSubcommand() {
   return {"ledger",
           "Declares the privacy budget of a dataset: what all releases from it may spend together, once and for ever.",
-          "--ledger=F --dataset=ID --budget_epsilon=B [--budget_delta=D] | --budget_rho=R "
-          "--neighboring=add_remove|replace [--composition=...]",
-          {"ledger", "dataset", "budget_epsilon", "budget_delta", "budget_rho", "neighboring", "composition", "threads",
-           "quiet"},
+          "--ledger=FILE --dataset=NAME (--budget_epsilon=DECIMAL [--budget_delta=DECIMAL] | --budget_rho=DECIMAL) "
+          "--neighboring=add_remove|replace [--composition=RULE]",
+          "--ledger=visits.ledger --dataset=visits --budget_epsilon=1 --neighboring=add_remove",
+          {{"Required",
+            {{"ledger", "`FILE` to make; never replaced, never changed but by releases."},
+             {"dataset", "`NAME` by which releases name the dataset: printable ASCII without blanks."},
+             "budget_epsilon",
+             "neighboring"}},
+           {"Privacy", {"budget_delta", "budget_rho", "composition"}},
+           {"Running", {"threads", "quiet"}}},
           {},
           Run};
 }

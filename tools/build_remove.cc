@@ -27,8 +27,10 @@ absl::Status Run(const std::vector<std::string>&) {
 Subcommand BuildRemoveSubcommand() {
   return {"remove",
           "Removes documents from an index by id. All of them, or none. Their space is freed by compact.",
-          "--index=DIR --ids=F",
-          {"index", "ids", "threads", "quiet"},
+          "--index=DIR --ids=FILE",
+          "--index=places.index --ids=closed.txt",
+          {{"Required", {"index", {"ids", "`FILE` of the ids of the documents to remove, one a line (.txt) or row."}}},
+           {"Running", {"threads", "quiet"}}},
           {},
           Run};
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "dpkde/base/status_macros.h"
@@ -18,10 +19,11 @@
 #include "dpkde/tools/reference_points.h"
 #include "dpkde/tools/shared_flags.h"
 #include "dpkde/tools/subcommand.h"
+#include "dpkde/tools/suggestion.h"
 
 ABSL_FLAG(
     std::string, similarity, "",
-    "Kernels, with r_p = |x-y|_p and h = --bandwidth: gaussian exp(-r_2^2 / (2 h^2)); laplacian exp(-r_1 / h); "
+    "`NAME`. Kernels, with r_p = |x-y|_p and h = --bandwidth: gaussian exp(-r_2^2 / (2 h^2)); laplacian exp(-r_1 / h); "
     "exponential exp(-r_2 / h); matern (--nu); rational_quadratic (1 + r_2^2 / (2 a h^2))^-a (--alpha); cauchy "
     "1 / (1 + r_2^2 / h^2); inverse_l2 1 / (1 + r_2 / h); inverse_l1; product_cauchy; p_stable, the collisions of "
     "floor((<a, x> + b) / h); angular (1 - angle / pi)^p (--p; no bandwidth). Distances: l1, lp_power (--p), "
@@ -31,7 +33,8 @@ ABSL_FLAG(absl::optional<double>, alpha, absl::nullopt, "Exponent of rational_qu
 ABSL_FLAG(absl::optional<double>, p, absl::nullopt,
           "Power of lp_power, in (0, 2], and of angular, a whole number up to 16.");
 ABSL_FLAG(std::string, design, "auto",
-          "auto, landmark (needs --reference), spline_grid, lattice, axis, slice, moments, monte_carlo, orthogonal or "
+          "`NAME`: auto, landmark (needs --reference), spline_grid, lattice, axis, slice, moments, monte_carlo, "
+          "orthogonal or "
           "hadamard. Published mechanisms, for comparison, which auto never takes: lsq_rff, lsq_fgt, race, "
           "exponential_sum, tree, tree_sums, tree_centered.");
 ABSL_FLAG(absl::optional<uint32_t>, features, absl::nullopt, "Number of Monte-Carlo features; left out: planned.");
@@ -43,14 +46,28 @@ ABSL_FLAG(absl::optional<double>, expected_similarity, absl::nullopt,
           "Public guess of the mean similarity of records and queries, in (0, 1], for planning. Left out: 1, the worst "
           "case.");
 ABSL_FLAG(std::string, landmark_choice, "kmeans",
-          "How a --reference of more than 2,048 points becomes so many landmarks: kmeans, leverage or uniform.");
+          "How a --reference of more than 2,048 points becomes so many landmarks: `kmeans|leverage|uniform`.");
 
 namespace dpkde {
+namespace {
+
+// All but KIND_UNSPECIFIED.
+std::vector<std::string> SimilarityNames() {
+  std::vector<std::string> names;
+  const auto* kinds = proto::SimilaritySpec::Kind_descriptor();
+  for (int i = 1; i < kinds->value_count(); ++i) names.push_back(absl::AsciiStrToLower(kinds->value(i)->name()));
+  return names;
+}
+
+}  // namespace
 
 absl::StatusOr<DensityOptions> DensityOptions::Parse() {
   if (absl::GetFlag(FLAGS_similarity).empty()) return UsageError("--similarity is missing");
   const auto kind = SimilarityKindFromName(absl::GetFlag(FLAGS_similarity));
-  if (!kind.ok()) return FlagError(kind.status());
+  if (!kind.ok()) {
+    return UsageError(absl::StrCat(std::string(kind.status().message()),
+                                   DidYouMean(absl::GetFlag(FLAGS_similarity), SimilarityNames())));
+  }
   proto::SimilaritySpec spec;
   spec.set_kind(*kind);
   if (const auto bandwidth = absl::GetFlag(FLAGS_bandwidth); bandwidth.has_value()) {

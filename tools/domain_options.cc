@@ -12,17 +12,17 @@
 #include "dpkde/base/validation.h"
 #include "dpkde/tools/subcommand.h"
 
-ABSL_FLAG(
-    std::string, domain_min, "",
-    "Lower bounds of the box in which records live: a,b,... or one for all coordinates. Chosen without looking at the "
-    "data; records outside are clamped.");
-ABSL_FLAG(std::string, domain_max, "", "Upper bounds of the box.");
+ABSL_FLAG(std::string, domain_min, "",
+          "Lower `BOUNDS` of the box in which records live: a,b,... or one for all coordinates. Chosen without looking "
+          "at the "
+          "data; records outside are clamped.");
+ABSL_FLAG(std::string, domain_max, "", "Upper `BOUNDS` of the box.");
 ABSL_FLAG(
     absl::optional<double>, domain_radius, absl::nullopt,
     "Radius of the ball in which records live, instead of a box; > 0. Chosen without looking at the data; records "
     "outside are moved to the sphere. Designs that need a box use the ball's bounding box.");
 ABSL_FLAG(std::string, domain_center, "",
-          "Center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
+          "`POINT`, the center of the ball: a,b,... or one for all coordinates. Left out: the origin.");
 
 namespace dpkde {
 namespace {

@@ -1,6 +1,5 @@
 #include "dpkde/tools/exit_code.h"
 
-#include <string>
 #include <utility>
 
 #include "absl/strings/cord.h"
@@ -13,6 +12,12 @@ namespace {
 constexpr char kPayload[] = "dpkde/exit_code";
 
 }  // namespace
+
+std::string ExitCodesHelp() {
+  return "Exit codes: 0 success, 1 command line, 2 data or queries, 3 damaged or foreign file, 4 privacy parameters or "
+         "budget, 5 reading or writing, 6 recall below what was asked for (search --fail_if_recall_below), 70 internal "
+         "error or out of memory.";
+}
 
 absl::Status WithExitCode(absl::Status status, ExitCode code) {
   if (!status.ok()) status.SetPayload(kPayload, absl::Cord(absl::StrCat(static_cast<int>(code))));

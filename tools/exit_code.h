@@ -1,6 +1,8 @@
 #ifndef DPKDE_TOOLS_EXIT_CODE_H_
 #define DPKDE_TOOLS_EXIT_CODE_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 
 namespace dpkde {
@@ -16,6 +18,9 @@ enum class ExitCode : int {
   kQuality = 6,  // a quality gate failed
   kInternal = 70,
 };
+
+// "Exit codes: 0 success, 1 command line, ...".
+std::string ExitCodesHelp();
 
 // The same error, to be reported with `code`. OK stays OK.
 absl::Status WithExitCode(absl::Status status, ExitCode code);

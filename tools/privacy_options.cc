@@ -8,7 +8,8 @@
 #include "dpkde/tools/shared_flags.h"
 #include "dpkde/tools/subcommand.h"
 
-ABSL_FLAG(absl::optional<double>, epsilon, absl::nullopt, "Privacy parameter, > 0. Required; there is no default.");
+ABSL_FLAG(absl::optional<double>, epsilon, absl::nullopt,
+          "Privacy parameter, > 0. Required unless --rho is given; there is no default.");
 ABSL_FLAG(absl::optional<double>, delta, absl::nullopt,
           "In (0, 1): allows Gaussian noise. Left out: pure epsilon-differential privacy.");
 ABSL_FLAG(

@@ -115,12 +115,23 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand QueryClassifySubcommand() {
-  return {"classify",
-          "Classifies query vectors by a released classifier: the label with the largest score, and all scores.",
-          "--release=F --queries=F [--labels=F]",
-          {"release", "queries", "labels", "input_format", "csv_header", "threads", "quiet"},
-          {},
-          Run};
+  return {
+      "classify",
+      "Classifies query vectors by a released classifier: the label with the largest score, and all scores.",
+      "--release=FILE --queries=FILE [--labels=FILE]",
+      "--release=classes.dpkde --queries=queries.csv",
+      {{"Required",
+        {{"release", "`FILE` that dpkde_build classifier has written."},
+         {"queries", "`FILE` of query vectors, one a row, with the columns of the release."}}},
+       {"Queries",
+        {{"labels",
+          "`FILE` with the label of each query: .txt or .csv, one a line, or .npy of integers. Public: the accuracy is "
+          "printed on stderr."},
+         "input_format",
+         "csv_header"}},
+       {"Running", {"threads", "quiet"}}},
+      {},
+      Run};
 }
 
 }  // namespace dpkde

@@ -153,8 +153,12 @@ absl::Status Run(const std::vector<std::string>&) {
 Subcommand QueryDensitySubcommand() {
   return {"density",
           "Prints the estimated sum of similarities between each query and the private records.",
-          "--release=F --queries=F|- [--output_format=jsonl|tsv|npy] [--project]",
-          {"release", "queries", "output_format", "input_format", "csv_header", "project", "threads", "quiet"},
+          "--release=FILE --queries=FILE|- [--output_format=jsonl|tsv|npy] [--project]",
+          "--release=records.dpkde --queries=queries.csv",
+          {{"Required", {"release", "queries"}},
+           {"Queries", {"input_format", "csv_header"}},
+           {"Output", {{"output_format", "`jsonl|tsv|npy`. Left out: jsonl, one object a query."}, "project"}},
+           {"Running", {"threads", "quiet"}}},
           {},
           Run};
 }

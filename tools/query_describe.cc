@@ -118,7 +118,8 @@ Subcommand QueryDescribeSubcommand() {
       "Prints the certificate of a release, classifier or histogram (what was guaranteed, how, and on whose word), the "
       "entries of a ledger, or the manifest of an index directory.",
       "FILE|DIR [--output_format=text|json]",
-      {"output_format", "threads", "quiet"},
+      "records.dpkde",
+      {{"Output", {{"output_format", "`text|json`. Left out: text."}}}, {"Running", {"threads", "quiet"}}},
       {"FILE"},
       Run};
 }

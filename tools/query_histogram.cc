@@ -88,10 +88,19 @@ absl::Status Run(const std::vector<std::string>&) {
 Subcommand QueryHistogramSubcommand() {
   return {"histogram",
           "Prints the public items whose noised counts of votes are above the threshold, the largest first; or, with "
-          "--sample, a synthetic set of items drawn in proportion. --index: refuse unless that index still holds the "
-          "items that were voted for.",
-          "--release=F [--sample=N [--public_seed=S]] [--threshold=T] [--index=DIR] [--output_format=jsonl|tsv|txt]",
-          {"release", "sample", "public_seed", "threshold", "index", "output_format", "threads", "quiet"},
+          "--sample, a synthetic set of items drawn in proportion.",
+          "--release=FILE [--sample=N [--public_seed=S]] [--threshold=T] [--index=DIR] [--output_format=jsonl|tsv|txt]",
+          "--release=votes.dpkde --threshold=10",
+          {{"Required", {{"release", "`FILE` that dpkde_build histogram has written."}}},
+           {"Items",
+            {"threshold",
+             "sample",
+             {"public_seed", "Seed of --sample."},
+             {"index", "`DIR` of an index: refuse unless it still holds the items that were voted for."}}},
+           {"Output",
+            {{"output_format",
+              "`jsonl|tsv|txt`. Left out: jsonl. txt: ids alone, one a line, as --allow_ids reads them."}}},
+           {"Running", {"threads", "quiet"}}},
           {},
           Run};
 }

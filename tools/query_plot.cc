@@ -118,12 +118,16 @@ absl::Status Run(const std::vector<std::string>&) {
 }  // namespace
 
 Subcommand QueryPlotSubcommand() {
-  return {"plot",
-          "Draws a release in two dimensions as a heat map of its domain, first coordinate to the right, second up.",
-          "--release=F --output=picture.png [--width=PIXELS]",
-          {"release", "output", "width", "overwrite", "threads", "quiet"},
-          {},
-          Run};
+  return {
+      "plot",
+      "Draws a release in two dimensions as a heat map of its domain, first coordinate to the right, second up.",
+      "--release=FILE --output=FILE.png [--width=PIXELS]",
+      "--release=records.dpkde --output=map.png",
+      {{"Required", {"release", {"output", "`FILE` for the picture, in format .png. Appears complete or not at all."}}},
+       {"Output", {"width", "overwrite"}},
+       {"Running", {"threads", "quiet"}}},
+      {},
+      Run};
 }
 
 }  // namespace dpkde

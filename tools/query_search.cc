@@ -33,15 +33,15 @@ ABSL_FLAG(
     absl::optional<int>, rerank, absl::nullopt,
     "The best so many candidates are scored exactly, at least k; 0: none, scores are the first stage's. Left out: "
     "all.");
-ABSL_FLAG(std::string, allow_ids, "", "File of ids, one a line: only these documents can be found.");
-ABSL_FLAG(std::string, deny_ids, "", "File of ids, one a line: these documents are not found.");
+ABSL_FLAG(std::string, allow_ids, "", "`FILE` of ids, one a line: only these documents can be found.");
+ABSL_FLAG(std::string, deny_ids, "", "`FILE` of ids, one a line: these documents are not found.");
 ABSL_FLAG(
     bool, explain, false,
     "Adds which document token each query token was matched with, and with --density_release the search's score, the "
     "density and its standard error (jsonl only).");
 ABSL_FLAG(bool, timings, false, "Prints the seconds of each stage to stderr.");
 ABSL_FLAG(std::string, ground_truth, "",
-          "File of the true results of each query, best first: ids (.txt, one a query) or row numbers (.ivecs, .npy, "
+          "`FILE` of the true results of each query, best first: ids (.txt, one a query) or row numbers (.ivecs, .npy, "
           "...). Recall@k is printed to stderr.");
 ABSL_FLAG(absl::optional<double>, fail_if_recall_below, absl::nullopt,
           "Exit code 6 if recall is below this. Needs --ground_truth.");
@@ -50,27 +50,27 @@ ABSL_FLAG(absl::optional<int>, ivf_probe, absl::nullopt,
           "Lists of an IVF that are scanned. Left out: the index's own.");
 ABSL_FLAG(absl::optional<int>, rescore, absl::nullopt,
           "For 4-bit codes: candidates times this are scored by finer tables. Left out: the index's own.");
-ABSL_FLAG(
-    std::string, density_release, "",
-    "A release of private records by dpkde_build density, over vectors of the index's dimension: results are reranked "
-    "or filtered by how similar they are to those records. A document's density is the mean similarity that the "
-    "release gives it (minus the mean distance, where the release is of a distance).");
+ABSL_FLAG(std::string, density_release, "",
+          "`FILE`, a release of private records by dpkde_build density, over vectors of the index's dimension: results "
+          "are reranked "
+          "or filtered by how similar they are to those records. A document's density is the mean similarity that the "
+          "release gives it (minus the mean distance, where the release is of a distance).");
 ABSL_FLAG(
     absl::optional<double>, density_weight, absl::nullopt,
     "w in [0, 1]: scores become (1 - w) s + w * density, the largest first, over all candidates that are scored; s is "
     "the search's score (token sets: divided by the query's tokens; l2: minus the squared distance). 1: by density "
     "alone. 0: density only filters. Left out: 0.5, or 0 with --density_min.");
 ABSL_FLAG(absl::optional<double>, density_min, absl::nullopt, "Only documents of at least this density are results.");
-ABSL_FLAG(
-    std::string, density_of, "tokens",
-    "What stands for a document of several tokens: tokens, the mean of its tokens' densities; pooled, the density of "
-    "the mean of its tokens. The release must have been made from vectors of the same kind.");
+ABSL_FLAG(std::string, density_of, "tokens",
+          "What stands for a document of several tokens, `tokens|pooled`: tokens, the mean of its tokens' densities; "
+          "pooled, the density of "
+          "the mean of its tokens. The release must have been made from vectors of the same kind.");
 ABSL_FLAG(
     bool, density_contrast, false,
     "Subtracts from a document's density its mean similarity to 1,000 documents of the index that --public_seed draws: "
     "what is near to everything is no longer preferred.");
 ABSL_FLAG(std::string, encoder_fingerprint, "",
-          "Refuse an index whose encoder has another fingerprint than this (describe shows it).");
+          "Refuse an index whose encoder has another `FINGERPRINT` than this (describe shows it).");
 
 namespace dpkde {
 namespace {
@@ -384,36 +384,26 @@ Subcommand QuerySearchSubcommand() {
       "search",
       "Prints the nearest documents of each query: candidates by their encodings, then exact scores; with a release of "
       "private records, reranked or filtered by their similarity to those.",
-      "--index=DIR --queries=F [--query_lens=F] --k=K [--candidates=N] [--rerank=N] [--allow_ids=F --deny_ids=F] "
-      "[--density_release=F [--density_weight=W] [--density_min=D] [--density_of=tokens|pooled] "
-      "[--density_contrast]] [--explain] [--timings] [--ground_truth=F] [--fail_if_recall_below=R]",
-      {"index",
-       "queries",
-       "query_lens",
-       "k",
-       "candidates",
-       "rerank",
-       "allow_ids",
-       "deny_ids",
-       "explain",
-       "timings",
-       "ground_truth",
-       "fail_if_recall_below",
-       "ef_search",
-       "ivf_probe",
-       "rescore",
-       "encoder_fingerprint",
-       "output_format",
-       "input_format",
-       "density_release",
-       "density_weight",
-       "density_min",
-       "density_of",
-       "density_contrast",
-       "public_seed",
-       "csv_header",
-       "threads",
-       "quiet"},
+      "--index=DIR --queries=FILE [--query_lens=FILE] [--k=K] [--candidates=N] [--rerank=N] [--allow_ids=FILE "
+      "--deny_ids=FILE] [--density_release=FILE [--density_weight=W] [--density_min=D] [--density_of=tokens|pooled] "
+      "[--density_contrast]] [--explain] [--timings] [--ground_truth=FILE] [--fail_if_recall_below=R]",
+      "--index=places.index --queries=queries.csv --k=3",
+      {{"Required", {"index", {"queries", "`FILE` of the tokens of all queries in order, or of one vector a query."}}},
+       {"Queries", {"query_lens", "input_format", "csv_header"}},
+       {"Search",
+        {"k", "candidates", "rerank", "allow_ids", "deny_ids", "ef_search", "ivf_probe", "rescore",
+         "encoder_fingerprint"}},
+       {"Recall", {"ground_truth", "fail_if_recall_below"}},
+       {"Private density",
+        {"density_release",
+         "density_weight",
+         "density_min",
+         "density_of",
+         "density_contrast",
+         {"public_seed", "Seed of --density_contrast."}}},
+       {"Output",
+        {{"output_format", "`jsonl|trec|tsv|ivecs`. Left out: jsonl, one object a query."}, "explain", "timings"}},
+       {"Running", {"threads", "quiet"}}},
       {},
       Run};
 }

@@ -147,9 +147,14 @@ Subcommand QueryTuneSubcommand() {
       "tune",
       "Measures recall, bytes and time of the index and of other arrangements of its vectors on the user's queries, "
       "and proposes a configuration for a target recall.",
-      "--index=DIR --queries=F [--query_lens=F] [--k=K] [--target_recall=R] [--encoders] [--output_format=text|json]",
-      {"index", "queries", "query_lens", "k", "target_recall", "encoders", "output_format", "input_format",
-       "csv_header", "threads", "quiet"},
+      "--index=DIR --queries=FILE [--query_lens=FILE] [--k=K] [--target_recall=R] [--encoders] "
+      "[--output_format=text|json]",
+      "--index=places.index --queries=queries.csv --k=3",
+      {{"Required", {"index", {"queries", "`FILE` of the tokens of all queries in order, or of one vector a query."}}},
+       {"Queries", {"query_lens", "input_format", "csv_header"}},
+       {"Tuning", {{"k", "Results of a query whose recall is measured, at least 1."}, "target_recall", "encoders"}},
+       {"Output", {{"output_format", "`text|json`. Left out: text."}}},
+       {"Running", {"threads", "quiet"}}},
       {},
       Run};
 }

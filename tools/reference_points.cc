@@ -13,7 +13,7 @@
 
 ABSL_FLAG(
     std::string, reference, "",
-    "File of public points of the same kind as the records (or index directory, whose vectors they are), from which "
+    "`FILE` of public points of the same kind as the records (or index directory, whose vectors they are), from which "
     "landmarks are taken: far smaller errors in many dimensions. Landmarks are stored in the release and get no "
     "protection.");
 

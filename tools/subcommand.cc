@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <set>
 
 #include "absl/flags/commandlineflag.h"
 #include "absl/flags/flag.h"
@@ -16,11 +17,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "absl/types/optional.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/base/version.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/help_text.h"
 #include "dpkde/tools/shared_flags.h"
+#include "dpkde/tools/suggestion.h"
 
 namespace dpkde {
 namespace {
@@ -28,27 +32,19 @@ namespace {
 // More than any machine has CPUs; starting many more would fail.
 constexpr int kMostThreads = 1024;
 
-std::string ToolHelp(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands) {
-  std::string text = absl::StrCat(tool, ": ", summary, "\n\n");
-  for (const Subcommand& subcommand : subcommands) {
-    absl::StrAppend(&text, "  ", tool, " ", subcommand.name, " ", subcommand.usage, "\n      ", subcommand.summary,
-                    "\n");
+std::vector<std::string> FlagNames(const Subcommand& subcommand) {
+  std::vector<std::string> names;
+  for (const FlagGroup& group : subcommand.flags) {
+    for (const TakenFlag& flag : group.flags) names.push_back(flag.name);
   }
-  absl::StrAppend(&text, "\n'", tool, " SUBCOMMAND --help' explains its flags; '", tool,
-                  " --version' prints the version.\n",
-                  "Exit codes: 1 command line, 2 data or queries, 3 damaged or foreign file, 4 privacy parameters, "
-                  "5 reading or writing, 70 internal error.\n");
-  return text;
+  return names;
 }
 
-std::string SubcommandHelp(const std::string& tool, const Subcommand& subcommand) {
-  std::string text =
-      absl::StrCat(tool, " ", subcommand.name, " ", subcommand.usage, "\n\n", subcommand.summary, "\n\n");
-  for (const std::string& name : subcommand.flags) {
-    const absl::CommandLineFlag* flag = absl::FindCommandLineFlag(name);
-    absl::StrAppend(&text, "  --", name, "\n      ", flag == nullptr ? "" : flag->Help(), "\n");
-  }
-  return text;
+// What a flag takes whose value cannot be parsed.
+std::string ExpectedValue(const absl::CommandLineFlag& flag) {
+  if (flag.IsOfType<bool>()) return ": it must be true or false";
+  if (flag.IsOfType<double>() || flag.IsOfType<absl::optional<double>>()) return ": it must be a number, such as 0.5";
+  return ": it must be an integer in the range of the flag";
 }
 
 // The flag of this name, or the one that "noNAME" turns off; nullptr if there is neither.
@@ -64,6 +60,10 @@ absl::CommandLineFlag* FindFlag(absl::string_view name, bool& turned_off) {
 // Sets the flags and returns the operands. absl::ParseCommandLine would take the flags of every subcommand, and exit by
 // itself.
 absl::StatusOr<std::vector<std::string>> ParseArguments(const Subcommand& subcommand, int argc, char** argv) {
+  const std::vector<std::string> taken = FlagNames(subcommand);
+  // Then a flag that counts must not be hidden behind another of its name; elsewhere the last one counts.
+  const bool spends_privacy = std::find(taken.begin(), taken.end(), "neighboring") != taken.end();
+  std::set<std::string> given;
   std::vector<std::string> operands;
   bool flags_ended = false;
   for (int i = 2; i < argc; ++i) {
@@ -81,9 +81,13 @@ absl::StatusOr<std::vector<std::string>> ParseArguments(const Subcommand& subcom
     const absl::string_view name = argument.substr(0, equals);
     bool turned_off;
     absl::CommandLineFlag* const flag = FindFlag(name, turned_off);
-    if (flag == nullptr) return UsageError(absl::StrCat("unknown flag --", name));
-    if (std::find(subcommand.flags.begin(), subcommand.flags.end(), flag->Name()) == subcommand.flags.end()) {
-      return UsageError(absl::StrCat("flag --", flag->Name(), " is not taken by '", subcommand.name, "'"));
+    if (flag == nullptr) return UsageError(absl::StrCat("unknown flag --", name, DidYouMean(name, taken, "--")));
+    if (std::find(taken.begin(), taken.end(), flag->Name()) == taken.end()) {
+      return UsageError(absl::StrCat("flag --", flag->Name(), " is not taken by '", subcommand.name, "'",
+                                     DidYouMean(name, taken, "--")));
+    }
+    if (!given.insert(std::string(flag->Name())).second && spends_privacy) {
+      return UsageError(absl::StrCat("flag --", flag->Name(), " is given more than once"));
     }
     std::string value;
     if (equals != absl::string_view::npos) {
@@ -98,7 +102,7 @@ absl::StatusOr<std::vector<std::string>> ParseArguments(const Subcommand& subcom
     }
     std::string error;
     if (!flag->ParseFrom(value, &error)) {
-      return UsageError(absl::StrCat("malformed value '", value, "' of flag --", flag->Name()));
+      return UsageError(absl::StrCat("malformed value '", value, "' of flag --", flag->Name(), ExpectedValue(*flag)));
     }
   }
   return operands;
@@ -120,6 +124,13 @@ absl::Status RunSubcommand(const Subcommand& subcommand, int argc, char** argv) 
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat("unexpected exception: ", error.what()));
   }
+}
+
+absl::Status UnknownSubcommand(const std::string& name, absl::Span<const Subcommand> subcommands) {
+  if (name.empty()) return UsageError("a subcommand is missing");
+  std::vector<std::string> names;
+  for (const Subcommand& subcommand : subcommands) names.push_back(subcommand.name);
+  return UsageError(absl::StrCat("unknown subcommand '", name, "'", DidYouMean(name, names)));
 }
 
 // A file that is opened while a standard stream is closed would get its number, and receive what is printed. Standard
@@ -145,7 +156,8 @@ absl::StatusOr<Neighboring> ParseNeighboring(absl::string_view what_it_decides) 
   if (neighboring.empty()) {
     return PrivacyError(absl::StrCat("--neighboring is missing: ", what_it_decides, "; there is no default"));
   }
-  return PrivacyError(absl::StrCat("--neighboring must be add_remove or replace, but is '", neighboring, "'"));
+  return PrivacyError(absl::StrCat("--neighboring must be add_remove or replace, but is '", neighboring, "'",
+                                   DidYouMean(neighboring, {"add_remove", "replace"})));
 }
 
 absl::Status PrivacyError(const std::string& message) {
@@ -162,7 +174,8 @@ absl::Status FlagError(const absl::Status& status, absl::string_view before) {
 
 absl::Status CheckChoice(const std::string& flag, const std::string& value, const std::vector<std::string>& known) {
   if (std::find(known.begin(), known.end(), value) != known.end()) return absl::OkStatus();
-  return UsageError(absl::StrCat("--", flag, " must be one of ", absl::StrJoin(known, ", "), ", but is '", value, "'"));
+  return UsageError(absl::StrCat("--", flag, " must be one of ", absl::StrJoin(known, ", "), ", but is '", value, "'",
+                                 DidYouMean(value, known)));
 }
 
 int RunTool(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands, int argc,
@@ -185,13 +198,15 @@ int RunTool(const std::string& tool, const std::string& summary, absl::Span<cons
   } else if (known) {
     status = RunSubcommand(*subcommand, argc, argv);
   } else {
-    status = UsageError(name.empty() ? "a subcommand is missing" : absl::StrCat("unknown subcommand '", name, "'"));
+    status = UnknownSubcommand(name, subcommands);
   }
   if (status.ok()) status = FinishStandardOutput();
   if (status.ok()) return 0;
   std::fprintf(stderr, "%s: %s\n", tool.c_str(), std::string(status.message()).c_str());
   const ExitCode code = ExitCodeOf(status);
-  if (code == ExitCode::kUsage) {
+  if (name.empty()) {
+    std::fputs(ToolHelp(tool, summary, subcommands).c_str(), stderr);
+  } else if (code == ExitCode::kUsage) {
     std::fprintf(stderr, "Try '%s%s --help'.\n", tool.c_str(), known ? absl::StrCat(" ", name).c_str() : "");
   }
   return static_cast<int>(code);
