@@ -18,6 +18,9 @@
 
 namespace dpkde {
 
+// The kind of a file with a privacy budget, which nothing but the ledger itself replaces (dpkde/io/file.h).
+inline constexpr char kLedgerKind[] = "ledger";
+
 // `kind`: 1 to 8 characters; `version` >= 1. Anything else is a mistake in the program, and aborts it.
 std::string SealEnvelope(absl::string_view kind, uint32_t version, absl::string_view payload);
 

@@ -174,8 +174,10 @@ PrivacyCost PrivacyCost::OverTwoSteps() const {
       return PrivacyCost(rule_, 2 * amount_, Decimal());
     case CompositionRule::kZcdp:  // Bun and Steinke 2016, Proposition 1.9
       return PrivacyCost(rule_, 4 * amount_, Decimal());
-    case CompositionRule::kGaussian:  // Dong, Roth and Su 2022, Theorem 2.14; the slack is of one dataset's output
-      return PrivacyCost(rule_, 4 * amount_, slack_);
+    case CompositionRule::kGaussian:
+      // Dong, Roth and Su 2022, Theorem 2.14. The slack is the total variation of what one record touches, and two steps
+      // can touch two such parts, such as the views of two classes, whose discrete noise must be exchanged in both.
+      return PrivacyCost(rule_, 4 * amount_, 2 * slack_);
     case CompositionRule::kEpsilonDelta: {
       const Exact delta = (1 + exp(ToExact(amount_))) * ToExact(slack_);
       return PrivacyCost(rule_, 2 * amount_, delta < 1 ? *Decimal::UpperBound(RoundedUp(delta)) : One());

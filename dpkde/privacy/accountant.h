@@ -77,7 +77,7 @@ class PrivacyCost {
   absl::StatusOr<PrivacyCost> ConvertTo(CompositionRule rule) const;
 
   // The cost against neighbours two steps apart: a changed record is a record less and a record more, so an ADD_REMOVE
-  // cost becomes a REPLACE cost. 2 epsilon; 4 rho; 2 mu; (2 epsilon, (1 + e^epsilon) delta, at most 1).
+  // cost becomes a REPLACE cost. 2 epsilon; 4 rho; 2 mu and twice the total variation; (2 epsilon, (1 + e^epsilon) delta, at most 1).
   PrivacyCost OverTwoSteps() const;
 
   // Sum of costs of one rule. Aborts if the rules differ, which is a mistake in the program.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/civil_time.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/io/file.h"
@@ -23,7 +27,6 @@
 namespace dpkde {
 namespace {
 
-constexpr char kKind[] = "ledger";
 constexpr size_t kLongestDataset = 200;
 constexpr size_t kLongestDescription = 500;
 
@@ -147,9 +150,24 @@ absl::StatusOr<PrivacyBudget> BudgetFromProto(const proto::PrivacyAmount& amount
   return PrivacyBudget::Create(rule, epsilon, delta, rho);
 }
 
-bool IsDigest(absl::string_view text) {
-  return text.size() == 64 &&
+constexpr size_t kDigestDigits = 64;
+constexpr size_t kTokenDigits = 32;
+
+bool IsHex(absl::string_view text, size_t digits) {
+  return text.size() == digits &&
          std::all_of(text.begin(), text.end(), [](char c) { return absl::ascii_isdigit(c) || (c >= 'a' && c <= 'f'); });
+}
+
+absl::Status CheckToken(const std::string& token) {
+  if (token.empty() || IsHex(token, kTokenDigits)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the token must have ", kTokenDigits, " hexadecimal digits"));
+}
+
+// "2026-11-28".
+absl::Status CheckDay(const std::string& day) {
+  absl::CivilDay ignored;
+  if (day.empty() || (day.size() == 10 && absl::ParseCivilTime(day, &ignored))) return absl::OkStatus();
+  return absl::InvalidArgumentError("the day of an entry must be such as 2026-11-28");
 }
 
 // Reads, changes and replaces the ledger at `path` while nobody else does.
@@ -195,7 +213,7 @@ absl::Status Change(const std::string& path, const std::function<absl::Status(Bu
   if (bytes.size() > BudgetLedger::kLargestFile) {
     return absl::ResourceExhaustedError(absl::StrCat(path, ": is full; it takes no more entries"));
   }
-  return WriteFileAtomically(file_path, bytes, /*overwrite=*/true);
+  return WriteFileAtomically(file_path, bytes, /*overwrite=*/true, FileKind::kLedger);
 }
 
 }  // namespace
@@ -215,7 +233,7 @@ absl::Status BudgetLedger::Declare(const std::string& path, const std::string& d
   *message.mutable_budget() = ToProto(budget);
   message.set_neighboring(ToProto(neighboring));
   const BudgetLedger ledger(std::move(message), budget, neighboring);
-  return WriteFileAtomically(path, ledger.Serialize(), /*overwrite=*/false);
+  return WriteFileAtomically(path, ledger.Serialize(), /*overwrite=*/false, FileKind::kLedger);
 }
 
 absl::StatusOr<uint64_t> BudgetLedger::Reserve(const std::string& path, const ReleaseRequest& request) {
@@ -243,6 +261,34 @@ absl::Status BudgetLedger::MarkReleased(const std::string& path, uint64_t id, co
   });
 }
 
+absl::StatusOr<std::vector<uint64_t>> BudgetLedger::MarkReleased(const std::string& path, const std::string& token,
+                                                                 const Sha256Digest& released_file) {
+  const std::string digest = HexString(released_file);
+  std::vector<uint64_t> ids;
+  DPKDE_RETURN_IF_ERROR(Change(path, [&](BudgetLedger& ledger) {
+    for (proto::LedgerEntry& entry : *ledger.message_.mutable_entry()) {
+      if (token.empty() || entry.token() != token) continue;
+      if (!entry.released_sha256().empty() && entry.released_sha256() != digest) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("entry ", entry.id(), " is marked as released already, with another file"));
+      }
+      entry.set_released_sha256(digest);
+      ids.push_back(entry.id());
+    }
+    return ids.empty() ? absl::InvalidArgumentError("no entry of it paid for this release") : absl::OkStatus();
+  }));
+  return ids;
+}
+
+absl::StatusOr<std::string> BudgetLedger::NewToken() {
+  uint64_t words[2];
+  static_assert(sizeof(words) * 2 == kTokenDigits, "two digits a byte");
+  if (getrandom(words, sizeof(words), 0) != sizeof(words)) {
+    return absl::UnavailableError("the system gives no random numbers for a token");
+  }
+  return absl::StrCat(absl::Hex(words[0], absl::kZeroPad16), absl::Hex(words[1], absl::kZeroPad16));
+}
+
 absl::StatusOr<BudgetLedger> BudgetLedger::Read(const std::string& path) {
   absl::StatusOr<std::string> bytes = ReadFile(path, kLargestFile);
   if (bytes.status().code() == absl::StatusCode::kInvalidArgument) {
@@ -255,7 +301,7 @@ absl::StatusOr<BudgetLedger> BudgetLedger::Read(const std::string& path) {
 }
 
 absl::StatusOr<BudgetLedger> BudgetLedger::Deserialize(absl::string_view file_bytes) {
-  DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kKind, kVersion, file_bytes));
+  DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kLedgerKind, kVersion, file_bytes));
   proto::Ledger message;
   if (!message.ParseFromArray(envelope.payload.data(), static_cast<int>(envelope.payload.size()))) {
     return absl::DataLossError("is damaged: it holds no ledger");
@@ -275,7 +321,9 @@ absl::StatusOr<BudgetLedger> BudgetLedger::FromProto(proto::Ledger message) {
     ++id;
     if (entry.id() != id) return absl::InvalidArgumentError(absl::StrCat("entry ", id, " has the id ", entry.id()));
     DPKDE_RETURN_IF_ERROR(CheckDescription(entry.description()));
-    if (!entry.released_sha256().empty() && !IsDigest(entry.released_sha256())) {
+    DPKDE_RETURN_IF_ERROR(CheckToken(entry.token()));
+    DPKDE_RETURN_IF_ERROR(CheckDay(entry.day()));
+    if (!entry.released_sha256().empty() && !IsHex(entry.released_sha256(), kDigestDigits)) {
       return absl::InvalidArgumentError(absl::StrCat("entry ", id, " has no SHA-256 where one should be"));
     }
     DPKDE_RETURN_IF_ERROR(CostFromProto(entry.cost()).status());
@@ -290,9 +338,9 @@ absl::StatusOr<BudgetLedger> BudgetLedger::FromProto(proto::Ledger message) {
   return ledger;
 }
 
-std::string BudgetLedger::Serialize() const { return SealEnvelope(kKind, kVersion, message_.SerializeAsString()); }
+std::string BudgetLedger::Serialize() const { return SealEnvelope(kLedgerKind, kVersion, message_.SerializeAsString()); }
 
-bool BudgetLedger::IsLedger(absl::string_view file_bytes) { return IsEnvelope(kKind, file_bytes); }
+bool BudgetLedger::IsLedger(absl::string_view file_bytes) { return IsEnvelope(kLedgerKind, file_bytes); }
 
 absl::StatusOr<PrivacyCost> BudgetLedger::Charge(const PrivacyCost& cost, Neighboring neighboring) const {
   if (neighboring == neighboring_) return cost.ConvertTo(budget_.rule());
@@ -309,6 +357,8 @@ absl::StatusOr<PrivacyCost> BudgetLedger::Price(const ReleaseRequest& request) c
         absl::StrCat("is the ledger of the dataset '", dataset(), "', not of '", request.dataset, "'"));
   }
   DPKDE_RETURN_IF_ERROR(CheckDescription(request.description));
+  DPKDE_RETURN_IF_ERROR(CheckToken(request.token));
+  DPKDE_RETURN_IF_ERROR(CheckDay(request.day));
   DPKDE_ASSIGN_OR_RETURN(const PrivacyCost charged, Charge(request.cost, request.neighboring));
   if (budget_.Admits(spent_ + charged)) return charged;
   const bool two_steps = request.neighboring != neighboring_;
@@ -326,6 +376,9 @@ absl::Status BudgetLedger::AddEntry(const ReleaseRequest& request) {
   *entry.mutable_cost() = ToProto(request.cost);
   entry.set_neighboring(ToProto(request.neighboring));
   *entry.mutable_charged() = ToProto(charged);
+  entry.set_token(request.token);
+  entry.set_day(request.day.empty() ? absl::FormatCivilTime(absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()))
+                                    : request.day);
   spent_ = spent_ + charged;
   return absl::OkStatus();
 }
@@ -352,8 +405,9 @@ std::string BudgetLedger::DebugString() const {
       absl::StrAppendFormat(&text, " (for %s, %s)", cost.ToString(),
                             NeighboringName(*dpkde::FromProto(entry.neighboring())));
     }
-    absl::StrAppendFormat(&text, "  %s%s\n", entry.description(),
-                          pending ? "" : absl::StrCat("  sha256 ", entry.released_sha256()));
+    absl::StrAppendFormat(&text, "  %s%s%s\n", entry.description(),
+                          pending ? "" : absl::StrCat("  sha256 ", entry.released_sha256()),
+                          entry.day().empty() ? "" : absl::StrCat("  reserved on ", entry.day()));
   }
   return text;
 }

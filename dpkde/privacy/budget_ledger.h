@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,6 +24,11 @@ struct ReleaseRequest {
   Neighboring neighboring;
   // For the reader of the ledger: printable ASCII, at most 500 characters. Must not depend on the records.
   std::string description;
+  // What the release itself bears (ReleasePlan.ledger_token), from NewToken(); empty: its file cannot be found to be
+  // this entry's. Must not depend on the records.
+  std::string token = {};
+  // The day that the entry bears, such as "2026-11-28"; empty: today, in UTC.
+  std::string day = {};
 };
 
 // A file with the privacy budget of one dataset and every release that was paid from it.
@@ -66,6 +72,14 @@ class BudgetLedger {
   // Marks the entry as released, after the file of the release is in its place. kInvalidArgument if there is no such
   // entry or it is marked already. Otherwise as Read().
   static absl::Status MarkReleased(const std::string& path, uint64_t id, const Sha256Digest& released_file);
+
+  // The same for all entries with the token of a release that is in its place; returns them. Those that are marked with
+  // this digest stay so. kInvalidArgument if there is none, or one is marked with another.
+  static absl::StatusOr<std::vector<uint64_t>> MarkReleased(const std::string& path, const std::string& token,
+                                                            const Sha256Digest& released_file);
+
+  // A token that no other release has: 128 bits from the system, in hexadecimal.
+  static absl::StatusOr<std::string> NewToken();
 
   // kNotFound if there is no file; kDataLoss for damaged or foreign bytes; kFailedPrecondition for a newer version;
   // kUnavailable if the operating system fails. Needs no lock: the file is replaced whole.

@@ -95,6 +95,7 @@ proto::HistogramRelease Histogram::Outline() const {
   outlined.set_capacity(plan().capacity());
   *outlined.mutable_asserted_public() = plan().asserted_public();
   outlined.set_ledger_dataset(plan().ledger_dataset());
+  outlined.set_ledger_token(plan().ledger_token());
   outlined.set_threshold(plan().threshold());
   *outline.mutable_certificate() = certificate();
   *outline.mutable_scales() = message_.scales();

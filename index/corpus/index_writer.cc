@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
@@ -176,7 +175,7 @@ absl::StatusOr<std::vector<std::string>> Names(const std::string& path) {
 
 // Whether a writer may have made it.
 bool IsOurs(absl::string_view name) {
-  return name == kIndexManifestName || name == kIndexLockName || absl::StartsWith(name, kTemporaryFilePrefix) ||
+  return name == kIndexManifestName || name == kIndexLockName || IsTemporaryName(name) ||
          GenerationOfIndexFile(name).has_value();
 }
 
@@ -242,9 +241,10 @@ struct IndexWriter::State {
       DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest current, IndexDirectory::ReadManifest(path));
       for (const proto::StoredFile* const file : FilesOfIndex(current)) keep.insert(file->name());
     }
+    SweepTemporaries(path);
     DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(path));
     for (const std::string& name : names) {
-      if (!IsOurs(name) || keep.count(name) > 0) continue;
+      if (!IsOurs(name) || IsTemporaryName(name) || keep.count(name) > 0) continue;
       const std::string file = IndexPath(path, name);
       if (unlink(file.c_str()) != 0 && errno != ENOENT) return SystemError(file, "cannot be deleted", errno);
     }

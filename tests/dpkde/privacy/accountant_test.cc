@@ -164,7 +164,7 @@ TEST(PrivacyCostTest, RefusesWhatNoTheoremConverts) {
 TEST(PrivacyCostTest, CountsTwoSteps) {
   EXPECT_EQ(Pure("0.1").OverTwoSteps().ToString(), "epsilon = 0.2");
   EXPECT_EQ(Zcdp("0.1").OverTwoSteps().ToString(), "rho = 0.4");
-  EXPECT_EQ(Gaussian("0.1", "1e-9").OverTwoSteps().ToString(), "mu^2 = 0.4, total variation = 1e-9");
+  EXPECT_EQ(Gaussian("0.1", "1e-9").OverTwoSteps().ToString(), "mu^2 = 0.4, total variation = 2e-9");
   const PrivacyCost two = EpsilonDelta("1", "1e-6").OverTwoSteps();
   EXPECT_EQ(two.amount(), D("2"));
   const double expected = (1 + std::exp(1.0)) * 1e-6;
