@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/numeric/int128.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -25,22 +26,36 @@ constexpr size_t kChunkBytes = size_t{256} << 10;
 
 constexpr size_t kMaxNpyHeaderBytes = size_t{1} << 20;
 
+// Of a text in an array.
+constexpr size_t kMostCharacters = size_t{1} << 20;
+
 // The int32 before each row of .fvecs and its kin.
 constexpr size_t kPrefixBytes = 4;
 
-size_t ElementBytes(ElementType type) {
+// A chunk of an array in Fortran order, which is read in one piece a column.
+constexpr size_t kFortranChunkBytes = size_t{16} << 20;
+
+// Of a number; texts have sizes of their own.
+size_t NumberBytes(ElementType type) {
   switch (type) {
     case ElementType::kUint8:
     case ElementType::kInt8:
       return 1;
     case ElementType::kFloat16:
+    case ElementType::kUint16:
+    case ElementType::kInt16:
       return 2;
     case ElementType::kFloat32:
+    case ElementType::kUint32:
     case ElementType::kInt32:
       return 4;
     case ElementType::kFloat64:
+    case ElementType::kUint64:
     case ElementType::kInt64:
       return 8;
+    case ElementType::kBytes:
+    case ElementType::kUtf32:
+      break;
   }
   return 0;
 }
@@ -70,6 +85,14 @@ void Convert(ElementType type, const char* bytes, const double* origins, size_t 
       return ConvertTo<uint8_t>(bytes, origins, count, out);
     case ElementType::kInt8:
       return ConvertTo<int8_t>(bytes, origins, count, out);
+    case ElementType::kUint16:
+      return ConvertTo<uint16_t>(bytes, origins, count, out);
+    case ElementType::kInt16:
+      return ConvertTo<int16_t>(bytes, origins, count, out);
+    case ElementType::kUint32:
+      return ConvertTo<uint32_t>(bytes, origins, count, out);
+    case ElementType::kUint64:
+      return ConvertTo<uint64_t>(bytes, origins, count, out);
     case ElementType::kFloat16:
       HalfToFloat(bytes, count, out);
       break;
@@ -82,6 +105,9 @@ void Convert(ElementType type, const char* bytes, const double* origins, size_t 
       return ConvertTo<double>(bytes, origins, count, out);
     case ElementType::kInt64:
       return ConvertTo<int64_t>(bytes, origins, count, out);
+    case ElementType::kBytes:
+    case ElementType::kUtf32:
+      return;  // no file of these is opened
   }
   if (origins != nullptr) SubtractOrigins(origins, count, out);
 }
@@ -97,17 +123,40 @@ struct Layout {
   size_t columns = 0;
   uint64_t offset = 0;  // of the first row
   bool prefixed = false;
+  // Whether columns, not rows, lie one behind the other.
+  bool fortran = false;
+  // Rows that an array of three dimensions has for each index of the first; 0: there are only two.
+  uint64_t group_rows = 0;
+  size_t text_bytes = 0;  // of an element of kBytes or kUtf32
 
   size_t prefix_bytes() const { return prefixed ? kPrefixBytes : 0; }
-  size_t row_bytes() const { return prefix_bytes() + columns * ElementBytes(type); }
+  size_t element_bytes() const { return text_bytes > 0 ? text_bytes : NumberBytes(type); }
+  size_t row_bytes() const { return prefix_bytes() + columns * element_bytes(); }
 };
+
+// The next rows of the file, row by row whatever its order, without prefixes taken away. `bytes`: rows * row_bytes().
+absl::Status ReadRowBytes(const InputFile& file, const Layout& layout, uint64_t first, size_t rows, char* bytes) {
+  if (!layout.fortran) {
+    return file.ReadAt(layout.offset + first * layout.row_bytes(), rows * layout.row_bytes(), bytes);
+  }
+  const size_t size = layout.element_bytes();
+  std::string column(rows * size, '\0');
+  for (size_t c = 0; c < layout.columns; ++c) {
+    DPKDE_RETURN_IF_ERROR(file.ReadAt(layout.offset + (c * layout.rows + first) * size, column.size(), &column[0]));
+    for (size_t r = 0; r < rows; ++r) {
+      std::memcpy(bytes + (r * layout.columns + c) * size, column.data() + r * size, size);
+    }
+  }
+  return absl::OkStatus();
+}
 
 class DenseReader : public VectorReader {
  public:
   DenseReader(std::unique_ptr<InputFile> file, const Layout& layout, const VectorReaderOptions& options)
       : file_(std::move(file)), layout_(layout), malformed_rows_(options.malformed_rows) {
     dimension_ = layout.columns;
-    chunk_rows_ = std::max<size_t>(kChunkBytes / layout.row_bytes(), 1);
+    group_rows_ = layout.group_rows;
+    chunk_rows_ = std::max<size_t>((layout.fortran ? kFortranChunkBytes : kChunkBytes) / layout.row_bytes(), 1);
     if (!InPlace()) buffer_.resize(std::min<uint64_t>(chunk_rows_, layout.rows) * layout.row_bytes());
   }
 
@@ -126,6 +175,12 @@ class DenseReader : public VectorReader {
     return rows;
   }
 
+  absl::Status SkipRows(uint64_t rows) override {
+    if (!status_.ok()) return status_;
+    next_row_ += std::min(rows, layout_.rows - next_row_);
+    return absl::OkStatus();
+  }
+
   absl::Status Rewind() override {
     DPKDE_RETURN_IF_ERROR(file_->CheckUnchanged());
     next_row_ = 0;
@@ -135,12 +190,14 @@ class DenseReader : public VectorReader {
 
  private:
   // Whether the bytes of the file are those of the result.
-  bool InPlace() const { return layout_.type == ElementType::kFloat32 && !layout_.prefixed; }
+  bool InPlace() const {
+    return layout_.type == ElementType::kFloat32 && !layout_.prefixed && !layout_.fortran;
+  }
 
   absl::Status ReadChunk(size_t rows, float* out) {
     const size_t row_bytes = layout_.row_bytes();
     char* const bytes = InPlace() ? reinterpret_cast<char*>(out) : buffer_.data();
-    DPKDE_RETURN_IF_ERROR(file_->ReadAt(layout_.offset + next_row_ * row_bytes, rows * row_bytes, bytes));
+    DPKDE_RETURN_IF_ERROR(ReadRowBytes(*file_, layout_, next_row_, rows, bytes));
     if (layout_.prefixed) {
       for (size_t row = 0; row < rows; ++row) {
         const char* const row_start = bytes + row * row_bytes;
@@ -173,7 +230,7 @@ class DenseReader : public VectorReader {
       return;
     }
     for (size_t done = 0; done < values; done += origins_.size()) {
-      Convert(layout_.type, bytes + done * ElementBytes(layout_.type), origins_.data(),
+      Convert(layout_.type, bytes + done * layout_.element_bytes(), origins_.data(),
               std::min(origins_.size(), values - done), out + done);
     }
   }
@@ -245,9 +302,8 @@ absl::Status EndsInsideHeader(const InputFile& file) {
 //   {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }
 class NpyHeaderParser {
  public:
-  // `integers`: those of 1, 4 and 8 bytes are read instead of what VectorReader reads.
-  NpyHeaderParser(const InputFile& file, absl::string_view text, bool integers)
-      : file_(file), text_(text), integers_(integers) {}
+  // `list`: texts are read too, and no array of three dimensions.
+  NpyHeaderParser(const InputFile& file, absl::string_view text, bool list) : file_(file), text_(text), list_(list) {}
 
   // Refuses what is not read; sets type, rows and columns.
   absl::Status Parse(Layout* layout, uint64_t* columns) {
@@ -258,10 +314,10 @@ class NpyHeaderParser {
       if (!TakeString(&key) || !Take(":")) return Malformed("a key is missing");
       if (key == "descr" && !has_descr) {
         has_descr = true;
-        DPKDE_RETURN_IF_ERROR(ParseDescr(&layout->type));
+        DPKDE_RETURN_IF_ERROR(ParseDescr(layout));
       } else if (key == "fortran_order" && !has_order) {
         has_order = true;
-        DPKDE_RETURN_IF_ERROR(ParseOrder());
+        DPKDE_RETURN_IF_ERROR(ParseOrder(layout));
       } else if (key == "shape" && !has_shape) {
         has_shape = true;
         DPKDE_RETURN_IF_ERROR(ParseShape(layout, columns));
@@ -275,11 +331,14 @@ class NpyHeaderParser {
     SkipBlanks();
     if (!text_.empty()) return Malformed("something follows its }");
     if (!has_descr || !has_order || !has_shape) return Malformed("descr, fortran_order or shape is missing");
+    if (layout->fortran && layout->group_rows > 0) {
+      return Refuse("has three dimensions in Fortran order; save it in C order (numpy.ascontiguousarray)");
+    }
     return absl::OkStatus();
   }
 
  private:
-  absl::Status ParseDescr(ElementType* type) {
+  absl::Status ParseDescr(Layout* layout) {
     SkipBlanks();
     if (absl::StartsWith(text_, "[") || absl::StartsWith(text_, "(")) {
       return Refuse("holds records (a structured dtype); save its numbers as a plain array");
@@ -292,35 +351,48 @@ class NpyHeaderParser {
     if (absl::StartsWith(kind, "V")) {
       return Refuse(absl::StrCat("holds records ", shown, "; save its numbers as a plain array"));
     }
-    if (kind == "u1" || kind == "i1") {  // a single byte has no order
-      *type = kind == "u1" ? ElementType::kUint8 : ElementType::kInt8;
-      return absl::OkStatus();
+    static constexpr struct {
+      const char* kind;
+      ElementType type;
+    } kNumbers[] = {
+        {"f2", ElementType::kFloat16}, {"f4", ElementType::kFloat32}, {"f8", ElementType::kFloat64},
+        {"b1", ElementType::kUint8},   {"u1", ElementType::kUint8},   {"i1", ElementType::kInt8},
+        {"u2", ElementType::kUint16},  {"i2", ElementType::kInt16},   {"u4", ElementType::kUint32},
+        {"i4", ElementType::kInt32},   {"u8", ElementType::kUint64},  {"i8", ElementType::kInt64},
+    };
+    bool known = false;
+    for (const auto& number : kNumbers) {
+      if (kind != number.kind) continue;
+      known = true;
+      layout->type = number.type;
     }
-    const bool known = integers_ ? kind == "i4" || kind == "i8" : kind == "f2" || kind == "f4" || kind == "f8";
-    if (known && descr[0] == '>') {
+    size_t characters;
+    if (list_ && (absl::StartsWith(kind, "U") || absl::StartsWith(kind, "S")) &&
+        absl::SimpleAtoi(kind.substr(1), &characters) && characters >= 1 && characters <= kMostCharacters) {
+      known = true;
+      layout->type = kind[0] == 'U' ? ElementType::kUtf32 : ElementType::kBytes;
+      layout->text_bytes = characters * (kind[0] == 'U' ? 4 : 1);
+    }
+    // A single byte has no order.
+    const bool has_order = layout->text_bytes > 0 ? kind[0] == 'U' : NumberBytes(layout->type) > 1;
+    if (known && has_order && descr[0] == '>') {
       return Refuse(absl::StrCat("is big-endian ", shown, "; save it as little-endian"));
     }
-    if (!known || descr[0] != '<') {
-      return Refuse(absl::StrCat("has an unsupported element type ", shown, "; ",
-                                 integers_ ? "i1, u1, i4 and i8" : "f2, f4, f8, u1 and i1", " can be read"));
-    }
-    if (integers_) {
-      *type = kind == "i4" ? ElementType::kInt32 : ElementType::kInt64;
-      return absl::OkStatus();
-    }
-    *type = kind == "f2" ? ElementType::kFloat16 : kind == "f4" ? ElementType::kFloat32 : ElementType::kFloat64;
-    return absl::OkStatus();
+    if (known && (!has_order || descr[0] == '<' || descr[0] == '=')) return absl::OkStatus();
+    return Refuse(absl::StrCat("has an unsupported element type ", shown, "; f2, f4, f8, bool",
+                               list_ ? ", integers of 1 to 8 bytes and texts (U and S) can be read"
+                                     : " and integers of 1 to 8 bytes can be read"));
   }
 
-  absl::Status ParseOrder() {
-    if (Take("False")) return absl::OkStatus();
-    if (Take("True")) return Refuse("is in Fortran order; save it in C order (numpy.ascontiguousarray)");
+  absl::Status ParseOrder(Layout* layout) {
+    layout->fortran = Take("True");
+    if (layout->fortran || Take("False")) return absl::OkStatus();
     return Malformed("fortran_order is neither True nor False");
   }
 
   absl::Status ParseShape(Layout* layout, uint64_t* columns) {
     if (!Take("(")) return Malformed("shape is no tuple");
-    uint64_t sizes[2] = {0, 1};
+    uint64_t sizes[3] = {0, 1, 1};
     size_t count = 0;
     while (!Take(")")) {
       SkipBlanks();
@@ -329,17 +401,25 @@ class NpyHeaderParser {
       if (!absl::SimpleAtoi(text_.substr(0, digits), &size)) return Malformed("shape holds no number, or a huge one");
       text_.remove_prefix(digits);
       Take("L");  // Python 2
-      if (count < 2) sizes[count] = size;
+      if (count < 3) sizes[count] = size;
       ++count;
       if (Take(",")) continue;
       if (!Take(")")) return Malformed("shape is no tuple");
       break;
     }
-    if (count == 0 || count > 2) {
+    if (count == 0 || count > 3 || (list_ && count == 3)) {
       return Refuse(absl::StrCat("has an array of ", count, " dimensions; 1 or 2 can be read"));
     }
     layout->rows = sizes[0];
-    *columns = sizes[1];
+    *columns = sizes[count == 3 ? 2 : 1];
+    if (count == 3) {
+      constexpr uint64_t kMost = uint64_t{1} << 40;
+      if (sizes[0] > kMost || sizes[1] > kMost || sizes[1] == 0 || sizes[0] * sizes[1] / sizes[1] != sizes[0]) {
+        return Refuse("has three dimensions, of which one is 0 or too large");
+      }
+      layout->group_rows = sizes[1];
+      layout->rows = sizes[0] * sizes[1];
+    }
     return absl::OkStatus();
   }
 
@@ -370,10 +450,10 @@ class NpyHeaderParser {
 
   const InputFile& file_;
   absl::string_view text_;
-  const bool integers_;
+  const bool list_;
 };
 
-absl::StatusOr<Layout> NpyLayout(const InputFile* file, const VectorReaderOptions& options, bool integers) {
+absl::StatusOr<Layout> NpyLayout(const InputFile* file, const VectorReaderOptions& options, bool list) {
   // Magic (6 bytes), major and minor version, size of the text (2 bytes; 4 from version 2 on), text.
   constexpr char kMagic[] = "\x93NUMPY";
   char start[12] = {};
@@ -404,14 +484,23 @@ absl::StatusOr<Layout> NpyLayout(const InputFile* file, const VectorReaderOption
   Layout layout;
   layout.offset = text_offset + text_bytes;
   uint64_t columns = 0;
-  DPKDE_RETURN_IF_ERROR(NpyHeaderParser(*file, text, integers).Parse(&layout, &columns));
+  DPKDE_RETURN_IF_ERROR(NpyHeaderParser(*file, text, list).Parse(&layout, &columns));
   DPKDE_RETURN_IF_ERROR(CheckColumns(*file, columns, options));
   layout.columns = columns;
+  // One row, or one column, is the same in both orders.
+  layout.fortran = layout.fortran && layout.rows > 1 && layout.columns > 1;
+  if (layout.group_rows > 0 && !options.padded_groups) {
+    return file->Error(absl::StatusCode::kInvalidArgument,
+                       absl::StrCat("has an array of 3 dimensions; 1 or 2 can be read, and padded token sets (sets x "
+                                    "tokens x columns) together with their lengths (--lens, --query_lens)"));
+  }
   DPKDE_RETURN_IF_ERROR(CheckRows(*file, layout));
   return layout;
 }
 
-absl::StatusOr<Layout> BinLayout(ElementType type, const InputFile* file, const VectorReaderOptions& options) {
+// `distances`: behind the rows there may be as many float32, which do not count.
+absl::StatusOr<Layout> BinLayout(ElementType type, const InputFile* file, const VectorReaderOptions& options,
+                                 bool distances) {
   char header[8];
   if (file->size() < sizeof(header)) return EndsInsideHeader(*file);
   DPKDE_RETURN_IF_ERROR(file->ReadAt(0, sizeof(header), header));
@@ -427,6 +516,8 @@ absl::StatusOr<Layout> BinLayout(ElementType type, const InputFile* file, const 
   layout.rows = rows;
   layout.columns = columns;
   layout.offset = sizeof(header);
+  const uint64_t row_bytes = layout.row_bytes();
+  if (distances && layout.rows > 0 && file->size() - layout.offset == 2 * layout.rows * row_bytes) return layout;
   DPKDE_RETURN_IF_ERROR(CheckRows(*file, layout));
   return layout;
 }
@@ -476,13 +567,13 @@ absl::StatusOr<Layout> VecsLayout(ElementType type, const InputFile* file, const
 
 absl::StatusOr<std::unique_ptr<VectorReader>> OpenNpy(std::unique_ptr<InputFile> file,
                                                       const VectorReaderOptions& options) {
-  DPKDE_ASSIGN_OR_RETURN(const Layout layout, NpyLayout(file.get(), options, /*integers=*/false));
+  DPKDE_ASSIGN_OR_RETURN(const Layout layout, NpyLayout(file.get(), options, /*list=*/false));
   return MakeReader(std::move(file), layout, options);
 }
 
 absl::StatusOr<std::unique_ptr<VectorReader>> OpenBin(ElementType type, std::unique_ptr<InputFile> file,
                                                       const VectorReaderOptions& options) {
-  DPKDE_ASSIGN_OR_RETURN(const Layout layout, BinLayout(type, file.get(), options));
+  DPKDE_ASSIGN_OR_RETURN(const Layout layout, BinLayout(type, file.get(), options, /*distances=*/false));
   return MakeReader(std::move(file), layout, options);
 }
 
@@ -492,53 +583,155 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenVecs(ElementType type, std::un
   return MakeReader(std::move(file), layout, options);
 }
 
-absl::StatusOr<IntegerTable> ReadDenseIntegers(DenseFormat format, ElementType type, const InputFile& file) {
+namespace {
+
+absl::StatusOr<Layout> ListLayout(DenseFormat format, ElementType type, const InputFile& file) {
   const VectorReaderOptions options;
-  Layout layout;
   switch (format) {
-    case DenseFormat::kNpy: {
-      DPKDE_ASSIGN_OR_RETURN(layout, NpyLayout(&file, options, /*integers=*/true));
-      break;
+    case DenseFormat::kNpy:
+      return NpyLayout(&file, options, /*list=*/true);
+    case DenseFormat::kBin:
+      return BinLayout(type, &file, options, /*distances=*/type == ElementType::kInt32);
+    case DenseFormat::kVecs:
+      return VecsLayout(type, &file, options);
+  }
+  return absl::InternalError("unknown format");
+}
+
+// A number that is whole, integers of 64 bits with and without sign among them. False for any other.
+bool LoadInteger(ElementType type, const char* bytes, absl::int128* value) {
+  const auto from_float = [&](double number) {
+    if (!(std::abs(number) < 0x1p63) || number != std::floor(number)) return false;
+    *value = static_cast<int64_t>(number);
+    return true;
+  };
+  switch (type) {
+    case ElementType::kUint8:
+      return *value = Load<uint8_t>(bytes), true;
+    case ElementType::kInt8:
+      return *value = Load<int8_t>(bytes), true;
+    case ElementType::kUint16:
+      return *value = Load<uint16_t>(bytes), true;
+    case ElementType::kInt16:
+      return *value = Load<int16_t>(bytes), true;
+    case ElementType::kUint32:
+      return *value = Load<uint32_t>(bytes), true;
+    case ElementType::kInt32:
+      return *value = Load<int32_t>(bytes), true;
+    case ElementType::kUint64:
+      return *value = Load<uint64_t>(bytes), true;
+    case ElementType::kInt64:
+      return *value = Load<int64_t>(bytes), true;
+    case ElementType::kFloat16: {
+      float number;
+      HalfToFloat(bytes, 1, &number);
+      return from_float(number);
     }
-    case DenseFormat::kBin: {
-      DPKDE_ASSIGN_OR_RETURN(layout, BinLayout(type, &file, options));
+    case ElementType::kFloat32:
+      return from_float(Load<float>(bytes));
+    case ElementType::kFloat64:
+      return from_float(Load<double>(bytes));
+    case ElementType::kBytes:
+    case ElementType::kUtf32:
       break;
-    }
-    case DenseFormat::kVecs: {
-      DPKDE_ASSIGN_OR_RETURN(layout, VecsLayout(type, &file, options));
-      break;
+  }
+  return false;
+}
+
+// numpy's U as UTF-8; false if a character is none.
+bool Utf32ToUtf8(absl::string_view bytes, std::string* text) {
+  text->clear();
+  size_t size = bytes.size() / 4;
+  while (size > 0 && Load<uint32_t>(bytes.data() + 4 * (size - 1)) == 0) --size;
+  for (size_t i = 0; i < size; ++i) {
+    const uint32_t c = Load<uint32_t>(bytes.data() + 4 * i);
+    if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) return false;
+    const auto tail = [&](int shift) { text->push_back(static_cast<char>(0x80 | ((c >> shift) & 0x3f))); };
+    if (c < 0x80) {
+      text->push_back(static_cast<char>(c));
+    } else if (c < 0x800) {
+      text->push_back(static_cast<char>(0xc0 | (c >> 6)));
+      tail(0);
+    } else if (c < 0x10000) {
+      text->push_back(static_cast<char>(0xe0 | (c >> 12)));
+      tail(6), tail(0);
+    } else {
+      text->push_back(static_cast<char>(0xf0 | (c >> 18)));
+      tail(12), tail(6), tail(0);
     }
   }
+  return true;
+}
+
+// Calls visit(row, the bytes of its elements) for every row.
+template <typename Visit>
+absl::Status ForEachRow(const InputFile& file, const Layout& layout, const Visit& visit) {
+  const size_t row_bytes = layout.row_bytes();
+  const size_t chunk = std::max<size_t>((layout.fortran ? kFortranChunkBytes : kChunkBytes) / row_bytes, 1);
+  std::string bytes(std::min<uint64_t>(chunk, layout.rows) * row_bytes, '\0');
+  for (uint64_t first = 0; first < layout.rows; first += chunk) {
+    const size_t rows = std::min<uint64_t>(chunk, layout.rows - first);
+    DPKDE_RETURN_IF_ERROR(ReadRowBytes(file, layout, first, rows, &bytes[0]));
+    for (size_t r = 0; r < rows; ++r) {
+      const char* const row = bytes.data() + r * row_bytes;
+      if (layout.prefixed && Load<int32_t>(row) != static_cast<int32_t>(layout.columns)) {
+        return file.Error(absl::StatusCode::kDataLoss,
+                          absl::StrCat("row ", first + r, " (counting from 0): has ", Load<int32_t>(row),
+                                       " columns instead of ", layout.columns));
+      }
+      DPKDE_RETURN_IF_ERROR(visit(first + r, row + layout.prefix_bytes()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<IntegerTable> ReadDenseIntegers(DenseFormat format, ElementType type, const InputFile& file) {
+  DPKDE_ASSIGN_OR_RETURN(const Layout layout, ListLayout(format, type, file));
   IntegerTable table;
   table.rows = layout.rows;
   table.columns = layout.columns;
   table.values.reserve(table.rows * table.columns);
-  std::string row(layout.row_bytes(), '\0');
-  for (size_t i = 0; i < table.rows; ++i) {
-    DPKDE_RETURN_IF_ERROR(file.ReadAt(layout.offset + i * row.size(), row.size(), &row[0]));
-    if (layout.prefixed && Load<int32_t>(row.data()) != static_cast<int32_t>(layout.columns)) {
-      return file.Error(absl::StatusCode::kDataLoss,
-                        absl::StrCat("row ", i, " (counting from 0): has ", Load<int32_t>(row.data()),
-                                     " columns instead of ", layout.columns));
-    }
-    const char* values = row.data() + layout.prefix_bytes();
-    for (size_t j = 0; j < table.columns; ++j) {
-      switch (layout.type) {
-        case ElementType::kUint8:
-          table.values.push_back(Load<uint8_t>(values + j));
-          break;
-        case ElementType::kInt8:
-          table.values.push_back(Load<int8_t>(values + j));
-          break;
-        case ElementType::kInt32:
-          table.values.push_back(Load<int32_t>(values + 4 * j));
-          break;
-        default:
-          table.values.push_back(Load<int64_t>(values + 8 * j));
+  DPKDE_RETURN_IF_ERROR(ForEachRow(file, layout, [&](uint64_t row, const char* bytes) -> absl::Status {
+    for (size_t column = 0; column < layout.columns; ++column) {
+      absl::int128 value;
+      if (!LoadInteger(layout.type, bytes + column * layout.element_bytes(), &value) ||
+          value > std::numeric_limits<int64_t>::max()) {
+        return file.Error(
+            absl::StatusCode::kInvalidArgument,
+            absl::StrCat("row ", row, ", column ", column, " (counting from 0): is not an integer of 64 bits"));
       }
+      table.values.push_back(static_cast<int64_t>(value));
     }
-  }
+    return absl::OkStatus();
+  }));
   return table;
+}
+
+absl::Status ForEachDenseText(
+    DenseFormat format, ElementType type, const InputFile& file,
+    const std::function<absl::Status(uint64_t row, absl::optional<absl::string_view> text, absl::string_view problem)>&
+        visit) {
+  DPKDE_ASSIGN_OR_RETURN(const Layout layout, ListLayout(format, type, file));
+  if (layout.columns != 1 && layout.rows > 0) {
+    return file.Error(absl::StatusCode::kInvalidArgument,
+                      absl::StrCat("must have one column, but has ", layout.columns));
+  }
+  return ForEachRow(file, layout, [&](uint64_t row, const char* bytes) -> absl::Status {
+    std::string text;
+    if (layout.type == ElementType::kUtf32) {
+      if (!Utf32ToUtf8({bytes, layout.text_bytes}, &text)) return visit(row, absl::nullopt, "is not a text of Unicode");
+    } else if (layout.type == ElementType::kBytes) {
+      text.assign(bytes, layout.text_bytes);
+      text.erase(text.find_last_not_of('\0') + 1);
+    } else {
+      absl::int128 value;
+      if (!LoadInteger(layout.type, bytes, &value)) return visit(row, absl::nullopt, "is not a whole number");
+      text = value < 0 ? absl::StrCat(static_cast<int64_t>(value)) : absl::StrCat(static_cast<uint64_t>(value));
+    }
+    return visit(row, text, "");
+  });
 }
 
 }  // namespace dpkde

@@ -1,24 +1,24 @@
 #include "dpkde/io/list_reader.h"
 
-#include <algorithm>
-#include <iterator>
+#include <cmath>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/dense_reader.h"
-#include "dpkde/io/file.h"
 #include "dpkde/io/input_file.h"
+#include "dpkde/io/text_rows.h"
 
 namespace dpkde {
 namespace {
 
-constexpr uint64_t kMaxTextBytes = uint64_t{4} << 30;
+using TextHeader = VectorReaderOptions::TextHeader;
+using BlankLines = VectorReaderOptions::BlankLines;
 
 struct Format {
   const char* name;
@@ -30,84 +30,164 @@ constexpr Format kFormats[] = {
     {"npy", DenseFormat::kNpy, ElementType::kInt64},    {"ivecs", DenseFormat::kVecs, ElementType::kInt32},
     {"bvecs", DenseFormat::kVecs, ElementType::kUint8}, {"ibin", DenseFormat::kBin, ElementType::kInt32},
     {"u8bin", DenseFormat::kBin, ElementType::kUint8},  {"i8bin", DenseFormat::kBin, ElementType::kInt8},
+    {"bin", DenseFormat::kBin, ElementType::kInt32},
 };
 
-// "txt", "csv", "tsv", or empty for another format.
-std::string TextFormat(const std::string& path, const std::string& format) {
-  for (const char* name : {"txt", "csv", "tsv"}) {
-    if (format.empty() ? absl::EndsWithIgnoreCase(path, absl::StrCat(".", name)) : format == name) return name;
-  }
-  return "";
+bool IsFormat(const std::string& path, const ListOptions& options, const char* name) {
+  return options.format.empty() ? absl::EndsWithIgnoreCase(path, absl::StrCat(".", name)) : options.format == name;
 }
 
-absl::StatusOr<std::vector<std::string>> ReadLines(const std::string& path) {
-  DPKDE_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxTextBytes));
-  absl::string_view rest = text;
-  absl::ConsumePrefix(&rest, "\xef\xbb\xbf");
-  std::vector<std::string> lines = absl::StrSplit(rest, '\n');
-  for (std::string& line : lines) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-  }
-  while (!lines.empty() && absl::StripAsciiWhitespace(lines.back()).empty()) lines.pop_back();
-  return lines;
+// 'x' for .txt, ',' or a tab; 0 for another format.
+char TextKind(const std::string& path, const ListOptions& options) {
+  return IsFormat(path, options, "txt") ? 'x' : IsFormat(path, options, "csv") ? ',' : IsFormat(path, options, "tsv") ? '\t' : 0;
 }
 
-absl::StatusOr<IntegerTable> ReadTextIntegers(const std::string& path, const std::string& format) {
-  DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> lines, ReadLines(path));
+absl::StatusOr<const Format*> DenseFormatOf(const InputFile& file, const ListOptions& options) {
+  for (const Format& known : kFormats) {
+    if (IsFormat(file.path(), options, known.name)) return &known;
+  }
+  constexpr char kNames[] = "npy, ivecs, bvecs, ibin, bin, u8bin, i8bin, txt, csv, tsv";
+  return file.Error(absl::StatusCode::kInvalidArgument,
+                    options.format.empty()
+                        ? absl::StrCat("has an ending that is none of ", kNames, "; name its format with --list_format")
+                        : absl::StrCat("the format \"", options.format, "\" is none of ", kNames));
+}
+
+absl::StatusOr<IntegerTable> ReadTextIntegers(std::unique_ptr<InputFile> file, char kind, const ListOptions& options) {
+  TextRows::Options text;
+  text.separator = kind == 'x' ? 0 : kind;
+  text.header = kind == 'x' ? TextHeader::kAbsent : options.text_header;
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<TextRows> rows, TextRows::Open(std::move(file), text));
   IntegerTable table;
-  bool first = format != "txt";
-  for (size_t i = 0; i < lines.size(); ++i) {
-    const absl::string_view line = absl::StripAsciiWhitespace(lines[i]);
-    if (line.empty()) continue;
-    std::vector<absl::string_view> cells;
-    if (format == "txt") {
-      cells = absl::StrSplit(line, absl::ByAnyChar(" \t"), absl::SkipEmpty());
-    } else {
-      cells = absl::StrSplit(line, format == "csv" ? ',' : '\t');
-    }
-    const auto error = [&](const std::string& phrase) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": line ", i + 1, ": ", phrase));
+  for (;; ++table.rows) {
+    DPKDE_ASSIGN_OR_RETURN(const bool any, rows->Next());
+    if (!any) return table;
+    const auto error = [&](absl::optional<size_t> column, absl::string_view phrase) {
+      return rows->RowError(table.rows, column, phrase);
     };
-    int64_t value;
-    const bool header = first && !absl::SimpleAtoi(cells[0], &value);
-    first = false;
-    if (header) continue;
+    if (const std::string problem = rows->Problem(); !problem.empty()) return error(absl::nullopt, problem);
+    std::vector<std::string> cells;
+    if (kind == 'x') {
+      cells = absl::StrSplit(rows->line(), absl::ByAnyChar(" \t"), absl::SkipEmpty());
+    } else {
+      CellReader reader(rows->line(), kind);
+      while (reader.Next()) cells.emplace_back(reader.text());
+    }
     if (table.rows == 0) table.columns = cells.size();
     if (cells.size() != table.columns) {
-      return error(absl::StrCat("has ", cells.size(), " columns instead of ", table.columns));
+      return error(absl::nullopt, absl::StrCat("has ", cells.size(), " columns instead of ", table.columns));
     }
-    for (const absl::string_view cell : cells) {
-      if (!absl::SimpleAtoi(cell, &value)) return error(absl::StrCat("'", cell.substr(0, 40), "' is not an integer"));
+    for (size_t column = 0; column < cells.size(); ++column) {
+      int64_t value;
+      double whole;  // as written by programs that turn columns with gaps into floats
+      const bool is_whole = ParseDecimal(cells[column], &whole) && std::abs(whole) < 0x1p53 && whole == std::floor(whole);
+      if (!absl::SimpleAtoi(cells[column], &value) && is_whole) {
+        value = static_cast<int64_t>(whole);
+      } else if (!absl::SimpleAtoi(cells[column], &value)) {
+        return error(column, absl::StrCat("'", cells[column].substr(0, 40), "' is not an integer"));
+      }
       table.values.push_back(value);
     }
-    ++table.rows;
   }
-  return table;
+}
+
+// The number of the column that options.column names; 0 where there is only one.
+absl::StatusOr<size_t> ColumnOf(const TextRows& rows, const ListOptions& options) {
+  size_t number;
+  if (options.column.empty()) return 0;
+  if (absl::SimpleAtoi(options.column, &number)) return number;
+  const std::vector<std::string> names = rows.header().value_or(std::vector<std::string>());
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == options.column) return i;
+  }
+  return rows.Error(rows.header().has_value()
+                        ? absl::StrCat("has no column '", options.column, "' in its header")
+                        : absl::StrCat("has no header to look for the column '", options.column,
+                                       "' in: say --csv_header=present, or number the column from 0"));
+}
+
+// The cell of a column; what is wrong with the row in `problem`.
+absl::optional<std::string> CellOf(absl::string_view line, char separator, size_t column, bool only,
+                                   std::string* problem) {
+  absl::optional<std::string> text;
+  size_t count = 0;
+  CellReader cells(line, separator);
+  for (; cells.Next(); ++count) {
+    if (count == column) text = cells.Unquoted();
+  }
+  if (cells.unclosed()) {
+    *problem = "ends inside quotes";
+  } else if (only && count != 1) {
+    *problem = absl::StrCat("has a second column (", count, " cells), but one is read; --label_column or --id_column "
+                            "chooses it");
+  } else if (!text.has_value()) {
+    *problem = absl::StrCat("has ", count, " cells, and so no column ", column);
+  }
+  return problem->empty() ? text : absl::nullopt;
+}
+
+absl::Status ForEachLine(std::unique_ptr<InputFile> file, char kind, const ListOptions& options,
+                         const ListVisitor& visit) {
+  TextRows::Options text;
+  text.separator = kind == 'x' ? 0 : kind;
+  text.header =
+      kind != 'x' && options.text_header == TextHeader::kPresent ? TextHeader::kPresent : TextHeader::kAbsent;
+  text.blank_lines = options.any_row ? BlankLines::kRows : BlankLines::kSkippedAtEnd;
+  text.any_row = options.any_row;
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<TextRows> rows, TextRows::Open(std::move(file), text));
+  size_t column = 0;
+  if (kind != 'x') {
+    DPKDE_ASSIGN_OR_RETURN(column, ColumnOf(*rows, options));
+  }
+  for (uint64_t row = 0;; ++row) {
+    DPKDE_ASSIGN_OR_RETURN(const bool any, rows->Next());
+    if (!any) return absl::OkStatus();
+    absl::optional<std::string> cell;
+    std::string problem = rows->blank() ? "" : rows->Problem();
+    if (rows->blank()) {
+      cell = "";
+    } else if (kind == 'x') {
+      if (problem.empty()) cell = std::string(rows->line());
+    } else if (problem.empty()) {
+      cell = CellOf(rows->line(), kind, column, options.column.empty(), &problem);
+    }
+    if (!problem.empty() && !options.any_row) return rows->RowError(row, absl::nullopt, problem);
+    DPKDE_RETURN_IF_ERROR(visit(row, rows->line_number(), cell));
+  }
 }
 
 }  // namespace
 
-absl::StatusOr<IntegerTable> ReadIntegers(const std::string& path, const std::string& format) {
-  const std::string text = TextFormat(path, format);
-  if (!text.empty()) return ReadTextIntegers(path, text);
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<InputFile> file, InputFile::Open(path));
-  for (const Format& known : kFormats) {
-    if (format.empty() ? absl::EndsWithIgnoreCase(path, absl::StrCat(".", known.name)) : format == known.name) {
-      return ReadDenseIntegers(known.format, known.type, *file);
-    }
-  }
-  return file->Error(absl::StatusCode::kInvalidArgument,
-                     "has an ending that is none of npy, ivecs, bvecs, ibin, u8bin, i8bin, txt, csv, tsv");
+absl::StatusOr<IntegerTable> ReadIntegers(const std::string& path, const ListOptions& options) {
+  DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<InputFile> file, InputFile::Open(path));
+  const char kind = TextKind(path, options);
+  if (kind != 0) return ReadTextIntegers(std::move(file), kind, options);
+  DPKDE_ASSIGN_OR_RETURN(const Format* const format, DenseFormatOf(*file, options));
+  return ReadDenseIntegers(format->format, format->type, *file);
 }
 
-absl::StatusOr<std::vector<std::string>> ReadIds(const std::string& path) {
-  if (!TextFormat(path, "").empty()) return ReadLines(path);
-  DPKDE_ASSIGN_OR_RETURN(const IntegerTable table, ReadIntegers(path));
-  if (table.rows > 0 && table.columns != 1) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": must have one column, but has ", table.columns));
+absl::Status ForEachText(const std::string& path, const ListOptions& options, const ListVisitor& visit) {
+  DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<InputFile> file, InputFile::Open(path));
+  const char kind = TextKind(path, options);
+  if (kind != 0) return ForEachLine(std::move(file), kind, options, visit);
+  if (!options.column.empty()) {
+    return file->Error(absl::StatusCode::kInvalidArgument, "has no columns to choose from: only .csv and .tsv have");
   }
+  DPKDE_ASSIGN_OR_RETURN(const Format* const format, DenseFormatOf(*file, options));
+  return ForEachDenseText(format->format, format->type, *file, [&](uint64_t row, absl::optional<absl::string_view> text,
+                                                                   absl::string_view problem) -> absl::Status {
+    if (text.has_value() || options.any_row) return visit(row, 0, text);
+    return file->Error(absl::StatusCode::kInvalidArgument,
+                       absl::StrCat("row ", row, " (counting from 0): ", problem));
+  });
+}
+
+absl::StatusOr<std::vector<std::string>> ReadIds(const std::string& path, const ListOptions& options) {
   std::vector<std::string> ids;
-  for (const int64_t value : table.values) ids.push_back(absl::StrCat(value));
+  DPKDE_RETURN_IF_ERROR(ForEachText(path, options, [&](uint64_t, uint64_t, absl::optional<absl::string_view> text) {
+    ids.emplace_back(text.value_or(""));
+    return absl::OkStatus();
+  }));
   return ids;
 }
 

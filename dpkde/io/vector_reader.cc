@@ -41,6 +41,8 @@ std::string FormatNames() {
 
 }  // namespace
 
+absl::Status VectorReader::SkipRows(uint64_t) { return absl::UnimplementedError("text cannot be skipped"); }
+
 absl::Status VectorReader::SetOrigin(const std::vector<double>& origin) {
   constexpr size_t kOrigins = 1024;
   if (!origin.empty() && origin.size() != dimension_) {
@@ -76,7 +78,7 @@ absl::StatusOr<std::unique_ptr<VectorReader>> VectorReader::Open(const std::stri
   }
   if (options.format.empty()) {
     return file->Error(absl::StatusCode::kInvalidArgument,
-                       absl::StrCat("has an ending that is none of ", FormatNames(), "; name its format"));
+                       absl::StrCat("has an ending that is none of ", FormatNames(), "; name its format with --input_format"));
   }
   return file->Error(absl::StatusCode::kInvalidArgument,
                      absl::StrCat("the format \"", options.format, "\" is none of ", FormatNames()));

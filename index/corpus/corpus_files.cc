@@ -27,28 +27,42 @@ struct Matrix {
   size_t columns = 0;
 };
 
-absl::StatusOr<Matrix> ReadMatrix(const std::string& path, const VectorReaderOptions& options) {
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader, VectorReader::Open(path, options));
+absl::StatusOr<Matrix> ReadMatrix(VectorReader& reader) {
   Matrix matrix;
-  matrix.columns = reader->dimension();
+  matrix.columns = reader.dimension();
   // Checked against the size of the file, so no header can promise more than there is.
-  matrix.values.reserve(reader->row_count().value_or(0) * matrix.columns);
+  matrix.values.reserve(reader.row_count().value_or(0) * matrix.columns);
   while (true) {
     matrix.values.resize((matrix.rows + kBlockRows) * matrix.columns);
     DPKDE_ASSIGN_OR_RETURN(const size_t rows,
-                           reader->ReadRows(kBlockRows, matrix.values.data() + matrix.rows * matrix.columns));
+                           reader.ReadRows(kBlockRows, matrix.values.data() + matrix.rows * matrix.columns));
     matrix.rows += rows;
     matrix.values.resize(matrix.rows * matrix.columns);
     if (rows == 0) return matrix;
   }
 }
 
+// Of groups of reader.group_rows() rows the first ones, as many as `offsets` say; the others are padding.
+absl::StatusOr<Matrix> ReadPadded(VectorReader& reader, const std::vector<uint64_t>& offsets) {
+  Matrix matrix;
+  matrix.columns = reader.dimension();
+  matrix.values.resize(offsets.back() * matrix.columns);
+  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
+    const uint64_t length = offsets[i + 1] - offsets[i];
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows,
+                           reader.ReadRows(length, matrix.values.data() + matrix.rows * matrix.columns));
+    matrix.rows += rows;
+    DPKDE_RETURN_IF_ERROR(reader.SkipRows(reader.group_rows() - length));
+  }
+  return matrix;
+}
+
 }  // namespace
 
 absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::string& lens,
-                                        const VectorReaderOptions& options) {
+                                        const VectorReaderOptions& options, const ListOptions& lens_options) {
   // The small file first.
-  DPKDE_ASSIGN_OR_RETURN(const IntegerTable lengths, ReadIntegers(lens));
+  DPKDE_ASSIGN_OR_RETURN(const IntegerTable lengths, ReadIntegers(lens, lens_options));
   if (lengths.rows > 0 && lengths.columns != 1) {
     return LensError(lens, absl::StrCat("has ", lengths.columns, " columns instead of 1"));
   }
@@ -60,7 +74,23 @@ absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::st
     constexpr uint64_t kMostTokens = uint64_t{1} << 62;
     offsets.push_back(std::min(offsets.back() + static_cast<uint64_t>(length), kMostTokens));
   }
-  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(tokens, options));
+  VectorReaderOptions with_padding = options;
+  with_padding.padded_groups = true;
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader, VectorReader::Open(tokens, with_padding));
+  if (const uint64_t group = reader->group_rows(); group > 0) {
+    if (lengths.rows * group != reader->row_count()) {
+      return LensError(lens, absl::StrCat("has ", lengths.rows, " lengths, but ", tokens, " has ",
+                                          *reader->row_count() / group, " sets"));
+    }
+    for (size_t i = 0; i < lengths.rows; ++i) {
+      if (static_cast<uint64_t>(lengths.values[i]) <= group) continue;
+      return LensError(lens, absl::StrCat("row ", i, ", column 0 (counting from 0): is ", lengths.values[i], ", but ",
+                                          tokens, " has at most ", group, " tokens a set"));
+    }
+    DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadPadded(*reader, offsets));
+    return TokenSets(matrix.columns, std::move(matrix.values), std::move(offsets));
+  }
+  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(*reader));
   if (offsets.back() != matrix.rows) {
     return LensError(lens, absl::StrCat("its ", lengths.rows, " lengths add up to ", offsets.back(), ", but ", tokens,
                                         " has ", matrix.rows, " rows"));
@@ -69,7 +99,8 @@ absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::st
 }
 
 absl::StatusOr<TokenSets> ReadSingleVectors(const std::string& path, const VectorReaderOptions& options) {
-  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(path, options));
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader, VectorReader::Open(path, options));
+  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(*reader));
   std::vector<uint64_t> offsets(matrix.rows + 1);
   std::iota(offsets.begin(), offsets.end(), uint64_t{0});
   return TokenSets(matrix.columns, std::move(matrix.values), std::move(offsets));

@@ -46,6 +46,10 @@ std::string NpyText(absl::string_view descr, absl::string_view shape) {
   return absl::StrCat("{'descr': ", descr, ", 'fortran_order': False, 'shape': ", shape, ", }   \n");
 }
 
+std::string FortranText(absl::string_view descr, absl::string_view shape) {
+  return absl::StrCat("{'descr': ", descr, ", 'fortran_order': True, 'shape': ", shape, ", }   \n");
+}
+
 absl::StatusOr<std::vector<float>> ReadAll(VectorReader* reader, size_t block_rows) {
   std::vector<float> values;
   std::vector<float> block(block_rows * reader->dimension());

@@ -32,6 +32,8 @@ std::string Npy(absl::string_view header_text, absl::string_view data, int major
 
 // The header text of numpy.save().
 std::string NpyText(absl::string_view descr, absl::string_view shape);
+// The same of an array whose columns lie one behind the other.
+std::string FortranText(absl::string_view descr, absl::string_view shape);
 
 // All values of all rows, read `block_rows` at a time.
 absl::StatusOr<std::vector<float>> ReadAll(VectorReader* reader, size_t block_rows = 3);

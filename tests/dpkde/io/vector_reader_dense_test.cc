@@ -75,6 +75,17 @@ const std::vector<Sample>& Samples() {
       {"f2.npy", Npy(NpyText("'<f2'", "(1, 3)"), Raw<uint16_t>({0x3c00, 0xc500, 0x0001})), {1, -5, 0x1p-24f}, 3},
       {"u1.npy", Npy(NpyText("'|u1'", "(2, 2)"), Raw<uint8_t>({0, 1, 128, 255})), {0, 1, 128, 255}, 2},
       {"i1.npy", Npy(NpyText("'|i1'", "(2, 2)"), Raw<int8_t>({0, 1, -128, 127})), {0, 1, -128, 127}, 2},
+      {"b1.npy", Npy(NpyText("'|b1'", "(2,)"), Raw<uint8_t>({0, 1})), {0, 1}, 1},
+      {"u2.npy", Npy(NpyText("'<u2'", "(1, 2)"), Raw<uint16_t>({65535, 1})), {65535, 1}, 2},
+      {"i2.npy", Npy(NpyText("'<i2'", "(1, 2)"), Raw<int16_t>({-32768, 1})), {-32768, 1}, 2},
+      {"u4.npy", Npy(NpyText("'<u4'", "(1, 2)"), Raw<uint32_t>({4294967295u, 16777217})), {4294967296.0f, 16777216}, 2},
+      {"i4.npy", Npy(NpyText("'<i4'", "(1, 2)"), Raw<int32_t>({-5, 16777219})), {-5, 16777220}, 2},
+      {"u8.npy", Npy(NpyText("'<u8'", "(1, 1)"), Raw<uint64_t>({uint64_t{1} << 63})), {0x1p63f}, 1},
+      {"i8.npy", Npy(NpyText("'<i8'", "(1, 2)"), Raw<int64_t>({-3, int64_t{1} << 40})), {-3, 0x1p40f}, 2},
+      {"fortran.npy", Npy(FortranText("'<f4'", "(2, 3)"), Raw<float>({1, 4, 2, 5, 3, 6})), {1, 2, 3, 4, 5, 6}, 3},
+      {"fortran_i8.npy", Npy(FortranText("'<i8'", "(3, 2)"), Raw<int64_t>({1, 3, 5, 2, 4, 6})), {1, 2, 3, 4, 5, 6}, 2},
+      {"fortran_row.npy", Npy(FortranText("'<f4'", "(1, 2)"), Raw<float>({1, 2})), {1, 2}, 2},
+      {"fortran_one.npy", Npy(FortranText("'<f8'", "(2,)"), Raw<double>({1, 2})), {1, 2}, 1},
       {"order_of_bytes.npy", Npy(NpyText("'>u1'", "(1, 1)"), Raw<uint8_t>({7})), {7}, 1},
       {"spaced.npy",
        Npy("  { \"shape\" : ( 2 , 1 ) , \"fortran_order\":False,\"descr\":\"<f4\" } ", Raw<float>({1, 2})),
@@ -142,7 +153,12 @@ TEST(VectorReaderTest, ReadsLargeFilesInBlocksOfEverySize) {
     vecs += Vec(std::vector<float>(values.begin() + row * kColumns, values.begin() + (row + 1) * kColumns));
   }
   const std::vector<double> doubles(values.begin(), values.end());
-  const std::string paths[] = {MakeFile("f4.npy", EncodeNpy(values.data(), kRows, kColumns)),
+  std::vector<float> columns;
+  for (size_t column = 0; column < kColumns; ++column) {
+    for (size_t row = 0; row < kRows; ++row) columns.push_back(values[row * kColumns + column]);
+  }
+  const std::string paths[] = {MakeFile("fortran.npy", Npy(FortranText("'<f4'", "(2003, 301)"), Raw(columns))),
+                               MakeFile("f4.npy", EncodeNpy(values.data(), kRows, kColumns)),
                                MakeFile("f8.npy", EncodeNpy(doubles.data(), kRows, kColumns)),
                                MakeFile("a.fvecs", vecs)};
   for (const std::string& path : paths) {
@@ -179,7 +195,7 @@ TEST(VectorReaderTest, TakesTheFormatFromTheOptionOrTheEnding) {
   constexpr char kNames[] = "npy, fvecs, bvecs, ivecs, fbin, u8bin, i8bin, ibin, csv, tsv";
   for (const char* name : {"a.txt", "fbin", "a.npy.gz"}) {
     ExpectError(name, "", absl::StatusCode::kInvalidArgument,
-                absl::StrCat("has an ending that is none of ", kNames, "; name its format"));
+                absl::StrCat("has an ending that is none of ", kNames, "; name its format with --input_format"));
   }
   options.format = "FBIN";
   ExpectError("a.fbin", "", absl::StatusCode::kInvalidArgument, absl::StrCat("the format \"FBIN\" is none of ", kNames),
@@ -284,6 +300,33 @@ TEST(VectorReaderTest, GivesNanForWholeRows) {
 
 // --- .npy ---
 
+TEST(VectorReaderTest, ReadsPaddedGroupsRowByRow) {
+  const std::string path = MakeFile("a.npy", Npy(NpyText("'<f4'", "(2, 3, 2)"),
+                                                 Raw<float>({1, 2, 3, 4, NAN, 0, 5, 6, NAN, 0, NAN, 0})));
+  VectorReaderOptions options;
+  options.padded_groups = true;
+  const auto reader = VectorReader::Open(path, options);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->row_count(), 6);
+  EXPECT_EQ((*reader)->dimension(), 2);
+  EXPECT_EQ((*reader)->group_rows(), 3);
+  float rows[4];
+  ASSERT_EQ(*(*reader)->ReadRows(2, rows), 2);
+  EXPECT_THAT(rows, ::testing::ElementsAre(1, 2, 3, 4));
+  EXPECT_EQ((*reader)->SkipRows(1), absl::OkStatus());
+  ASSERT_EQ(*(*reader)->ReadRows(1, rows), 1);
+  EXPECT_EQ(rows[1], 6);
+  EXPECT_EQ((*reader)->SkipRows(7), absl::OkStatus());
+  EXPECT_EQ(*(*reader)->ReadRows(1, rows), 0);
+  EXPECT_EQ(VectorReader::Open(MakeFile("a.npy", Npy(FortranText("'<f4'", "(2, 3, 2)"), std::string(48, '\0'))), options)
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+  for (const char* shape : {"(2, 0, 2)", "(2, 18446744073709551615, 2)", "(1099511627776, 1099511627776, 1)"}) {
+    EXPECT_FALSE(VectorReader::Open(MakeFile("a.npy", Npy(NpyText("'<f4'", shape), "")), options).ok()) << shape;
+  }
+}
+
 TEST(VectorReaderTest, RefusesNpyOfOtherKinds) {
   const auto code = absl::StatusCode::kInvalidArgument;
   const auto expect_refusal = [&](absl::string_view descr, absl::string_view phrase) {
@@ -295,12 +338,14 @@ TEST(VectorReaderTest, RefusesNpyOfOtherKinds) {
   expect_refusal("[('a', '<f4')]", "holds records (a structured dtype); save its numbers as a plain array");
   expect_refusal("('<f4', (2,))", "holds records (a structured dtype); save its numbers as a plain array");
   expect_refusal("'|V8'", "holds records (dtype '|V8'); save its numbers as a plain array");
-  for (const std::string descr : {"<i8", "<i4", "|b1", "<c8", "<f16", "<U3", "<M8[s]", "|S4", "|f4", "f4", "u1", ""}) {
-    expect_refusal(absl::StrCat("'", descr, "'"), absl::StrCat("has an unsupported element type (dtype '", descr,
-                                                               "'); f2, f4, f8, u1 and i1 can be read"));
+  for (const std::string descr : {"<i3", "<c8", "<f16", "<U3", "<M8[s]", "|S4", "|f4", "|i8", "f4", "u1", ""}) {
+    expect_refusal(absl::StrCat("'", descr, "'"),
+                   absl::StrCat("has an unsupported element type (dtype '", descr,
+                                "'); f2, f4, f8, bool and integers of 1 to 8 bytes can be read"));
   }
-  ExpectError("a.npy", Npy("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }\n", std::string(16, '\0')), code,
-              "is in Fortran order; save it in C order (numpy.ascontiguousarray)");
+  expect_refusal("'>i8'", "is big-endian (dtype '>i8'); save it as little-endian");
+  ExpectError("a.npy", Npy("{'descr': '<f4', 'fortran_order': Maybe, 'shape': (2, 2), }\n", ""),
+              absl::StatusCode::kDataLoss, "has a malformed npy header: fortran_order is neither True nor False");
 }
 
 TEST(VectorReaderTest, RefusesNpyOfOtherShapes) {
@@ -310,7 +355,8 @@ TEST(VectorReaderTest, RefusesNpyOfOtherShapes) {
   const auto invalid = absl::StatusCode::kInvalidArgument;
   const auto damaged = absl::StatusCode::kDataLoss;
   expect_refusal("()", invalid, "has an array of 0 dimensions; 1 or 2 can be read");
-  expect_refusal("(2, 2, 1)", invalid, "has an array of 3 dimensions; 1 or 2 can be read");
+  expect_refusal("(2, 2, 1)", invalid, "has an array of 3 dimensions; 1 or 2 can be read, and padded token sets (sets x tokens x columns) together "
+                 "with their lengths (--lens, --query_lens)");
   expect_refusal("(4, 0)", invalid, "has no columns");
   expect_refusal("(0, 0)", invalid, "has no columns");
   expect_refusal("(0, 65537)", invalid, "has 65537 columns; at most 65536 are accepted");

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::IsNan;
 using MalformedRows = VectorReaderOptions::MalformedRows;
+using BlankLines = VectorReaderOptions::BlankLines;
 using TextHeader = VectorReaderOptions::TextHeader;
 
 VectorReaderOptions AsNan() {
@@ -93,18 +95,157 @@ TEST(TextVectorReaderTest, ReadsNumbersToTheNearestFloat) {
 
 TEST(TextVectorReaderTest, DetectsHeaders) {
   EXPECT_THAT(ReadCsv("x,y\n1,2\n"), ElementsAre(1, 2));
-  EXPECT_THAT(ReadCsv("0,1,label\n1,2,3\n"), ElementsAre(1, 2, 3));
   EXPECT_THAT(ReadCsv(",x\n1,2\n"), ElementsAre(1, 2));
   EXPECT_THAT(ReadCsv("\n\nx,y\n\n1,2\n"), ElementsAre(1, 2));
   EXPECT_THAT(ReadCsv("\"width, in \"\"mm\"\"\",y\n1,2\n"), ElementsAre(1, 2));
   EXPECT_THAT(ReadCsv("# x,y\n1,2\n"), ElementsAre(1, 2));
   EXPECT_THAT(ReadCsv("1,2\n3,4\n"), ElementsAre(1, 2, 3, 4)) << "no header";
+  const auto reader = VectorReader::Open(MakeFile("a.csv", "\n x,\"y\"\n1,2\n"));
+  EXPECT_EQ((*reader)->detected_header()->line, 2);
+  EXPECT_THAT((*reader)->detected_header()->cells, ElementsAre("x", "y"));
+  EXPECT_FALSE((*VectorReader::Open(MakeFile("a.csv", "1,2\n")))->detected_header().has_value());
+}
+
+// A first row with a gap or a typing error is a row, and a bad one.
+TEST(TextVectorReaderTest, TakesNoRowForAHeader) {
+  for (const char* cell : {"NA",   "na",   "NaN", "null", "NULL", "N/A", "?",    "-",   "None", "#N/A",       "1O",
+                           "-x",   "+x",   ".x",  "<5",   "'1'",  "(3)", "$5",   "0x1", "--",   "\xe2\x88\x92" "1", "2026-01-02",
+                           "\"NA\"", " NA "}) {
+    for (const char* format : {"%s,2\n3,4\n", "2,%s\n3,4\n", "x,%s\n3,4\n"}) {
+      char text[100];
+      snprintf(text, sizeof(text), format, cell);
+      SCOPED_TRACE(text);
+      const absl::Status status = ReadAll(MakeFile("a.csv", text)).status();
+      EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+      EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("row 0, column "));
+    }
+  }
+  ExpectError("a.csv", "0,1,label\n1,2,3\n",
+              "row 0, column 2 (counting from 0; line 1 of the file): is not a number; if line 1 is a header, say "
+              "--csv_header=present");
+}
+
+TEST(TextVectorReaderTest, ACarriageReturnEndsALine) {
+  EXPECT_THAT(ReadCsv("1\r2\r3\r"), ElementsAre(1, 2, 3));
+  EXPECT_THAT(ReadCsv("1\r2\r3"), ElementsAre(1, 2, 3));
+  EXPECT_THAT(ReadCsv("x,y\r1,2\r\r3,4\r"), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(ReadCsv("1\r2\r\n3\n4\r5"), ElementsAre(1, 2, 3, 4, 5));
+  // Across the buffer, and longer than it.
+  std::string text;
+  std::vector<float> expected;
+  for (int row = 0; row < 60000; ++row) {
+    absl::StrAppend(&text, row, ",", std::string(row % 7, ' '), -row, "\r");
+    expected.push_back(row);
+    expected.push_back(-row);
+  }
+  EXPECT_EQ(ReadCsv(text), expected);
+  // At every place of a buffer's end.
+  for (size_t pad = (256 << 10) - 4; pad < (256 << 10) + 4; ++pad) {
+    for (const char* end : {"\r", "\n", "\r\n"}) {
+      EXPECT_THAT(ReadCsv(absl::StrCat("1", std::string(pad, ' '), end, "2", end)), ElementsAre(1, 2)) << pad;
+    }
+  }
+}
+
+// Where files belong together, or where the number of rows is public.
+TEST(TextVectorReaderTest, EveryLineIsARow) {
+  VectorReaderOptions strict;
+  strict.blank_lines = VectorReaderOptions::BlankLines::kSkippedAtEnd;
+  EXPECT_THAT(ReadCsv("1\n2\n\n \n", strict), ElementsAre(1, 2));
+  EXPECT_THAT(ReadCsv("1\r2\r\r", strict), ElementsAre(1, 2));
+  EXPECT_THAT(ReadCsv("1\r\n2\n3\r", strict), ElementsAre(1, 2, 3));
+  const auto at = [](int row, int line, absl::string_view problem) {
+    return absl::StrCat("row ", row, " (counting from 0; line ", line, " of the file): ", problem);
+  };
+  constexpr char kOther[] = "holds an end of line that other lines do not have (a carriage return or a line feed)";
+  ExpectError("a.csv", "1\n\n\n2\n", at(1, 2, "is blank"), strict);
+  ExpectError("a.csv", "\n1\n", at(0, 1, "is blank"), strict);
+  ExpectError("a.csv", "1\n2\r3\n", at(1, 2, kOther), strict);
+  ExpectError("a.csv", "1\r2\n3\r", at(1, 2, kOther), strict);
+  ExpectError("a.csv", "1\r2\n3\n4\n", at(1, 2, kOther), strict);
+
+  const auto nan = IsNan();
+  strict = AsNan();
+  strict.text_header = TextHeader::kAbsent;
+  strict.expected_dimension = 1;
+  EXPECT_THAT(ReadCsv("\n1\n \n\n2\n\n\n", strict), ElementsAre(nan, 1, nan, nan, 2));
+  strict.blank_lines = VectorReaderOptions::BlankLines::kRows;
+  EXPECT_THAT(ReadCsv("\n1\n\n2\n\n \n", strict), ElementsAre(nan, 1, nan, 2, nan, nan));
+  const auto reader = VectorReader::Open(MakeFile("a.csv", "1\n\nx\n\n\n"), strict);
+  EXPECT_EQ((*reader)->CountRows()->least, 3);
+  EXPECT_EQ((*reader)->CountRows()->most, 5);
+  EXPECT_THAT(*ReadAll(reader->get()), ElementsAre(1, nan, nan, nan, nan));
+}
+
+// Whatever bytes a row holds, it is one row, and the others are as they were.
+TEST(TextVectorReaderTest, NoBytesOfARowReachAnother) {
+  std::string all_bytes;
+  for (int c = 0; c < 256; ++c) {
+    if (c != '\n') all_bytes.push_back(static_cast<char>(c));
+  }
+  std::vector<std::string> rows = {"\"",      "\"1,2", "1\"", "\r",       "1,2\r3,4", "\r1,2",   "1,2\r\r",
+                                   "\xff\xfe", "\xfe\xff", "",    " ",        "\t",        "\xef\xbb\xbf", all_bytes,
+                                   std::string(1, '\0'), std::string(VectorReader::kMaxLineBytes + 9, '"'),
+                                   std::string(VectorReader::kMaxLineBytes + 9, '\r')};
+  for (const BlankLines blank : {BlankLines::kSkippedAtEnd, BlankLines::kRows}) {
+    VectorReaderOptions options = AsNan();
+    options.text_header = TextHeader::kAbsent;
+    options.expected_dimension = 2;
+    options.blank_lines = blank;
+    for (const std::string& row : rows) {
+      SCOPED_TRACE(row.substr(0, 20));
+      const auto nan = IsNan();
+      EXPECT_THAT(ReadCsv(absl::StrCat(row, "\n3,4\n5,6\n"), options), ElementsAre(nan, nan, 3, 4, 5, 6));
+      EXPECT_THAT(ReadCsv(absl::StrCat("1,2\n", row, "\n5,6\n"), options), ElementsAre(1, 2, nan, nan, 5, 6));
+      EXPECT_THAT(ReadCsv(absl::StrCat("1,2\n3,4\n", row, "\nx\n"), options),
+                  ElementsAre(1, 2, 3, 4, nan, nan, nan, nan));
+    }
+  }
+  // Behind a header too.
+  VectorReaderOptions options = AsNan();
+  options.text_header = TextHeader::kPresent;
+  for (const std::string& row : rows) {
+    EXPECT_THAT(ReadCsv(absl::StrCat("x,y\n", row, "\n5,6\n"), options), ElementsAre(IsNan(), IsNan(), 5, 6));
+  }
+  ExpectError("a.csv", "x,y\r1,2\r",
+              "line 1 holds a carriage return without a line feed; save the file with line feeds", options);
+}
+
+TEST(TextVectorReaderTest, SaysWhatOtherTextLooksLike) {
+  const struct {
+    const char* name;
+    const char* text;
+    const char* phrase;
+  } cases[] = {
+      {"a.csv", "1;2\n3;4\n", "line 1 holds ';', but cells are separated by commas"},
+      {"a.csv", "1,5;2,5\n", "line 1 holds ';', but cells are separated by commas and decimals by points"},
+      {"a.csv", "x;y\n1;2\n", "line 1 holds ';'"},
+      {"a.csv", "1\t2\n", "line 1 holds tabs, but cells are separated by commas (a file with tabs is a .tsv"},
+      {"a.csv", "1.5e+00 2.5e+00\n", "line 1 holds blanks, but cells are separated by commas"},
+      {"a.csv", "1|2\n", "line 1 holds '|'"},
+      {"a.csv", "\"1,5\",\"2,5\"\n", "line 1 has decimal commas, but decimals are separated by points"},
+      {"a.tsv", "1,5\t2,5\n", "line 1 has decimal commas"},
+      {"a.tsv", "1,2,3\n", "line 1 holds commas, but cells are separated by tabs (a file with commas is a .csv"},
+  };
+  for (const auto& test : cases) {
+    SCOPED_TRACE(test.text);
+    const auto reader = VectorReader::Open(MakeFile(test.name, test.text));
+    EXPECT_THAT((*reader)->dialect_hint(), ::testing::StartsWith(test.phrase));
+    EXPECT_THAT(std::string(ReadAll(reader->get()).status().message()), ::testing::HasSubstr(test.phrase));
+  }
+  for (const char* text : {"1,2\n", "x,y\n1,2\n", "1\n2\n", "first name\n2\n", "1 , 2\n"}) {
+    const auto reader = VectorReader::Open(MakeFile("a.csv", text));
+    EXPECT_EQ((*reader)->dialect_hint(), "") << text;
+    EXPECT_TRUE(ReadAll(reader->get()).ok()) << text;
+  }
 }
 
 TEST(TextVectorReaderTest, TakesTheCallersWordForTheHeader) {
   EXPECT_THAT(ReadCsv("1,2\n3,4\n", With(TextHeader::kPresent)), ElementsAre(3, 4));
   EXPECT_THAT(ReadCsv("1,2\n3,4\n", With(TextHeader::kAbsent)), ElementsAre(1, 2, 3, 4));
-  ExpectError("a.csv", "x,2\n3,4\n", "row 0, column 0 (counting from 0; line 1 of the file): is not a number",
+  ExpectError("a.csv", "x,2\n3,4\n",
+              "row 0, column 0 (counting from 0; line 1 of the file): is not a number; if line 1 is a header, say "
+              "--csv_header=present",
               With(TextHeader::kAbsent));
 }
 

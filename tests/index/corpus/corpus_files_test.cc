@@ -28,7 +28,9 @@ std::string Lens(const std::vector<int64_t>& values) {
 TEST(CorpusFilesTest, ReadsTokensAndLens) {
   const std::string tokens = Tokens({0, 1, 2, 3, 4, 5}, 2);
   const std::string i4 = MakeFile("lens.npy", Npy(NpyText("'<i4'", "(4,)"), Raw<int32_t>({0, 2, 0, 1})));
-  for (const std::string& lens : {Lens({0, 2, 0, 1}), i4, MakeFile("lens.txt", "0\n2\n0\n1\n")}) {
+  const std::string column = MakeFile("lens.npy", Npy(NpyText("'<f8'", "(4, 1)"), Raw<double>({0, 2, 0, 1})));
+  const std::string bytes = MakeFile("lens.npy", Npy(NpyText("'|u1'", "(4,)"), Raw<uint8_t>({0, 2, 0, 1})));
+  for (const std::string& lens : {Lens({0, 2, 0, 1}), i4, column, bytes, MakeFile("lens.txt", "0\n2\n0\n1\n")}) {
     const auto sets = ReadTokenSets(tokens, lens);
     ASSERT_TRUE(sets.ok()) << sets.status();
     ASSERT_EQ(sets->size(), 4u);
@@ -41,6 +43,29 @@ TEST(CorpusFilesTest, ReadsTokensAndLens) {
   // The lengths of nothing, and of empty documents only.
   EXPECT_EQ(ReadTokenSets(Tokens({}, 2), Lens({}))->size(), 0u);
   EXPECT_EQ(ReadTokenSets(Tokens({}, 2), Lens({0, 0}))->size(), 2u);
+}
+
+TEST(CorpusFilesTest, ReadsPaddedTokens) {
+  // Whatever padding holds.
+  const float nan = std::nanf("");
+  const std::string tokens = MakeFile(
+      "tokens.npy", Npy(NpyText("'<f4'", "(3, 2, 2)"), Raw<float>({0, 1, 2, 3, nan, nan, 0, 0, 4, 5, nan, 9})));
+  const auto sets = ReadTokenSets(tokens, Lens({2, 0, 1}));
+  ASSERT_TRUE(sets.ok()) << sets.status();
+  ASSERT_EQ(sets->size(), 3u);
+  EXPECT_THAT(sets->view().set(0).row(1), ElementsAre(2, 3));
+  EXPECT_EQ(sets->view().set(1).rows, 0u);
+  ASSERT_EQ(sets->view().set(2).rows, 1u);
+  EXPECT_THAT(sets->view().set(2).row(0), ElementsAre(4, 5));
+  std::string lens = Lens({2, 0});
+  EXPECT_EQ(ReadTokenSets(tokens, lens).status(),
+            absl::InvalidArgumentError(absl::StrCat(lens, ": has 2 lengths, but ", tokens, " has 3 sets")));
+  lens = Lens({2, 0, 3});
+  EXPECT_EQ(ReadTokenSets(tokens, lens).status(),
+            absl::InvalidArgumentError(absl::StrCat(lens, ": row 2, column 0 (counting from 0): is 3, but ", tokens,
+                                                    " has at most 2 tokens a set")));
+  EXPECT_FALSE(ReadTokenSets(tokens, Lens({2, 1, 1})).ok()) << "a token that is nan";
+  EXPECT_FALSE(ReadSingleVectors(tokens).ok());
 }
 
 TEST(CorpusFilesTest, ReadsSingleVectorsBlockByBlock) {
@@ -75,7 +100,7 @@ TEST(CorpusFilesTest, RefusesByName) {
   EXPECT_EQ(error(Lens({INT64_MAX, INT64_MAX, 5})).code(), absl::StatusCode::kInvalidArgument);
   const std::string wide = MakeFile("lens.npy", Npy(NpyText("'<i8'", "(1, 3)"), Raw<int64_t>({1, 1, 1})));
   EXPECT_EQ(error(wide), absl::InvalidArgumentError(absl::StrCat(wide, ": has 3 columns instead of 1")));
-  EXPECT_EQ(error(MakeFile("lens.npy", Npy(NpyText("'<f4'", "(3,)"), Raw<float>({1, 1, 1})))).code(),
+  EXPECT_EQ(error(MakeFile("lens.npy", Npy(NpyText("'<f4'", "(3,)"), Raw<float>({1, 1.5, 1})))).code(),
             absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(error(NewPath("missing.npy")).code(), absl::StatusCode::kNotFound);
 
@@ -86,8 +111,6 @@ TEST(CorpusFilesTest, RefusesByName) {
   const std::string flat = MakeFile("tokens.npy", Npy(NpyText("'<f4'", "(3, 0)"), ""));
   EXPECT_EQ(ReadTokenSets(flat, Lens({3})).status(),
             absl::InvalidArgumentError(absl::StrCat(flat, ": has no columns")));
-  const std::string integers = MakeFile("tokens.npy", Npy(NpyText("'<i4'", "(3, 1)"), Raw<int32_t>({1, 2, 3})));
-  EXPECT_EQ(ReadTokenSets(integers, Lens({3})).status().code(), absl::StatusCode::kInvalidArgument);
   VectorReaderOptions options;
   options.expected_dimension = 3;
   EXPECT_EQ(ReadTokenSets(tokens, Lens({3}), options).status(),
