@@ -190,6 +190,9 @@ TEST_P(DataTest, IsRefusedWithoutATrace) {
     Flags changes = {{"input", path}, {"output", outputs.Path("release")}, {"summary_out", outputs.Path("summary")}};
     for (const auto& [name, value] : GetParam().changes) changes[name] = value;
     for (const auto& [name, value] : mode) changes[name] = value;
+    // Text under replace needs to be told.
+    const bool names_first = !GetParam().bytes.empty() && GetParam().bytes[0] == 'x';
+    if (mode.count("neighboring") == 1) changes.insert({"csv_header", names_first ? "present" : "absent"});
     std::vector<std::string> phrases = GetParam().phrases;
     phrases.push_back(path);
     ExpectRefusal(BuildDensity(changes), "dpkde_build", GetParam().exit_code, phrases);
@@ -218,9 +221,8 @@ INSTANTIATE_TEST_SUITE_P(
         {"npy empty", "a.npy", "", {}, 2, {"truncated"}},
         {"npy of something else", "a.npy", "not an array at all", {}, 2, {"is not an npy file"}},
         {"npy big endian", "a.npy", WithHeader("'<f4'", "'>f4'"), {}, 2, {"big-endian", ">f4"}},
-        {"npy in fortran order", "a.npy", WithHeader("False", "True "), {}, 2, {"Fortran order"}},
         {"npy of objects", "a.npy", WithHeader("'<f4'", "'|O' "), {}, 2, {"Python objects"}},
-        {"npy of integers", "a.npy", WithHeader("'<f4'", "'<i4'"), {}, 2, {"<i4"}},
+        {"npy of complex numbers", "a.npy", WithHeader("'<f4'", "'<c8'"), {}, 2, {"<c8"}},
         {"npy nan", "a.npy", Npy(WithNanInRowSeven(), 2), {}, 2, {"row 7, column 1 (counting from 0)", "nan"}},
         {"csv nan", "a.csv", Csv(WithNanInRowSeven(), 2), {}, 2, {"row 7, column 1 (counting from 0;", "nan"}},
         {"csv nan behind a header",
@@ -234,7 +236,6 @@ INSTANTIATE_TEST_SUITE_P(
         {"csv infinite", "a.csv", "1,2\ninf,4\n", {}, 2, {"row 1, column 0", "inf"}},
         {"csv ragged", "a.csv", "1,2\n3,4\n5,6,7\n", {}, 2, {"row 2", "3 cells instead of 2"}},
         {"csv short row", "a.csv", "1,2\n3\n", {}, 2, {"row 1", "1 cells instead of 2"}},
-        {"csv of no bytes", "a.csv", "", {}, 2, {"empty", "number of columns"}},
         {"csv of other columns than dim", "a.csv", "1,2\n3,4\n", {{"dim", "3"}}, 2, {"2 columns", "--dim is 3"}},
         {"csv absent header",
          "a.csv",
