@@ -12,6 +12,7 @@
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/io/parse_message.h"
 #include "dpkde/sketch/certificate.h"
 
 namespace dpkde {
@@ -71,7 +72,7 @@ absl::StatusOr<Classifier> Classifier::FromProto(proto::ClassifierRelease messag
 absl::StatusOr<Classifier> Classifier::Deserialize(absl::string_view bytes) {
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kEnvelopeKind, kVersion, bytes));
   proto::ClassifierRelease message;
-  if (!message.ParseFromArray(envelope.payload.data(), static_cast<int>(envelope.payload.size()))) {
+  if (!ParseMessage(envelope.payload, &message)) {
     return absl::DataLossError("is damaged: its content is not a classifier");
   }
   absl::StatusOr<Classifier> classifier = FromProto(std::move(message));

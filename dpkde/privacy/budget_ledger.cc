@@ -23,6 +23,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/io/file.h"
+#include "dpkde/io/parse_message.h"
 
 namespace dpkde {
 namespace {
@@ -303,7 +304,7 @@ absl::StatusOr<BudgetLedger> BudgetLedger::Read(const std::string& path) {
 absl::StatusOr<BudgetLedger> BudgetLedger::Deserialize(absl::string_view file_bytes) {
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kLedgerKind, kVersion, file_bytes));
   proto::Ledger message;
-  if (!message.ParseFromArray(envelope.payload.data(), static_cast<int>(envelope.payload.size()))) {
+  if (!ParseMessage(envelope.payload, &message)) {
     return absl::DataLossError("is damaged: it holds no ledger");
   }
   absl::StatusOr<BudgetLedger> ledger = FromProto(std::move(message));

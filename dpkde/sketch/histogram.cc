@@ -13,6 +13,7 @@
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/public_random.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/io/parse_message.h"
 #include "dpkde/sketch/certificate.h"
 #include "dpkde/sketch/histogram_parts.h"
 
@@ -40,7 +41,7 @@ absl::StatusOr<Histogram> Histogram::FromProto(proto::HistogramRelease message) 
 absl::StatusOr<Histogram> Histogram::Deserialize(absl::string_view bytes) {
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kEnvelopeKind, kVersion, bytes));
   proto::HistogramRelease message;
-  if (!message.ParseFromArray(envelope.payload.data(), static_cast<int>(envelope.payload.size()))) {
+  if (!ParseMessage(envelope.payload, &message)) {
     return absl::DataLossError("is damaged: its content is not a histogram");
   }
   absl::StatusOr<Histogram> histogram = FromProto(std::move(message));

@@ -12,6 +12,7 @@
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/io/parse_message.h"
 #include "dpkde/sketch/certificate.h"
 #include "dpkde/sketch/release_parts.h"
 
@@ -56,7 +57,7 @@ absl::StatusOr<Release> Release::FromProto(proto::Release message) {
 absl::StatusOr<Release> Release::Deserialize(absl::string_view bytes) {
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kEnvelopeKind, kVersion, bytes));
   proto::Release message;
-  if (!message.ParseFromArray(envelope.payload.data(), static_cast<int>(envelope.payload.size()))) {
+  if (!ParseMessage(envelope.payload, &message)) {
     return absl::DataLossError("is damaged: its content is not a release");
   }
   absl::StatusOr<Release> release = FromProto(std::move(message));

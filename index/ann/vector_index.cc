@@ -24,6 +24,7 @@
 #include "dpkde/index/ann/points.h"
 #include "dpkde/index/ann/vector_codec.h"
 #include "dpkde/io/envelope.h"
+#include "dpkde/io/parse_message.h"
 
 namespace dpkde {
 namespace {
@@ -695,9 +696,7 @@ struct VectorIndex::State {
     if (bytes.size() < head_bytes) return wrong_size;
     const absl::string_view head = Take(head_bytes, &bytes);
     proto::VectorIndexHeader header;
-    if (!header.ParseFromArray(head.data(), static_cast<int>(head.size()))) {
-      return absl::InvalidArgumentError("the header cannot be parsed");
-    }
+    if (!ParseMessage(head, &header)) return absl::InvalidArgumentError("the header cannot be parsed");
     DPKDE_ASSIGN_OR_RETURN(const VectorIndexOptions options, VectorIndexOptionsFromSpec(header.spec()));
     DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", header.dimension(), 1, kMaxDimension));
     DPKDE_RETURN_IF_ERROR(CheckInRange("rows", header.rows(), 0, kMaxRows));

@@ -3,17 +3,18 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
-#include <mutex>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/index/corpus/document_ids.h"
 #include "dpkde/index/corpus/index_layout.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/io/file.h"
 #include "dpkde/io/mapped_file.h"
+#include "dpkde/io/parse_message.h"
 
 namespace dpkde {
 namespace {
@@ -60,6 +61,11 @@ struct Segment {
 
   const uint64_t* token_offsets() const { return reinterpret_cast<const uint64_t*>(offsets->bytes().data()); }
   const uint64_t* id_offsets() const { return reinterpret_cast<const uint64_t*>(ids->bytes().data()); }
+
+  absl::string_view id(uint64_t document) const {
+    const uint64_t* const offsets = id_offsets() + document;
+    return ids->bytes().substr(8 * (documents + 1) + offsets[0], offsets[1] - offsets[0]);
+  }
 };
 
 }  // namespace
@@ -73,8 +79,7 @@ struct IndexDirectory::State {
   File removed;  // null if none is
   std::map<std::string, File, std::less<>> blobs;
 
-  mutable std::once_flag hashed;
-  mutable absl::flat_hash_map<absl::string_view, uint64_t> row_of_id;
+  absl::flat_hash_map<absl::string_view, uint64_t> row_of_id;  // of documents that are not removed
 
   // kNotFound if a file is missing.
   absl::Status OpenFiles(Verify verify) {
@@ -90,6 +95,8 @@ struct IndexDirectory::State {
       }
       DPKDE_ASSIGN_OR_RETURN(segment.offsets, OpenFile(stored.offsets(), true));
       DPKDE_RETURN_IF_ERROR(CheckOffsets(*segment.offsets, stored.documents(), stored.tokens()));
+      if (manifest.config().tokens().single_vectors()) DPKDE_RETURN_IF_ERROR(CheckSingleVectors(segment));
+      if (all) DPKDE_RETURN_IF_ERROR(CheckTokens(segment, stored.tokens()));
       DPKDE_ASSIGN_OR_RETURN(segment.ids, OpenFile(stored.ids(), true));
       const uint64_t id_bytes = stored.ids().size() - 8 * (stored.documents() + 1);
       DPKDE_RETURN_IF_ERROR(CheckOffsets(*segment.ids, stored.documents(), id_bytes));
@@ -105,8 +112,43 @@ struct IndexDirectory::State {
         return Damaged(*removed, "it does not have as many bits as documents were removed");
       }
     }
+    DPKDE_RETURN_IF_ERROR(HashIds());
     for (const proto::IndexBlob& blob : manifest.blob()) {
       DPKDE_ASSIGN_OR_RETURN(blobs[blob.name()], OpenFile(blob.file(), all));
+    }
+    return absl::OkStatus();
+  }
+
+  // Every document is one token.
+  static absl::Status CheckSingleVectors(const Segment& segment) {
+    for (uint64_t i = 0; i <= segment.documents; ++i) {
+      if (segment.token_offsets()[i] != i) return Damaged(*segment.offsets, "a document is not a single vector");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckTokens(const Segment& segment, uint64_t count) const {
+    StoredTokens tokens{format, manifest.config().tokens().dimension(), count, segment.values->bytes().data(), nullptr};
+    if (segment.scales != nullptr) tokens.scales = reinterpret_cast<const float*>(segment.scales->bytes().data());
+    const absl::Status sound = CheckStoredTokens(tokens);
+    return sound.ok() ? sound : Damaged(*segment.values, sound.message());
+  }
+
+  absl::Status HashIds() {
+    row_of_id.reserve(rows - manifest.removed_documents());
+    for (const Segment& segment : segments) {
+      for (uint64_t i = 0; i < segment.documents; ++i) {
+        const absl::string_view id = segment.id(i);
+        const absl::Status valid = CheckDocumentId(id);
+        if (!valid.ok()) {
+          return Damaged(*segment.ids, absl::StrCat("the id of its document ", i, " (counting from 0) ",
+                                                    std::string(valid.message())));
+        }
+        if (IsRemoved(segment.first_row + i)) continue;
+        if (!row_of_id.emplace(id, segment.first_row + i).second) {
+          return Damaged(*segment.ids, absl::StrCat("two documents have the id \"", id, "\""));
+        }
+      }
     }
     return absl::OkStatus();
   }
@@ -143,7 +185,7 @@ absl::StatusOr<proto::IndexManifest> IndexDirectory::ReadManifest(const std::str
   const absl::StatusOr<Envelope> envelope = OpenEnvelope(kIndexManifestKind, kIndexManifestVersion, *bytes);
   DPKDE_RETURN_IF_ERROR(At(file, envelope.status()));
   proto::IndexManifest manifest;
-  if (!manifest.ParseFromArray(envelope->payload.data(), static_cast<int>(envelope->payload.size()))) {
+  if (!ParseMessage(envelope->payload, &manifest)) {
     return absl::DataLossError(absl::StrCat(file, ": is damaged: it is no manifest"));
   }
   DPKDE_RETURN_IF_ERROR(At(file, CheckIndexManifest(manifest)));
@@ -179,9 +221,10 @@ bool IndexDirectory::removed(uint64_t row) const { return state_->IsRemoved(row)
 
 absl::string_view IndexDirectory::id(uint64_t row) const {
   const Segment& segment = state_->SegmentOf(row);
-  const uint64_t* const offsets = segment.id_offsets() + (row - segment.first_row);
-  return segment.ids->bytes().substr(8 * (segment.documents + 1) + offsets[0], offsets[1] - offsets[0]);
+  return segment.id(row - segment.first_row);
 }
+
+absl::Span<const double> IndexDirectory::origin() const { return state_->manifest.config().origin(); }
 
 StoredTokens IndexDirectory::tokens(uint64_t row) const {
   const Segment& segment = state_->SegmentOf(row);
@@ -197,16 +240,23 @@ StoredTokens IndexDirectory::tokens(uint64_t row) const {
   return tokens;
 }
 
+size_t IndexDirectory::AppendTokens(uint64_t row, absl::Span<const double> shift, std::vector<float>* out) const {
+  const StoredTokens stored = tokens(row);
+  const size_t before = out->size(), d = stored.dimension;
+  out->resize(before + stored.count * d);
+  LoadTokens(stored, out->data() + before);
+  const absl::Span<const double> origin = this->origin();
+  if (origin.empty() && shift.empty()) return stored.count;
+  for (size_t i = 0; i < stored.count * d; ++i) {
+    const double from = (origin.empty() ? 0 : origin[i % d]) - (shift.empty() ? 0 : shift[i % d]);
+    (*out)[before + i] = static_cast<float>((*out)[before + i] + from);
+  }
+  return stored.count;
+}
+
 absl::optional<uint64_t> IndexDirectory::Find(absl::string_view id) const {
-  const State& state = *state_;
-  std::call_once(state.hashed, [&] {
-    state.row_of_id.reserve(live_rows());
-    for (uint64_t row = 0; row < state.rows; ++row) {
-      if (!state.IsRemoved(row)) state.row_of_id.emplace(this->id(row), row);
-    }
-  });
-  const auto found = state.row_of_id.find(id);
-  if (found == state.row_of_id.end()) return absl::nullopt;
+  const auto found = state_->row_of_id.find(id);
+  if (found == state_->row_of_id.end()) return absl::nullopt;
   return found->second;
 }
 
@@ -221,6 +271,7 @@ absl::Status IndexDirectory::VerifyTokens() const {
     const proto::IndexSegment& stored = state_->manifest.segment(static_cast<int>(i));
     DPKDE_RETURN_IF_ERROR(CheckSha256(*state_->segments[i].values, stored.values()));
     if (stored.has_scales()) DPKDE_RETURN_IF_ERROR(CheckSha256(*state_->segments[i].scales, stored.scales()));
+    DPKDE_RETURN_IF_ERROR(state_->CheckTokens(state_->segments[i], stored.tokens()));
   }
   return absl::OkStatus();
 }

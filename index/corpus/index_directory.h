@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
+#include "absl/types/span.h"
 #include "dpkde/index/corpus/stored_tokens.h"
 #include "dpkde/proto/index.pb.h"
 
@@ -39,8 +40,11 @@ namespace dpkde {
 class IndexDirectory {
  public:
   enum class Verify {
-    kMetadata,  // checksums of manifest, ids, offsets and removals, and the sizes of all files
-    kAll,       // every byte, tokens and blobs included
+    // Checksums of manifest, ids, offsets and removals, the sizes of all files, that every id is one (CheckDocumentId) and
+    // that no two documents which are not removed have the same. Tokens are not looked at: verify them before use.
+    kMetadata,
+    // Every byte, tokens and blobs included; all tokens are finite and of squared norms that keep products finite.
+    kAll,
   };
 
   // kNotFound if there is no directory, or no MANIFEST in it. kDataLoss if a file is missing, damaged or inconsistent;
@@ -59,15 +63,22 @@ class IndexDirectory {
   TokenFormat token_format() const;
   size_t dimension() const;  // of a token
 
+  // What single vectors are stored relative to, a value a coordinate (IndexConfig.origin); empty: 0.
+  absl::Span<const double> origin() const;
+
   // All rows, removed ones included.
   uint64_t rows() const;
   uint64_t live_rows() const { return rows() - manifest().removed_documents(); }
   bool removed(uint64_t row) const;
 
   absl::string_view id(uint64_t row) const;
-  StoredTokens tokens(uint64_t row) const;
+  StoredTokens tokens(uint64_t row) const;  // relative to origin()
 
-  // The row of a document that is not removed. The first call hashes all ids.
+  // Appends the tokens of a document less `shift` (a value a coordinate; empty: 0): stored value plus origin() less
+  // shift, in double, rounded once. Returns how many there are.
+  size_t AppendTokens(uint64_t row, absl::Span<const double> shift, std::vector<float>* out) const;
+
+  // The row of a document that is not removed.
   absl::optional<uint64_t> Find(absl::string_view id) const;
 
   // What was kept under this name (IndexWriter::SetBlob), aligned to a page; nullopt if nothing was.
@@ -79,7 +90,7 @@ class IndexDirectory {
 
   explicit IndexDirectory(std::unique_ptr<const State> state);
 
-  // Checksums of all tokens. For IndexWriter, which must not seal damaged ones anew.
+  // Checksums and values of all tokens. For IndexWriter, which must not seal damaged ones anew.
   absl::Status VerifyTokens() const;
 
   std::unique_ptr<const State> state_;

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
@@ -29,8 +30,8 @@
 namespace dpkde {
 namespace {
 
-// Keeps every product of two tokens finite.
-constexpr double kLargestSquaredNorm = 1e37;
+// A batch whose longest token is shorter than the root of this: products of float32 vanish.
+constexpr double kLeastSquaredNorm = 1e-28;
 
 absl::Status SystemError(const std::string& path, absl::string_view phrase, int error_number) {
   const std::string reason = std::generic_category().message(error_number);
@@ -41,14 +42,20 @@ absl::string_view Bytes(const std::vector<uint64_t>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(uint64_t)};
 }
 
-// "document 3, token 2, column 1 (counting from 0): is nan"
-absl::Status TokenError(uint64_t document, uint64_t token, absl::string_view column, absl::string_view phrase) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("document ", document, ", token ", token, column, " (counting from 0): ", phrase));
+// "document 3, token 2, column 1 (counting from 0): is nan", or of single vectors "row 3, column 1 (...".
+absl::Status TokenError(const proto::TokenStoreSpec& spec, uint64_t document, uint64_t token, size_t column,
+                        absl::string_view phrase) {
+  const std::string place = spec.single_vectors() ? absl::StrCat("row ", document)
+                                                  : absl::StrCat("document ", document, ", token ", token);
+  return absl::InvalidArgumentError(absl::StrCat(place, ", column ", column, " (counting from 0): ", phrase));
 }
 
 absl::Status CheckTokens(TokenSetsView documents, const proto::TokenStoreSpec& spec) {
-  const float largest = spec.format() == proto::TokenStoreSpec::FLOAT16 ? kLargestFloat16 : HUGE_VALF;
+  const float most = spec.format() == proto::TokenStoreSpec::FLOAT16 ? kLargestFloat16 : HUGE_VALF;
+  double longest = 0;
+  struct {
+    size_t document, token, column;
+  } of_longest = {0, 0, 0};
   for (size_t document = 0; document < documents.size(); ++document) {
     const MatrixView set = documents.set(document);
     if (spec.single_vectors() && set.rows != 1) {
@@ -57,23 +64,40 @@ absl::Status CheckTokens(TokenSetsView documents, const proto::TokenStoreSpec& s
     }
     for (size_t token = 0; token < set.rows; ++token) {
       double squared_norm = 0;
+      size_t largest = 0;  // the column
       const absl::Span<const float> row = set.row(token);
       for (size_t column = 0; column < row.size(); ++column) {
-        if (!std::isfinite(row[column])) {
-          return TokenError(document, token, absl::StrCat(", column ", column),
-                            std::isnan(row[column]) ? "is nan"
-                            : row[column] > 0       ? "is inf"
-                                                    : "is -inf");
+        const float value = row[column];
+        if (!std::isfinite(value)) {
+          return TokenError(spec, document, token, column,
+                            std::isnan(value) ? "is nan"
+                            : value > 0       ? "is inf"
+                                              : "is -inf");
         }
-        if (std::abs(row[column]) > largest) {
-          return TokenError(document, token, absl::StrCat(", column ", column), "does not fit into float16");
+        if (std::abs(value) > most) {
+          return TokenError(spec, document, token, column,
+                            absl::StrCat(value, " does not fit into float16, which ends at ", most,
+                                         "; leave the format of tokens out, or choose FLOAT32"));
         }
-        squared_norm += static_cast<double>(row[column]) * row[column];
+        if (std::abs(value) > std::abs(row[largest])) largest = column;
+        squared_norm += static_cast<double>(value) * value;
       }
-      if (squared_norm > kLargestSquaredNorm) {
-        return TokenError(document, token, "", absl::StrCat("has a squared norm above ", kLargestSquaredNorm));
+      if (squared_norm > kLargestTokenSquare) {
+        return TokenError(spec, document, token, largest,
+                          absl::StrCat(row[largest], " makes the vector too long: squared lengths must be at most ",
+                                       kLargestTokenSquare, "; scale all vectors down"));
+      }
+      if (squared_norm > longest) {
+        longest = squared_norm;
+        of_longest = {document, token, largest};
       }
     }
+  }
+  if (longest > 0 && longest < kLeastSquaredNorm) {
+    const float value = documents.set(of_longest.document).row(of_longest.token)[of_longest.column];
+    return TokenError(spec, of_longest.document, of_longest.token, of_longest.column,
+                      absl::StrCat(value, " belongs to the longest vector, and products of such vectors vanish: a ",
+                                   "squared length must be at least ", kLeastSquaredNorm, "; scale all vectors up"));
   }
   return absl::OkStatus();
 }
@@ -256,6 +280,9 @@ struct IndexWriter::State {
     uint64_t newest = index.has_value() ? index->manifest().generation() : 0;
     DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(path));
     for (const std::string& name : names) newest = std::max(newest, GenerationOfIndexFile(name).value_or(0));
+    if (newest >= kMostIndexChanges) {
+      return absl::DataLossError(absl::StrCat(path, ": its generation, ", newest, ", leaves no room for a change"));
+    }
     manifest.set_generation(newest + 1);
     return absl::OkStatus();
   }
@@ -394,19 +421,21 @@ absl::Status IndexWriter::Add(TokenSetsView documents, absl::Span<const std::str
   for (size_t i = 0; ids.empty() && i < documents.size(); ++i) {
     new_ids.push_back(absl::StrCat(state_->manifest.documents_added() + i));
   }
-  absl::flat_hash_set<absl::string_view> own;
+  absl::flat_hash_map<absl::string_view, size_t> own;
   for (size_t i = 0; i < new_ids.size(); ++i) {
     const absl::Status valid = CheckDocumentId(new_ids[i]);
     if (!valid.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat("the id of document ", i, " (counting from 0) ", std::string(valid.message())));
     }
-    if (!own.insert(new_ids[i]).second) {
-      return absl::AlreadyExistsError(absl::StrCat("the id \"", new_ids[i], "\" is given twice"));
+    const auto inserted = own.emplace(new_ids[i], i);
+    if (!inserted.second) {
+      return absl::AlreadyExistsError(absl::StrCat("the id \"", new_ids[i], "\" is given twice: to documents ",
+                                                   inserted.first->second, " and ", i, " (counting from 0)"));
     }
     if (state_->HasId(new_ids[i])) {
-      return absl::AlreadyExistsError(
-          absl::StrCat("the index already has a document with the id \"", new_ids[i], "\""));
+      return absl::AlreadyExistsError(absl::StrCat("the index already has a document with the id \"", new_ids[i],
+                                                   "\", which is that of document ", i, " (counting from 0)"));
     }
   }
   absl::Status appended = state_->NeedSegment();
@@ -423,14 +452,17 @@ absl::Status IndexWriter::Remove(absl::Span<const std::string> ids) {
   DPKDE_RETURN_IF_ERROR(state_->status);
   if (state_->compacted) return absl::FailedPreconditionError("Remove() is to be called before Compact()");
   std::vector<uint64_t> rows;
-  absl::flat_hash_set<absl::string_view> own;
-  for (const std::string& id : ids) {
-    const absl::optional<uint64_t> row = state_->index.has_value() ? state_->index->Find(id) : absl::nullopt;
-    if (!row.has_value() || state_->removed_ids.contains(id)) {
-      return absl::NotFoundError(absl::StrCat("the index has no document with the id \"", id, "\""));
+  absl::flat_hash_map<absl::string_view, size_t> own;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const absl::optional<uint64_t> row = state_->index.has_value() ? state_->index->Find(ids[i]) : absl::nullopt;
+    if (!row.has_value() || state_->removed_ids.contains(ids[i])) {
+      return absl::NotFoundError(absl::StrCat("the index has no document with the id \"", ids[i], "\", the one at ", i,
+                                              " (counting from 0) of those to be removed"));
     }
-    if (!own.insert(id).second) {
-      return absl::InvalidArgumentError(absl::StrCat("the id \"", id, "\" is to be removed twice"));
+    const auto inserted = own.emplace(ids[i], i);
+    if (!inserted.second) {
+      return absl::InvalidArgumentError(absl::StrCat("the id \"", ids[i], "\" is to be removed twice: at ",
+                                                     inserted.first->second, " and ", i, " (counting from 0)"));
     }
     rows.push_back(*row);
   }

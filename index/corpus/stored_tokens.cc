@@ -117,6 +117,31 @@ absl::Status StoreTokens(TokenFormat format, MatrixView tokens, std::string* val
   return absl::OkStatus();
 }
 
+absl::Status CheckStoredTokens(const StoredTokens& stored) {
+  // Rounding may lengthen a token: by an eighth of an eighth in float16, and in int8 by as much as it is long, where one
+  // of very many coordinates is large.
+  constexpr double kLargest = 8 * kLargestTokenSquare;
+  const size_t stride = TokenStride(stored.format, stored.dimension);
+  std::vector<float> token(stored.dimension);
+  for (size_t i = 0; i < stored.count; ++i) {
+    LoadTokens({stored.format, stored.dimension, 1, static_cast<const char*>(stored.values) + i * stride,
+                stored.scales == nullptr ? nullptr : stored.scales + i},
+               token.data());
+    if (stored.scales != nullptr && !(stored.scales[i] >= 0)) {
+      return absl::InvalidArgumentError(absl::StrCat("the scale of token ", i, " is negative or no number"));
+    }
+    double square = 0;
+    for (const float value : token) square += static_cast<double>(value) * value;
+    if (square <= kLargest) continue;
+    for (size_t column = 0; column < token.size(); ++column) {
+      if (std::isfinite(token[column])) continue;
+      return absl::InvalidArgumentError(absl::StrCat("token ", i, ", column ", column, " is not finite"));
+    }
+    return absl::InvalidArgumentError(absl::StrCat("token ", i, " is too large"));
+  }
+  return absl::OkStatus();
+}
+
 void LoadTokens(const StoredTokens& stored, float* out) {
   const size_t count = stored.count * stored.dimension;
   switch (stored.format) {

@@ -31,6 +31,9 @@ enum class TokenFormat { kFloat32, kFloat16, kInt8 };
 
 inline constexpr float kLargestFloat16 = 65504;
 
+// Of a token that is stored: keeps every product of two tokens finite.
+inline constexpr double kLargestTokenSquare = 1e37;
+
 // "f4", "f2" or "i1".
 absl::string_view TokenFormatName(TokenFormat format);
 
@@ -59,6 +62,10 @@ inline StoredTokens StoredFloats(MatrixView tokens) {
 // Appends tokens in `format`, and for kInt8 their scales. All values are finite. kInvalidArgument, naming row and
 // column (counting from 0), for a value that does not fit; then nothing was appended.
 absl::Status StoreTokens(TokenFormat format, MatrixView tokens, std::string* values, std::vector<float>* scales);
+
+// kInvalidArgument, naming token and column (counting from 0), unless tokens that were read are such as StoreTokens()
+// makes of finite ones whose squared norms are at most kLargestTokenSquare.
+absl::Status CheckStoredTokens(const StoredTokens& stored);
 
 // The tokens that are stored, `count` x `dimension`, row-major: exactly what the kernels compute with.
 void LoadTokens(const StoredTokens& stored, float* out);

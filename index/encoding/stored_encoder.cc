@@ -12,6 +12,7 @@
 #include "dpkde/designs/public_random.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/io/floats.h"
+#include "dpkde/io/parse_message.h"
 
 namespace dpkde {
 namespace {
@@ -38,10 +39,7 @@ std::string SealStoredEncoder(const proto::StoredEncoder& stored) {
 absl::StatusOr<proto::StoredEncoder> OpenStoredEncoder(absl::string_view bytes) {
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kEnvelopeKind, kStoredEncoderVersion, bytes));
   proto::StoredEncoder stored;
-  if (envelope.payload.size() > INT32_MAX ||
-      !stored.ParseFromArray(envelope.payload.data(), static_cast<int>(envelope.payload.size()))) {
-    return absl::DataLossError("holds no encoder");
-  }
+  if (!ParseMessage(envelope.payload, &stored)) return absl::DataLossError("holds no encoder");
   if (stored.public_random_scheme() != kPublicRandomScheme) {
     return absl::FailedPreconditionError(absl::StrCat("was made with public randomness of scheme ",
                                                       stored.public_random_scheme(), ", but this program has scheme ",

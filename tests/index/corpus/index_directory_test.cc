@@ -310,8 +310,9 @@ TEST(IndexDirectoryTest, RefusesDocumentsThatItCannotKeep) {
             "INVALID_ARGUMENT: the documents have dimension 4, but the index has 5");
   EXPECT_EQ(error(two.view(), {"one"}), "INVALID_ARGUMENT: there are 1 ids for 2 documents");
   EXPECT_EQ(error(two.view(), {"doc 1", "new"}),
-            "ALREADY_EXISTS: the index already has a document with the id \"doc 1\"");
-  EXPECT_EQ(error(two.view(), {"new", "new"}), "ALREADY_EXISTS: the id \"new\" is given twice");
+            "ALREADY_EXISTS: the index already has a document with the id \"doc 1\", which is that of document 0 (counting "
+            "from 0)");
+  EXPECT_EQ(error(two.view(), {"new", "new"}), "ALREADY_EXISTS: the id \"new\" is given twice: to documents 0 and 1 (counting from 0)");
   EXPECT_EQ(error(two.view(), {"new", ""}), "INVALID_ARGUMENT: the id of document 1 (counting from 0) is empty");
   EXPECT_EQ(error(two.view(), {"a\nb", "new"}),
             "INVALID_ARGUMENT: the id of document 0 (counting from 0) has a control character");
@@ -325,7 +326,9 @@ TEST(IndexDirectoryTest, RefusesDocumentsThatItCannotKeep) {
   };
   for (const Case& c : {Case{std::numeric_limits<float>::quiet_NaN(), ", column 1 (counting from 0): is nan"},
                         Case{-std::numeric_limits<float>::infinity(), ", column 1 (counting from 0): is -inf"},
-                        Case{65505, ", column 1 (counting from 0): does not fit into float16"}}) {
+                        Case{65505,
+                             ", column 1 (counting from 0): 65505 does not fit into float16, which ends at 65504; leave "
+                             "the format of tokens out, or choose FLOAT32"}}) {
     TokenSets bad(kDimension);
     std::vector<float> values(3 * kDimension, 1);
     bad.Append({values.data(), 3, kDimension});
@@ -336,7 +339,8 @@ TEST(IndexDirectoryTest, RefusesDocumentsThatItCannotKeep) {
   // None of that has changed anything; the writer goes on.
   ASSERT_TRUE(writer->Add(two.view(), {"new", "doc 3"}).ok());  // "doc 3" was removed
   EXPECT_EQ(error(two.view(), {"other", "new"}),
-            "ALREADY_EXISTS: the index already has a document with the id \"new\"");
+            "ALREADY_EXISTS: the index already has a document with the id \"new\", which is that of document 1 (counting "
+            "from 0)");
   ASSERT_TRUE(writer->Commit().ok());
   writer.reset();
   EXPECT_EQ(OpenOrDie(path).live_rows(), 31u);
@@ -347,7 +351,14 @@ TEST(IndexDirectoryTest, RefusesDocumentsThatItCannotKeep) {
   const std::vector<float> values(kDimension, 2e18f);
   large.Append({values.data(), 1, kDimension});
   EXPECT_EQ(error(large.view(), {}),
-            "INVALID_ARGUMENT: document 0, token 0 (counting from 0): has a squared norm above 1e+37");
+            "INVALID_ARGUMENT: document 0, token 0, column 0 (counting from 0): 2e+18 makes the vector too long: squared "
+            "lengths must be at most 1e+37; scale all vectors down");
+  TokenSets small(kDimension);
+  const std::vector<float> tiny = {0, 1e-30f, -2e-30f, 0, 0};
+  small.Append({tiny.data(), 1, kDimension});
+  EXPECT_EQ(error(small.view(), {}),
+            "INVALID_ARGUMENT: document 0, token 0, column 2 (counting from 0): -2e-30 belongs to the longest vector, and "
+            "products of such vectors vanish: a squared length must be at least 1e-28; scale all vectors up");
   for (const uint32_t dimension : {0u, 65537u}) {
     EXPECT_EQ(IndexWriter::Create(NewIndexPath(), Spec(TokenFormat::kFloat32, dimension), false).status().code(),
               absl::StatusCode::kInvalidArgument);
@@ -378,11 +389,12 @@ TEST(IndexDirectoryTest, RefusesToRemoveWhatIsNotThere) {
     const absl::Status status = writer->Remove(ids);
     return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", Message(status));
   };
-  EXPECT_EQ(error({"doc 1", "nobody"}), "NOT_FOUND: the index has no document with the id \"nobody\"");
-  EXPECT_EQ(error({"doc 3"}), "NOT_FOUND: the index has no document with the id \"doc 3\"");  // removed before
-  EXPECT_EQ(error({"doc 1", "doc 1"}), "INVALID_ARGUMENT: the id \"doc 1\" is to be removed twice");
+  EXPECT_EQ(error({"doc 1", "nobody"}), "NOT_FOUND: the index has no document with the id \"nobody\", the one at 1 (counting from 0) of those to be "
+            "removed");
+  EXPECT_THAT(error({"doc 3"}), HasSubstr("no document with the id \"doc 3\""));  // removed before
+  EXPECT_EQ(error({"doc 1", "doc 1"}), "INVALID_ARGUMENT: the id \"doc 1\" is to be removed twice: at 0 and 1 (counting from 0)");
   EXPECT_EQ(error({"doc 1"}), "OK: ");
-  EXPECT_EQ(error({"doc 1"}), "NOT_FOUND: the index has no document with the id \"doc 1\"");
+  EXPECT_THAT(error({"doc 1"}), HasSubstr("no document with the id \"doc 1\""));
   ASSERT_TRUE(writer->Commit().ok());
   writer.reset();
   const IndexDirectory index = OpenOrDie(path);
@@ -471,6 +483,13 @@ TEST(IndexDirectoryTest, ImpossibleManifestsAreRefused) {
       [](auto* m) { m->set_removed_documents(0); },
       [](auto* m) { m->clear_removed(); },
       [](auto* m) { m->set_documents_added(1); },
+      [](auto* m) { m->set_documents_added(~uint64_t{0}); },
+      [](auto* m) { m->set_generation(~uint64_t{0}); },
+      [](auto* m) { m->set_generation(1); },  // files of the second belong to it
+      [](auto* m) { m->mutable_config()->mutable_tokens()->set_single_vectors(true); },
+      [](auto* m) { m->mutable_config()->add_origin(1); },
+      [](auto* m) { m->mutable_segment(0)->mutable_ids()->set_size(1 << 20); },
+      [](auto* m) { m->mutable_segment(0)->mutable_ids()->set_name("18446744073709551615.ids"); },
       [](auto* m) { m->mutable_blob(0)->set_name("ann"); },
       [](auto* m) { m->mutable_blob(0)->set_name("no name"); },
   };
