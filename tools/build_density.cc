@@ -17,6 +17,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/directions.h"
 #include "dpkde/io/vector_reader.h"
@@ -367,11 +368,12 @@ absl::Status Run(const std::vector<std::string>&) {
   SystemBitSource noise;
   absl::optional<proto::PlanningCount> planning_count;
   if (NeedsCount(*settings.privacy)) {
-    const absl::StatusOr<uint64_t> count = CountRows(*reader);
+    absl::StatusOr<uint64_t> count = CountRows(*reader);
     if (!count.ok()) return DataError(count.status());
     const double epsilon = settings.privacy->WithShare(kPlanningShare).epsilon();
     DPKDE_RETURN_IF_ERROR(entries.ReserveCount(epsilon));
     DPKDE_ASSIGN_OR_RETURN(planning_count, ReleasePlanningCount(*count, epsilon, noise));
+    Wipe(*count);
     inputs.public_n = std::max<double>(planning_count->value(), 1);
   } else if (add_remove) {
     inputs.public_n = *absl::GetFlag(FLAGS_expected_n);

@@ -1,19 +1,3 @@
-#include "dpkde/tools/build_add.h"
-#include "dpkde/tools/build_classifier.h"
-#include "dpkde/tools/build_compact.h"
-#include "dpkde/tools/build_density.h"
-#include "dpkde/tools/build_encode.h"
-#include "dpkde/tools/build_histogram.h"
-#include "dpkde/tools/build_index.h"
-#include "dpkde/tools/build_ledger.h"
-#include "dpkde/tools/build_remove.h"
-#include "dpkde/tools/subcommand.h"
+#include "dpkde/tools/run_tools.h"
 
-int main(int argc, char** argv) {
-  return dpkde::RunTool(
-      "dpkde_build", "makes differentially private releases of private data and search indexes of public data, offline",
-      {dpkde::BuildDensitySubcommand(), dpkde::BuildClassifierSubcommand(), dpkde::BuildHistogramSubcommand(),
-       dpkde::BuildLedgerSubcommand(), dpkde::BuildIndexSubcommand(), dpkde::BuildAddSubcommand(),
-       dpkde::BuildRemoveSubcommand(), dpkde::BuildCompactSubcommand(), dpkde::BuildEncodeSubcommand()},
-      argc, argv);
-}
+int main(int argc, char** argv) { return dpkde::RunDpkdeBuild(argc, argv); }

@@ -6,23 +6,24 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <exception>
-#include <new>
 #include <set>
 
 #include "absl/flags/commandlineflag.h"
 #include "absl/flags/flag.h"
 #include "absl/flags/reflection.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/types/optional.h"
+#include "dpkde/base/exceptions.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/base/version.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/help_text.h"
+#include "dpkde/tools/process.h"
 #include "dpkde/tools/shared_flags.h"
 #include "dpkde/tools/suggestion.h"
 
@@ -108,7 +109,7 @@ absl::StatusOr<std::vector<std::string>> ParseArguments(const Subcommand& subcom
   return operands;
 }
 
-absl::Status RunSubcommand(const Subcommand& subcommand, int argc, char** argv) {
+absl::Status RunSubcommand(const Subcommand& subcommand, int argc, char** argv) try {
   DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> operands, ParseArguments(subcommand, argc, argv));
   if (operands.size() > subcommand.operands.size()) {
     return UsageError(absl::StrCat("unexpected operand '", operands[subcommand.operands.size()], "'"));
@@ -117,13 +118,10 @@ absl::Status RunSubcommand(const Subcommand& subcommand, int argc, char** argv) 
     return UsageError(absl::StrCat("operand ", subcommand.operands[operands.size()], " is missing"));
   }
   DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--threads", absl::GetFlag(FLAGS_threads), 0, kMostThreads)));
-  try {
-    return subcommand.run(operands);
-  } catch (const std::bad_alloc&) {
-    return absl::InternalError("out of memory");
-  } catch (const std::exception& error) {
-    return absl::InternalError(absl::StrCat("unexpected exception: ", error.what()));
-  }
+  StartBlasThreads();
+  return subcommand.run(operands);
+} catch (...) {
+  return WithExitCode(StatusOfException(), ExitCode::kInternal);
 }
 
 absl::Status UnknownSubcommand(const std::string& name, absl::Span<const Subcommand> subcommands) {
@@ -180,6 +178,7 @@ absl::Status CheckChoice(const std::string& flag, const std::string& value, cons
 
 int RunTool(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands, int argc,
             char** argv) {
+  PrepareProcess();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   FillClosedStandardStreams();
@@ -202,7 +201,15 @@ int RunTool(const std::string& tool, const std::string& summary, absl::Span<cons
   }
   if (status.ok()) status = FinishStandardOutput();
   if (status.ok()) return 0;
-  std::fprintf(stderr, "%s: %s\n", tool.c_str(), std::string(status.message()).c_str());
+  const absl::string_view message = status.message();
+  if (ResourcesHaveRunOut()) {
+    // Whatever was made of it on the way. The rest of the message says what could not be done.
+    const bool says_so = absl::StrContains(message, "out of memory") || absl::StrContains(message, "no thread");
+    std::fprintf(stderr, "%s: %s%.*s\n", tool.c_str(),
+                 says_so ? "" : "out of memory: ", static_cast<int>(message.size()), message.data());
+    EndProcess(static_cast<int>(ExitCode::kInternal));
+  }
+  std::fprintf(stderr, "%s: %.*s\n", tool.c_str(), static_cast<int>(message.size()), message.data());
   const ExitCode code = ExitCodeOf(status);
   if (name.empty()) {
     std::fputs(ToolHelp(tool, summary, subcommands).c_str(), stderr);

@@ -2,16 +2,16 @@
 
 #include <openssl/evp.h>
 
-#include <cstdlib>
+#include <new>
 
 #include "absl/strings/escaping.h"
 
 namespace dpkde {
 namespace {
 
-// SHA-256 fails only when OpenSSL itself is broken or out of memory; nothing useful can be done then.
+// SHA-256 fails only when OpenSSL is out of memory.
 void Require(bool ok) {
-  if (!ok) std::abort();
+  if (!ok) throw std::bad_alloc();
 }
 
 EVP_MD_CTX* Context(void* context) { return static_cast<EVP_MD_CTX*>(context); }

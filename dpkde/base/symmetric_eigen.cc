@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "dpkde/base/blas.h"
 
 extern "C" {
 void dsyevd_(const char* job, const char* uplo, const int* n, double* a, const int* lda, double* w, double* work,
@@ -21,6 +22,7 @@ absl::StatusOr<SymmetricEigen> EigenOfSymmetric(std::vector<double> matrix, size
   const int order = static_cast<int>(n);
   int work_size = -1, iwork_size = -1, info = 0, iwork_query = 0;
   double work_query = 0;
+  const BlasCall call;
   dsyevd_("V", "L", &order, matrix.data(), &order, eigen.values.data(), &work_query, &work_size, &iwork_query,
           &iwork_size, &info);
   std::vector<double> work(static_cast<size_t>(work_query));
@@ -43,6 +45,7 @@ absl::StatusOr<SymmetricEigen> LargestEigenOfSymmetric(std::vector<double> matri
   std::vector<int> support(2 * count);
   int found = 0, info = 0, work_size = -1, iwork_size = -1, iwork_query = 0;
   double work_query = 0;
+  const BlasCall call;
   dsyevr_("V", "I", "L", &order, matrix.data(), &order, &unused, &unused, &first, &order, &exact, &found,
           eigen.values.data(), eigen.vectors.data(), &order, support.data(), &work_query, &work_size, &iwork_query,
           &iwork_size, &info);

@@ -1,10 +1,27 @@
 #include "dpkde/base/thread_pool.h"
 
 #include <sched.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <new>
+#include <system_error>
+
+#include "dpkde/base/float_environment.h"
 
 namespace dpkde {
+namespace {
+
+// Address space that a thread must leave to others beside its stack: where that is limited, threads alone would take
+// all of it, and the work would be out of memory.
+constexpr size_t kSpareBytes = size_t{128} << 20;
+
+bool LeavesSpace() {
+  void* const space = mmap(nullptr, kSpareBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return space != MAP_FAILED && munmap(space, kSpareBytes) == 0;
+}
+
+}  // namespace
 
 int ThreadPool::HardwareThreads() {
   cpu_set_t set;
@@ -12,64 +29,79 @@ int ThreadPool::HardwareThreads() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-ThreadPool::ThreadPool(int threads) {
-  if (threads <= 0) threads = HardwareThreads();
-  for (int worker = 1; worker < threads; ++worker) {
-    workers_.emplace_back([this, worker] { WorkerMain(worker); });
-  }
-}
+ThreadPool::ThreadPool(int threads) : threads_(threads > 0 ? threads : HardwareThreads()) {}
 
 ThreadPool::~ThreadPool() {
   {
-    absl::MutexLock lock(&mutex_);
+    const Lock lock(mutex_);
     stopping_ = true;
   }
+  work_.notify_all();
   for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::ParallelFor(size_t count, size_t grain, absl::FunctionRef<void(size_t, size_t, int)> body) {
-  absl::MutexLock loop_lock(&loop_mutex_);
-  grain = std::max<size_t>(grain, 1);
-  if (workers_.empty() || count <= grain) {
-    for (size_t begin = 0; begin < count;) {
-      const size_t end = begin + std::min(grain, count - begin);
-      body(begin, end, 0);
-      begin = end;
-    }
-    return;
-  }
-  Loop loop{count, grain, body};
-  absl::MutexLock lock(&mutex_);
-  loop_ = &loop;
-  RunChunks(&loop, 0);
-  loop_ = nullptr;  // no worker joins from here on
-  mutex_.Await(absl::Condition(
-      +[](Loop* running) { return running->running == 0; }, &loop));
+int ThreadPool::ThreadsToBeHad(int threads) {
+  ThreadPool pool(threads);
+  pool.StartWorkers(pool.threads_ - 1);
+  return static_cast<int>(pool.workers_.size()) + 1;
 }
 
-void ThreadPool::RunChunks(Loop* loop, int worker) {
-  ++loop->running;
-  while (loop->next < loop->count) {
-    const size_t begin = loop->next;
-    const size_t end = begin + std::min(loop->grain, loop->count - begin);
-    loop->next = end;
-    mutex_.Unlock();
-    loop->body(begin, end, worker);
-    mutex_.Lock();
+void ThreadPool::StartWorkers(size_t wanted) {
+  try {
+    while (workers_.size() < wanted && LeavesSpace()) {
+      const int worker = static_cast<int>(workers_.size()) + 1;
+      workers_.emplace_back([this, worker] { WorkerMain(worker); });
+    }
+  } catch (const std::system_error&) {  // no thread to be had
+  } catch (const std::bad_alloc&) {
   }
-  --loop->running;
+}
+
+void ThreadPool::ParallelFor(size_t count, size_t grain, absl::FunctionRef<void(size_t, size_t, int)> body) {
+  const Lock loop_lock(loop_mutex_);
+  grain = std::max<size_t>(grain, 1);
+  const size_t chunks = count / grain + (count % grain != 0);
+  if (chunks > 1) StartWorkers(std::min<size_t>(threads_, chunks) - 1);
+  Loop loop{count, grain, body};
+  Lock lock(mutex_);
+  if (chunks > 1 && !workers_.empty()) {
+    loop_ = &loop;
+    work_.notify_all();
+  }
+  RunChunks(loop, 0, lock);
+  loop_ = nullptr;  // no worker joins from here on
+  idle_.wait(lock, [&] { return loop.running == 0; });
+  if (loop.exception != nullptr) std::rethrow_exception(loop.exception);
+}
+
+void ThreadPool::RunChunks(Loop& loop, int worker, Lock& lock) {
+  ++loop.running;
+  while (loop.next < loop.count) {
+    const size_t begin = loop.next;
+    const size_t end = begin + std::min(loop.grain, loop.count - begin);
+    loop.next = end;
+    lock.unlock();
+    std::exception_ptr exception;
+    try {
+      const DefaultFloatEnvironment environment;
+      loop.body(begin, end, worker);
+    } catch (...) {
+      exception = std::current_exception();
+    }
+    lock.lock();
+    if (exception == nullptr) continue;
+    loop.next = loop.count;
+    if (loop.exception == nullptr) loop.exception = exception;
+  }
+  if (--loop.running == 0) idle_.notify_one();
 }
 
 void ThreadPool::WorkerMain(int worker) {
-  absl::MutexLock lock(&mutex_);
+  Lock lock(mutex_);
   while (true) {
-    mutex_.Await(absl::Condition(
-        +[](ThreadPool* pool) ABSL_EXCLUSIVE_LOCKS_REQUIRED(pool->mutex_) {
-          return pool->stopping_ || (pool->loop_ != nullptr && pool->loop_->next < pool->loop_->count);
-        },
-        this));
+    work_.wait(lock, [&] { return stopping_ || (loop_ != nullptr && loop_->next < loop_->count); });
     if (stopping_) return;
-    RunChunks(loop_, worker);
+    RunChunks(*loop_, worker, lock);
   }
 }
 

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/base/wipe.h"
@@ -25,7 +27,8 @@ size_t SumsSize(const ClassifierParts& parts, size_t classes) {
 }  // namespace
 
 absl::StatusOr<ClassAccumulator> ClassAccumulator::Create(const proto::ClassifierPlan& plan, BadRecords bad_records,
-                                                          ThreadPool& pool) {
+                                                          ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(ClassifierParts parts, BuildClassifierPlan(plan));
   DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::Calibrate(plan.mechanism(), parts.groups, parts.step));
   proto::ClassifierPlan complete = plan;
@@ -35,6 +38,8 @@ absl::StatusOr<ClassAccumulator> ClassAccumulator::Create(const proto::Classifie
     *complete.mutable_features() = parts.features->spec();
   }
   return ClassAccumulator(std::move(complete), std::move(parts), std::move(mechanism), bad_records, pool);
+} catch (...) {
+  return StatusOfException();
 }
 
 ClassAccumulator::ClassAccumulator(proto::ClassifierPlan plan, ClassifierParts parts, Mechanism mechanism,
@@ -66,16 +71,24 @@ absl::Status ClassAccumulator::CheckRecords(MatrixView records, absl::Span<const
   return sums_.CheckCapacity(records.rows);
 }
 
-absl::Status ClassAccumulator::Add(MatrixView records, absl::Span<const uint32_t> classes) {
+absl::Status ClassAccumulator::Add(MatrixView records, absl::Span<const uint32_t> classes) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
   DPKDE_RETURN_IF_ERROR(CheckRecords(records, classes));
-  if (parts_.kernel != nullptr) {
-    AddKernels(records, classes);
-  } else {
-    AddFeatures(records, classes);
+  try {
+    if (parts_.kernel != nullptr) {
+      AddKernels(records, classes);
+    } else {
+      AddFeatures(records, classes);
+    }
+  } catch (...) {
+    sums_.Abandon();
+    throw;
   }
   sums_.Count(records.rows);
   return absl::OkStatus();
+} catch (...) {
+  return StatusOfException();
 }
 
 void ClassAccumulator::AddFeatures(MatrixView records, absl::Span<const uint32_t> classes) {
@@ -84,7 +97,7 @@ void ClassAccumulator::AddFeatures(MatrixView records, absl::Span<const uint32_t
   pool_->ParallelFor(records.rows, kChunkRows, [&](size_t begin, size_t end, int worker) {
     const absl::Span<int64_t> sums = sums_.OfWorker(worker);
     const MatrixView rows = records.Slice(begin, end);
-    std::vector<int32_t> integers(rows.rows * m);
+    PrivateVector<int32_t> integers(rows.rows * m);
     parts_.features->Compute(rows, absl::MakeSpan(integers));
     for (size_t r = 0; r < rows.rows; ++r) {
       const int32_t* const q = integers.data() + r * m;
@@ -95,16 +108,14 @@ void ClassAccumulator::AddFeatures(MatrixView records, absl::Span<const uint32_t
     if (parts_.has_second_moment()) {
       size_t moments = m;
       if (parts_.moment_features != nullptr) {
-        Wipe(integers);
         moments = parts_.moment_features->size();
-        integers.resize(rows.rows * moments);
+        integers.assign(rows.rows * moments, 0);
         parts_.moment_features->Compute(rows, absl::MakeSpan(integers));
       }
       for (size_t r = 0; r < rows.rows; ++r) {
         AddSecondMoment({integers.data() + r * moments, moments}, sums.subspan(second));
       }
     }
-    Wipe(integers);
   });
 }
 
@@ -116,7 +127,7 @@ void ClassAccumulator::AddKernels(MatrixView records, absl::Span<const uint32_t>
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return classes[a] < classes[b]; });
   pool_->ParallelFor(records.rows, kChunkRows, [&](size_t begin, size_t end, int worker) {
     const absl::Span<int64_t> sums = sums_.OfWorker(worker);
-    std::vector<float> placed((end - begin) * records.columns);
+    PrivateVector<float> placed((end - begin) * records.columns);
     for (size_t i = begin; i < end; ++i) {
       parts_.kernel->Place(records.row(order[i]).data(), placed.data() + (i - begin) * records.columns);
     }
@@ -126,17 +137,20 @@ void ClassAccumulator::AddKernels(MatrixView records, absl::Span<const uint32_t>
       while (last < end && classes[order[last]] == c) ++last;
       parts_.kernel->design().Accumulate(rows.Slice(first - begin, last - begin), sums.subspan(c * values, values));
     }
-    Wipe(placed);
   });
 }
 
-absl::Status ClassAccumulator::Merge(ClassAccumulator&& other) {
+absl::Status ClassAccumulator::Merge(ClassAccumulator&& other) try {
+  const DefaultFloatEnvironment environment;
   return sums_.Merge(std::move(other.sums_), plan_, other.plan_);
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<Classifier> ClassAccumulator::Privatize(BitSource& source) && {
+absl::StatusOr<Classifier> ClassAccumulator::Privatize(BitSource& source) && try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
-  std::vector<int64_t> sums = sums_.Take();
+  const PrivateVector<int64_t> sums = sums_.Take();
 
   proto::ClassifierRelease message;
   *message.mutable_plan() = plan_;
@@ -146,7 +160,7 @@ absl::StatusOr<Classifier> ClassAccumulator::Privatize(BitSource& source) && {
   const size_t m = parts_.class_size() - 1;
   const size_t classes = plan_.label_size();
   const size_t second = parts_.second_moment_size();
-  std::vector<int64_t> view(parts_.view_size());
+  PrivateVector<int64_t> view(parts_.view_size());
   for (size_t c = 0; c < classes; ++c) {
     // The second moment is noised and released with the first view; the others draw its noise on zeros and drop it,
     // which changes nothing, since the noise of groups is independent.
@@ -161,8 +175,9 @@ absl::StatusOr<Classifier> ClassAccumulator::Privatize(BitSource& source) && {
     released.add_values(view.back());
     if (c == 0) message.mutable_second_moment()->Add(view.begin() + m, view.begin() + m + second);
   }
-  Wipe(sums);
   return Classifier(std::move(message), std::move(parts_), std::move(mechanism_));
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

@@ -11,6 +11,7 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/designs/directions.h"
 #include "dpkde/designs/fourier_kernel.h"
@@ -213,7 +214,7 @@ class FourierFeatures final : public ScaledFeatures {
  protected:
   void Map(MatrixView scaled, int32_t* integers) const override {
     const size_t pairs = spec_.fourier().frequencies();
-    std::vector<int64_t> cosines(panels_.padded()), sines(panels_.padded());
+    PrivateVector<int64_t> cosines(panels_.padded()), sines(panels_.padded());
     for (size_t r = 0; r < scaled.rows; ++r) {
       // One row at a time: its own pairs instead of a sum.
       std::fill(cosines.begin(), cosines.end(), 0);

@@ -8,6 +8,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design_factory.h"
@@ -69,7 +71,8 @@ absl::StatusOr<Classifier> Classifier::FromProto(proto::ClassifierRelease messag
   return Classifier(std::move(message), std::move(parts), std::move(mechanism));
 }
 
-absl::StatusOr<Classifier> Classifier::Deserialize(absl::string_view bytes) {
+absl::StatusOr<Classifier> Classifier::Deserialize(absl::string_view bytes) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kEnvelopeKind, kVersion, bytes));
   proto::ClassifierRelease message;
   if (!ParseMessage(envelope.payload, &message)) {
@@ -78,6 +81,8 @@ absl::StatusOr<Classifier> Classifier::Deserialize(absl::string_view bytes) {
   absl::StatusOr<Classifier> classifier = FromProto(std::move(message));
   if (classifier.ok() || classifier.status().code() == absl::StatusCode::kFailedPrecondition) return classifier;
   return absl::DataLossError(absl::StrCat("is not a valid classifier: ", std::string(classifier.status().message())));
+} catch (...) {
+  return StatusOfException();
 }
 
 bool Classifier::IsClassifier(absl::string_view bytes) { return IsEnvelope(kEnvelopeKind, bytes); }
@@ -94,7 +99,8 @@ absl::Status Classifier::CheckQueries(MatrixView queries, uint64_t first_row) co
   return CheckFiniteRows(queries, first_row);
 }
 
-absl::StatusOr<std::vector<Prediction>> Classifier::Classify(MatrixView queries, ThreadPool& pool) const {
+absl::StatusOr<std::vector<Prediction>> Classifier::Classify(MatrixView queries, ThreadPool& pool) const try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckQueries(queries));
   const ClassScorer& fitted = scorer();
   std::vector<Prediction> predictions(queries.rows);
@@ -102,6 +108,8 @@ absl::StatusOr<std::vector<Prediction>> Classifier::Classify(MatrixView queries,
     fitted.Score(queries.Slice(begin, end), &predictions[begin]);
   });
   return predictions;
+} catch (...) {
+  return StatusOfException();
 }
 
 proto::ClassifierRelease Classifier::Outline() const {

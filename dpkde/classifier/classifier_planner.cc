@@ -11,6 +11,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/classifier/class_features.h"
@@ -374,13 +376,19 @@ class Planner {
 
 }  // namespace
 
-absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool) {
+absl::StatusOr<ClassifierChoice> PlanClassifier(const ClassifierInputs& inputs, ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", static_cast<int64_t>(inputs.dimension), 1, 65536));
   return Planner(inputs, pool).Choose();
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<ClassDensityPlan> PlanClassDensity(const ClassifierInputs& inputs, ThreadPool& pool) {
+absl::StatusOr<ClassDensityPlan> PlanClassDensity(const ClassifierInputs& inputs, ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   return Planner(inputs, pool).ChooseDensity();
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitKernelLandmarks(const ClassifierInputs& inputs,

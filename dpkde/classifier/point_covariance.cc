@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "dpkde/base/blas.h"
 #include "dpkde/base/row_products.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
@@ -40,8 +41,11 @@ absl::StatusOr<PointCovariance> PointCovariance::Create(absl::Span<const double>
   const double scale = 1.0 / n, zero = 0;
   std::vector<double> products(static_cast<size_t>(order) * order);
   // To LAPACK our rows are columns.
-  dsyrk_("L", by_points ? "T" : "N", &order, &inner, &scale, centered.data(), &features_stride, &zero, products.data(),
-         &order);
+  {
+    const BlasCall call;
+    dsyrk_("L", by_points ? "T" : "N", &order, &inner, &scale, centered.data(), &features_stride, &zero,
+           products.data(), &order);
+  }
   DPKDE_ASSIGN_OR_RETURN(const SymmetricEigen eigen,
                          LargestEigenOfSymmetric(std::move(products), order, std::min<size_t>(kRank, order)));
 

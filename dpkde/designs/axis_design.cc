@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/designs/axis_tables.h"
 #include "dpkde/designs/convex_regression.h"
 #include "dpkde/designs/fourier_kernel.h"
@@ -135,7 +136,7 @@ class AxisDesign final : public Design {
       domain_.Clamp(rows.row(r).data(), clamped.data());
       for (size_t i = 0; i < d; ++i) columns[i * rows.rows + r] = Scale(clamped[i], i);
     }
-    std::vector<int64_t> cos_sums(panels_.padded()), sin_sums(panels_.padded());
+    PrivateVector<int64_t> cos_sums(panels_.padded()), sin_sums(panels_.padded());
     for (size_t i = 0; i < d; ++i) {
       std::fill(cos_sums.begin(), cos_sums.end(), 0);
       std::fill(sin_sums.begin(), sin_sums.end(), 0);

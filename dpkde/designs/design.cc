@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "dpkde/base/wipe.h"
+
 namespace dpkde {
 
 CoordinateGroup DiskGroup(size_t first, size_t stride, int64_t radius, double coefficient) {
@@ -31,7 +33,7 @@ CoordinateGroup CountGroup(size_t coordinate, double coefficient) {
 }
 
 void Design::AccumulateWeighted(MatrixView rows, absl::Span<const int32_t> weights, absl::Span<int64_t> sums) const {
-  std::vector<int64_t> record(num_coordinates());
+  PrivateVector<int64_t> record(num_coordinates());
   for (size_t r = 0; r < rows.rows; ++r) {
     std::fill(record.begin(), record.end(), 0);
     Accumulate(rows.Slice(r, r + 1), absl::MakeSpan(record));

@@ -72,6 +72,9 @@ class ReleasedFunction {
 // Purity: q(x) is a function of the record's bytes and of public parameters alone: not of its row, its batch, the
 // thread or the machine. So neighbouring datasets differ by exactly one q(x) (ADD_REMOVE) or q(x) - q(x') (REPLACE),
 // whatever the order and batching, and the norms below bound that difference for every x, NaN and infinities included.
+// That holds under the default floating-point environment (DefaultFloatEnvironment), which a design does not set:
+// accumulators do, and ThreadPool does around every body. Whoever else calls Accumulate must; elsewhere, where threads
+// differ in their environment, one record may move sums by more than its norms.
 //
 // The last coordinate is always the number of records (in grid units), public under REPLACE and then without noise.
 //

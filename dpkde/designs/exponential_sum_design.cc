@@ -11,6 +11,7 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/designs/lsq_rff_design.h"
 #include "dpkde/designs/public_random.h"
 
@@ -214,7 +215,7 @@ class ExponentialSumDesign final : public Design {
   }
 
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
-    std::vector<int64_t> of_term(features_ + 1);
+    PrivateVector<int64_t> of_term(features_ + 1);
     for (size_t j = 0; j < designs_.size(); ++j) {
       std::fill(of_term.begin(), of_term.end(), 0);
       designs_[j]->Accumulate(rows, absl::MakeSpan(of_term));

@@ -19,6 +19,7 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/designs/centered_blocks.h"
 #include "dpkde/designs/directions.h"
 #include "dpkde/designs/fourier_kernel.h"
@@ -180,7 +181,7 @@ class FourierDesign final : public Design {
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
     constexpr size_t kBlockRows = 192;
     const size_t m = num_frequencies();
-    std::vector<int64_t> cos_sums(frequencies_.padded()), sin_sums(frequencies_.padded());
+    PrivateVector<int64_t> cos_sums(frequencies_.padded()), sin_sums(frequencies_.padded());
     ForCenteredBlocks(
         rows, kBlockRows, parameters_.domain.has_value() ? &*parameters_.domain : nullptr, center_,
         [&](size_t, MatrixView block) { frequencies_.Accumulate(block, cos_sums.data(), sin_sums.data()); });

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/designs/landmark_kernel.h"
 
 namespace dpkde {
@@ -113,8 +114,8 @@ class LandmarkDesign final : public Design {
     const size_t d = dimension(), m = map_->rank;
     const size_t block_rows = std::min(kBlockRows, rows.rows);
     std::vector<float> block(block_rows * d), features(block_rows * map_->padded_rank());
-    std::vector<int64_t> diagonals(block_rows, kGridUnit);
-    std::vector<int32_t> integers(m);
+    PrivateVector<int64_t> diagonals(block_rows, kGridUnit);
+    PrivateVector<int32_t> integers(m);
     for (size_t begin = 0; begin < rows.rows; begin += kBlockRows) {
       const size_t count = std::min(kBlockRows, rows.rows - begin);
       for (size_t r = 0; r < count; ++r) {

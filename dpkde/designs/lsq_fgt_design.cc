@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 
 namespace dpkde {
 namespace {
@@ -193,7 +194,7 @@ class LsqFgtDesign final : public Design {
     const size_t d = dimension(), terms = axes_[0].terms;
     std::vector<float> x(d);
     std::vector<double> phi(d * terms);
-    std::vector<int64_t> q(block_);
+    PrivateVector<int64_t> q(block_);
     for (size_t r = 0; r < rows.rows; ++r) {
       domain_.Clamp(rows.row(r).data(), x.data());
       size_t cell = 0;

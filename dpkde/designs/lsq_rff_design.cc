@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/designs/centered_blocks.h"
 #include "dpkde/designs/fourier_design.h"
 #include "dpkde/designs/fourier_kernel.h"
@@ -93,7 +94,7 @@ class LsqRffDesign final : public Design {
   }
 
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
-    std::vector<int64_t> cos_sums(panels_.padded()), sin_sums(panels_.padded());
+    PrivateVector<int64_t> cos_sums(panels_.padded()), sin_sums(panels_.padded());
     ForPhases(panels_, center_, rows, domain_.has_value() ? &*domain_ : nullptr,
               [&](size_t, MatrixView phases) { AccumulatePhases(phases, 1, cos_sums.data(), sin_sums.data()); });
     for (size_t j = 0; j < panels_.frequencies; ++j) sums[j] += cos_sums[panels_.column_of[j]];

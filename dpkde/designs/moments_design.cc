@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 
 namespace dpkde {
 namespace {
@@ -135,7 +136,7 @@ class MomentsDesign final : public Design {
     const size_t d = dimension();
     std::vector<float> x(d);
     std::vector<double> z(d);
-    std::vector<int64_t> q(d);
+    PrivateVector<int64_t> q(d);
     for (size_t r = 0; r < rows.rows; ++r) {
       std::copy(rows.row(r).begin(), rows.row(r).end(), x.begin());
       if (domain_.has_value()) domain_->Clamp(x.data(), x.data());

@@ -13,6 +13,7 @@
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/designs/centered_blocks.h"
 #include "dpkde/designs/directions.h"
 #include "dpkde/designs/fourier_kernel.h"
@@ -220,7 +221,7 @@ class SliceDesign final : public Design {
   void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const override {
     const size_t padded = directions_.padded();
     std::vector<float> phases(kBlockRows * padded);
-    std::vector<int64_t> cos_sums(harmonics_.size() * padded), sin_sums(harmonics_.size() * padded);
+    PrivateVector<int64_t> cos_sums(harmonics_.size() * padded), sin_sums(harmonics_.size() * padded);
     ForCenteredBlocks(rows, kBlockRows, &domain_, center_, [&](size_t, MatrixView block) {
       directions_.Products(block, phases.data());
       for (size_t h = 0; h < harmonics_.size(); ++h) {

@@ -1,14 +1,14 @@
 #include "dpkde/noise/fatal.h"
 
 #include <cstdio>
-#include <cstdlib>
+#include <exception>
 
 namespace dpkde {
 
 void Fatal(const char* message) {
   std::fprintf(stderr, "dpkde: %s\n", message);
   std::fflush(stderr);
-  std::abort();
+  std::terminate();
 }
 
 }  // namespace dpkde

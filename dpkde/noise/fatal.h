@@ -3,7 +3,8 @@
 
 namespace dpkde {
 
-// Writes `message` to stderr and aborts the process: for the failures after which noise would no longer be noise.
+// Writes `message` to stderr and ends the process (std::terminate, which aborts unless the application has set another
+// handler): for the failures after which noise would no longer be noise.
 // An error value could be ignored; a noised value that was never noised cannot be taken back.
 [[noreturn]] void Fatal(const char* message);
 

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/types/optional.h"
-#include "boost/multiprecision/cpp_int.hpp"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/noise/fatal.h"
 #include "dpkde/noise/lazy_real.h"
 #include "dpkde/noise/saturating_add.h"
@@ -27,19 +27,17 @@
 namespace dpkde {
 namespace {
 
-using boost::multiprecision::cpp_int;
-
 // floor(sqrt(square)), by Newton's iteration from above: while root > sqrt(square), the next is smaller and, by the
 // inequality of the means, at least floor(sqrt(square)). The start is the root of the leading 61 or 62 bits, rounded
 // up; a double's error there is far below the 2 that is added. (Boost's sqrt goes bit by bit.)
-cpp_int SquareRoot(const cpp_int& square) {
+NoiseInteger SquareRoot(const NoiseInteger& square) {
   if (square == 0) return 0;
   const unsigned length = msb(square) + 1;
   const unsigned dropped = length > 62 ? (length - 61) / 2 * 2 : 0;
-  const uint64_t leading = static_cast<uint64_t>(cpp_int(square >> dropped));
-  cpp_int root = cpp_int(static_cast<uint64_t>(std::sqrt(static_cast<double>(leading))) + 2) << (dropped / 2);
+  const uint64_t leading = static_cast<uint64_t>(NoiseInteger(square >> dropped));
+  NoiseInteger root = NoiseInteger(static_cast<uint64_t>(std::sqrt(static_cast<double>(leading))) + 2) << (dropped / 2);
   while (true) {
-    cpp_int next = (root + square / root) >> 1;
+    NoiseInteger next = (root + square / root) >> 1;
     if (next >= root) return root;
     root = std::move(next);
   }
@@ -65,12 +63,12 @@ class ChiScale final : public LazyScale {
   void Update() {
     // In units of 2^(-2·fraction_bits), sqrt(V) then of 2^-fraction_bits.
     const int64_t fraction_bits = 64 * static_cast<int64_t>(gamma_.words());
-    cpp_int low = gamma_.low() << (fraction_bits + 1);
-    cpp_int high = (gamma_.low() + gamma_.shape()) << (fraction_bits + 1);
+    NoiseInteger low = gamma_.low() << (fraction_bits + 1);
+    NoiseInteger high = (gamma_.low() + gamma_.shape()) << (fraction_bits + 1);
     if (normal_.has_value()) {
       const size_t ahead = normal_->fraction.words() - gamma_.words();
-      const cpp_int digits =
-          (cpp_int(normal_->integer) << fraction_bits) + (normal_->fraction.Digits() >> (64 * ahead));
+      const NoiseInteger digits =
+          (NoiseInteger(normal_->integer) << fraction_bits) + (normal_->fraction.Digits() >> (64 * ahead));
       low += digits * digits;
       high += (digits + 1) * (digits + 1);
     }
@@ -91,9 +89,9 @@ absl::StatusOr<BallNoise> BallNoise::Create(uint64_t dimension, uint64_t radius,
   return BallNoise(dimension, NoiseScale(radius, epsilon));
 }
 
-std::vector<absl::int128> BallNoise::Sample(BitSource& bits) const {
+PrivateVector<absl::int128> BallNoise::Sample(BitSource& bits) const {
   ChiScale scale(radius_, dimension_, bits);
-  std::vector<absl::int128> noise;
+  PrivateVector<absl::int128> noise;
   noise.reserve(dimension_);
   for (uint64_t i = 0; i < dimension_; ++i) {
     LazyReal normal = DrawNormal(bits);
@@ -104,7 +102,7 @@ std::vector<absl::int128> BallNoise::Sample(BitSource& bits) const {
 
 void BallNoise::AddTo(absl::Span<int64_t> values, BitSource& bits) const {
   if (values.size() != dimension_) Fatal("BallNoise: as many values as dimensions");
-  const std::vector<absl::int128> noise = Sample(bits);
+  const PrivateVector<absl::int128> noise = Sample(bits);
   for (uint64_t i = 0; i < dimension_; ++i) values[i] = SaturatingAdd(values[i], noise[i]);
 }
 

@@ -8,6 +8,7 @@
 #include "absl/numeric/int128.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/rounded_product.h"
 
@@ -42,7 +43,7 @@ class BallNoise {
   static absl::StatusOr<BallNoise> Create(uint64_t dimension, uint64_t radius, double epsilon);
 
   // One draw of the whole vector. |draw| <= 2^126.
-  std::vector<absl::int128> Sample(BitSource& bits) const;
+  PrivateVector<absl::int128> Sample(BitSource& bits) const;
 
   // Adds one draw to `dimension` values (checked, aborts), in 128 bits, and clamps to int64 (post-processing, no
   // privacy effect).

@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "boost/multiprecision/cpp_int.hpp"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/noise/fatal.h"
 #include "dpkde/noise/lazy_real.h"
 #include "dpkde/noise/saturating_add.h"
@@ -24,8 +24,6 @@
 
 namespace dpkde {
 namespace {
-
-using boost::multiprecision::cpp_int;
 
 // Gamma(d + 1, 1) times bound/epsilon. Several may share one gamma.
 class GammaScale final : public LazyScale {
@@ -52,9 +50,9 @@ class GammaScale final : public LazyScale {
 // surely.
 bool InsideDiskSlow(LazyUniform& x, LazyUniform& y, BitSource& bits) {
   while (true) {
-    const cpp_int a = x.Digits();
-    const cpp_int b = y.Digits();
-    const cpp_int one = cpp_int(1) << (128 * x.words());
+    const NoiseInteger a = x.Digits();
+    const NoiseInteger b = y.Digits();
+    const NoiseInteger one = NoiseInteger(1) << (128 * x.words());
     if (a * a + b * b >= one) return false;
     if ((a + 1) * (a + 1) + (b + 1) * (b + 1) <= one) return true;
     x.Extend(bits);
@@ -115,10 +113,10 @@ absl::StatusOr<DiskProductNoise> DiskProductNoise::CreateWithCount(uint64_t pair
   return DiskProductNoise(pairs, NoiseScale(modulus, epsilon), NoiseScale(count_bound, epsilon));
 }
 
-std::vector<absl::int128> DiskProductNoise::Sample(BitSource& bits) const {
+PrivateVector<absl::int128> DiskProductNoise::Sample(BitSource& bits) const {
   LazyGamma gamma(dimension() + 1, bits);
   GammaScale scale(modulus_, gamma);
-  std::vector<absl::int128> noise;
+  PrivateVector<absl::int128> noise;
   noise.reserve(dimension());
   for (uint64_t k = 0; k < pairs_; ++k) {
     DiskPoint point = DrawDiskPoint(bits);
@@ -142,7 +140,7 @@ void DiskProductNoise::AddTo(absl::Span<int64_t> cosines, absl::Span<int64_t> si
 void DiskProductNoise::AddTo(absl::Span<int64_t> cosines, absl::Span<int64_t> sines, int64_t& count,
                              BitSource& bits) const {
   if (!has_count()) Fatal("DiskProductNoise: this noise has no count, and one was given");
-  const std::vector<absl::int128> noise = Sample(bits);
+  const PrivateVector<absl::int128> noise = Sample(bits);
   AddPairs(noise, cosines, sines);
   count = SaturatingAdd(count, noise.back());
 }

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
 #include "absl/types/span.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/rounded_product.h"
 
@@ -47,7 +48,7 @@ class DiskProductNoise {
                                                           double epsilon);
 
   // cos_0, sin_0, cos_1, sin_1, .., and the count, if there is one. |draw| <= 2^126.
-  std::vector<absl::int128> Sample(BitSource& bits) const;
+  PrivateVector<absl::int128> Sample(BitSource& bits) const;
 
   // Adds one draw of the whole vector in 128 bits, and clamps to int64 (post-processing, no privacy effect). Each span
   // has `pairs` values. The second form is for noise created with a count, the first for noise without. A caller that

@@ -8,10 +8,8 @@
 namespace dpkde {
 namespace {
 
-using boost::multiprecision::cpp_int;
-
-cpp_int ToInteger(unsigned __int128 value) {
-  return (cpp_int(static_cast<uint64_t>(value >> 64)) << 64) + static_cast<uint64_t>(value);
+NoiseInteger ToInteger(unsigned __int128 value) {
+  return (NoiseInteger(static_cast<uint64_t>(value >> 64)) << 64) + static_cast<uint64_t>(value);
 }
 
 // Draws u_1, u_2, .. uniform as long as they descend from x (x > u_1 > u_2 > ..) and `coin`, tossed after each, falls
@@ -68,8 +66,8 @@ bool ExpMinusThinnedTimes(uint64_t times, uint64_t k, LazyUniform& x, BitSource&
 
 }  // namespace
 
-cpp_int LazyUniform::Digits() const {
-  cpp_int digits = first_;
+NoiseInteger LazyUniform::Digits() const {
+  NoiseInteger digits = first_;
   for (uint64_t word : more_) digits = (digits << 64) + word;
   return digits;
 }

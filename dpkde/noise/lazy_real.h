@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "boost/multiprecision/cpp_int.hpp"
+#include "dpkde/base/wipe.h"
 #include "dpkde/noise/bit_source.h"
 
 // Random real numbers, drawn digit by digit: exact, because whatever depends on digits not yet drawn is not decided
@@ -23,6 +24,15 @@
 // The number of words drawn, and so the time, depends on the values. Known limit: nothing here hides it.
 
 namespace dpkde {
+
+// An integer of any length that noise can be told from. Memory that held it is wiped; what is short is kept inside of
+// the number itself, whose owner calls Wipe() at the end.
+using NoiseInteger = boost::multiprecision::number<boost::multiprecision::cpp_int_backend<
+    0, 0, boost::multiprecision::signed_magnitude, boost::multiprecision::unchecked,
+    WipingAllocator<boost::multiprecision::limb_type>>>;
+inline void Wipe(NoiseInteger& value) {
+  Wipe(value.backend().limbs(), value.backend().size() * sizeof(boost::multiprecision::limb_type));
+}
 
 // Uniform on [0, 1). What has been drawn says: in [W, W + 1] / 2^(64·words()), W the words as one integer, first word
 // highest.
@@ -43,13 +53,13 @@ class LazyUniform {
   // 0 <= index < words().
   uint64_t word(size_t index) const { return index == 0 ? first_ : more_[index - 1]; }
   // W.
-  boost::multiprecision::cpp_int Digits() const;
+  NoiseInteger Digits() const;
 
  private:
   bool LessBeyondFirst(LazyUniform& other, BitSource& bits);
 
   uint64_t first_;
-  std::vector<uint64_t> more_;
+  PrivateVector<uint64_t> more_;
 };
 
 // (negative ? −1 : 1)·(integer + fraction).
@@ -71,18 +81,21 @@ class LazyGamma {
  public:
   // 1 <= shape < 2^32.
   LazyGamma(uint64_t shape, BitSource& bits);
+  ~LazyGamma() { Wipe(low_); }
+  LazyGamma(const LazyGamma&) = delete;
+  LazyGamma& operator=(const LazyGamma&) = delete;
 
   // Draws one more word of each exponential.
   void Extend(BitSource& bits);
 
   uint64_t shape() const { return shape_; }
   size_t words() const { return words_; }
-  const boost::multiprecision::cpp_int& low() const { return low_; }
+  const NoiseInteger& low() const { return low_; }
 
  private:
   uint64_t shape_;
   size_t words_ = 1;
-  boost::multiprecision::cpp_int low_;
+  NoiseInteger low_;
   // The fractions of which more than one word had to be drawn already. Almost always none. Of the others nothing is
   // kept but the sum: what is left of each is one more independent fair sequence, whichever it belongs to.
   std::vector<LazyUniform> ahead_;

@@ -1,7 +1,5 @@
 #include "dpkde/noise/mechanism.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,7 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/noise/knorm_blocks.h"
 #include "dpkde/privacy/gaussian_calibration.h"
 
@@ -112,6 +112,7 @@ const Sensitivity& SensitivityOf(const CoordinateGroup& group, Neighboring neigh
 
 absl::StatusOr<Mechanism> Mechanism::Calibrate(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
                                                const PrivacySpec& privacy) {
+  const DefaultFloatEnvironment environment;  // what is rounded up must not be rounded down
   DPKDE_RETURN_IF_ERROR(CheckKind(kind, privacy));
   // Scales are rounded up and parts of epsilon down, so the guarantee is met; the slack covers the rounding of the
   // shares.
@@ -191,6 +192,7 @@ absl::StatusOr<Mechanism> Mechanism::Calibrate(proto::Mechanism kind, std::vecto
 
 absl::StatusOr<Mechanism> Mechanism::FromScales(proto::Mechanism kind, std::vector<CoordinateGroup> groups,
                                                 const proto::NoiseScales& scales, const PrivacySpec& privacy) {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckKind(kind, privacy));
   const size_t given = kind == proto::KNORM ? scales.block_size() : scales.scale_size();
   if (given != groups.size()) {
@@ -405,7 +407,7 @@ void Mechanism::AddNoise(absl::Span<int64_t> values, BitSource& source) const {
 void Mechanism::AddDiskNoise(const DiskProductNoise& noise, const std::vector<size_t>& members,
                              absl::Span<int64_t> values, BitSource& source) const {
   const size_t pairs = noise.pairs();
-  std::vector<int64_t> cosines(pairs), sines(pairs);
+  PrivateVector<int64_t> cosines(pairs), sines(pairs);
   for (size_t k = 0; k < pairs; ++k) {
     const CoordinateGroup& group = groups_[members[k]];
     cosines[k] = values[group.first];
@@ -421,14 +423,11 @@ void Mechanism::AddDiskNoise(const DiskProductNoise& noise, const std::vector<si
     values[group.first] = cosines[k];
     values[group.first + group.stride] = sines[k];
   }
-  // They held the raw sums.
-  OPENSSL_cleanse(cosines.data(), pairs * sizeof(cosines[0]));
-  OPENSSL_cleanse(sines.data(), pairs * sizeof(sines[0]));
 }
 
 void Mechanism::AddBallNoise(const BallNoise& noise, const std::vector<size_t>& members, absl::Span<int64_t> values,
                              BitSource& source) const {
-  std::vector<int64_t> gathered;
+  PrivateVector<int64_t> gathered;
   gathered.reserve(noise.dimension());
   const auto for_each = [&](const auto& visit) {
     for (size_t g : members) {
@@ -439,8 +438,6 @@ void Mechanism::AddBallNoise(const BallNoise& noise, const std::vector<size_t>& 
   noise.AddTo(absl::MakeSpan(gathered), source);
   size_t next = 0;
   for_each([&](int64_t& value) { value = gathered[next++]; });
-  // They held the raw sums.
-  OPENSSL_cleanse(gathered.data(), gathered.size() * sizeof(gathered[0]));
 }
 
 std::string Mechanism::SamplerName() const {

@@ -11,18 +11,16 @@
 namespace dpkde {
 namespace {
 
-using boost::multiprecision::cpp_int;
-
 // The nearest integer to value·2^exponent, halves upwards; value >= 0.
-cpp_int Round(const cpp_int& value, int64_t exponent) {
+NoiseInteger Round(const NoiseInteger& value, int64_t exponent) {
   if (exponent >= 0) return value << exponent;
   return ((value >> (-exponent - 1)) + 1) >> 1;
 }
 
-absl::int128 Clamped(const cpp_int& magnitude) {
-  if (magnitude >= (cpp_int(1) << 126)) return absl::int128(1) << 126;
-  const cpp_int low = magnitude & cpp_int(~uint64_t{0});
-  const cpp_int high = magnitude >> 64;
+absl::int128 Clamped(const NoiseInteger& magnitude) {
+  if (magnitude >= (NoiseInteger(1) << 126)) return absl::int128(1) << 126;
+  const NoiseInteger low = magnitude & NoiseInteger(~uint64_t{0});
+  const NoiseInteger high = magnitude >> 64;
   return absl::MakeInt128(static_cast<int64_t>(high), static_cast<uint64_t>(low));
 }
 
@@ -47,10 +45,10 @@ absl::int128 RoundMagnitude(LazyScale& scale, LazyReal& x, BitSource& bits) {
   if (RoundShort(scale, x, &decided)) return decided;
   while (true) {
     const int64_t fraction_bits = 64 * static_cast<int64_t>(x.fraction.words());
-    const cpp_int digits = (cpp_int(x.integer) << fraction_bits) + x.fraction.Digits();
+    const NoiseInteger digits = (NoiseInteger(x.integer) << fraction_bits) + x.fraction.Digits();
     const RealInterval& s = scale.interval();
     const int64_t exponent = s.exponent - fraction_bits;
-    const cpp_int low = Round(s.low * digits, exponent);
+    const NoiseInteger low = Round(s.low * digits, exponent);
     if (low == Round(s.high * (digits + 1), exponent)) return Clamped(low);
     x.fraction.Extend(bits);
     if (x.fraction.words() > scale.words()) scale.Extend(bits);
@@ -71,8 +69,8 @@ NoiseScale::NoiseScale(uint64_t bound, double epsilon) : bound_(bound) {
 
 RealInterval NoiseScale::Times(const RealInterval& factor) const {
   // 64 more bits than the factor has; odd_ is below 2^53.
-  const cpp_int low = (factor.low * bound_) << 64;
-  const cpp_int high = (factor.high * bound_) << 64;
+  const NoiseInteger low = (factor.low * bound_) << 64;
+  const NoiseInteger high = (factor.high * bound_) << 64;
   return {low / odd_, (high + (odd_ - 1)) / odd_, factor.exponent - exponent_ - 64};
 }
 
@@ -95,8 +93,8 @@ void LazyScale::Set(size_t words, RealInterval interval) {
   interval_ = std::move(interval);
   const int64_t length = interval_.high == 0 ? 0 : msb(interval_.high) + 1;
   const int64_t dropped = length > 63 ? length - 63 : 0;
-  short_low_ = static_cast<uint64_t>(cpp_int(interval_.low >> dropped));
-  short_high_ = static_cast<uint64_t>(cpp_int(interval_.high >> dropped)) + 1;
+  short_low_ = static_cast<uint64_t>(NoiseInteger(interval_.low >> dropped));
+  short_high_ = static_cast<uint64_t>(NoiseInteger(interval_.high >> dropped)) + 1;
   short_exponent_ = interval_.exponent + dropped;
 }
 

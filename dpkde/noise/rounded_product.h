@@ -7,7 +7,6 @@
 #include "absl/numeric/int128.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "boost/multiprecision/cpp_int.hpp"
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/lazy_real.h"
 
@@ -22,8 +21,8 @@ inline constexpr uint64_t kMaxKNormDimension = uint64_t{1} << 26;
 
 // A real that lies in [low, high]·2^exponent; 0 <= low <= high.
 struct RealInterval {
-  boost::multiprecision::cpp_int low;
-  boost::multiprecision::cpp_int high;
+  NoiseInteger low;
+  NoiseInteger high;
   int64_t exponent;
 };
 
@@ -53,7 +52,10 @@ absl::Status CheckNoiseScale(absl::string_view name, uint64_t bound, double epsi
 // A positive random real that is refined by drawing more of what it is made of.
 class LazyScale {
  public:
-  virtual ~LazyScale() = default;
+  virtual ~LazyScale() {
+    Wipe(interval_.low);
+    Wipe(interval_.high);
+  }
   LazyScale(const LazyScale&) = delete;
   LazyScale& operator=(const LazyScale&) = delete;
 

@@ -10,6 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/row_products.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
@@ -341,7 +343,8 @@ std::vector<double> Tilted(const std::vector<double>& values, const std::vector<
 
 absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, const absl::optional<Domain>& domain,
                                                 MatrixView reference, const LandmarkFitOptions& options,
-                                                ThreadPool& pool) {
+                                                ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   if (!HasLandmarks(similarity)) {
     return absl::InvalidArgumentError(
         absl::StrCat(similarity.name(), " is neither a kernel nor a distance that landmarks serve"));
@@ -482,6 +485,8 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
   fit.points_.assign(points.begin(), points.begin() + l * d);
   fit.projection_ = projection.values;
   return fit;
+} catch (...) {
+  return StatusOfException();
 }
 
 double LandmarkFit::CautiousError(size_t i, double n) const {

@@ -14,6 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design.h"
@@ -570,7 +572,8 @@ absl::StatusOr<PlanResult> PlanReduced(const PlanInputs& inputs, uint32_t dimens
 
 }  // namespace
 
-absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) {
+absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) try {
+  const DefaultFloatEnvironment environment;
   // Trees of l2 are planned with their reduction.
   const bool is_tree = inputs.design.has_value() && absl::StartsWith(*inputs.design, "tree");
   if (inputs.reduce_to.has_value() && !(is_tree && inputs.similarity.kind() == proto::SimilaritySpec::L2)) {
@@ -585,6 +588,8 @@ absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) {
   }
   SortCandidates(result.candidates);
   return result;
+} catch (...) {
+  return StatusOfException();
 }
 
 std::vector<CoordinateGroup> PlannedGroups(std::vector<CoordinateGroup> groups, const PlanInputs& inputs) {
@@ -609,7 +614,8 @@ proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& ca
   return plan;
 }
 
-absl::StatusOr<uint32_t> SuggestFeatures(double n, absl::optional<double> expected_similarity, double target) {
+absl::StatusOr<uint32_t> SuggestFeatures(double n, absl::optional<double> expected_similarity, double target) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckPositive("number of records", n));
   DPKDE_RETURN_IF_ERROR(CheckPositive("target error", target));
   const double s = expected_similarity.value_or(1);
@@ -623,9 +629,12 @@ absl::StatusOr<uint32_t> SuggestFeatures(double n, absl::optional<double> expect
     return absl::InvalidArgumentError(absl::StrCat("target error needs more than 2^20 features, ", features));
   }
   return static_cast<uint32_t>(std::max(features, 1.0));
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<uint32_t> SuggestHarmonics(double n, const Domain& domain, double target) {
+absl::StatusOr<uint32_t> SuggestHarmonics(double n, const Domain& domain, double target) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckPositive("number of records", n));
   DPKDE_RETURN_IF_ERROR(CheckPositive("target error", target));
   double square = 0;
@@ -636,6 +645,8 @@ absl::StatusOr<uint32_t> SuggestHarmonics(double n, const Domain& domain, double
     return absl::InvalidArgumentError(absl::StrCat("target error needs more than 2^16 harmonics, ", harmonics));
   }
   return static_cast<uint32_t>(std::max(harmonics, 1.0)) | 1;
+} catch (...) {
+  return StatusOfException();
 }
 
 std::string MechanismName(proto::Mechanism mechanism) {

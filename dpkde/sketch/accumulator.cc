@@ -7,8 +7,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
+#include "dpkde/base/wipe.h"
 
 namespace dpkde {
 namespace {
@@ -19,12 +22,15 @@ constexpr size_t kChunkRows = 1024;
 }  // namespace
 
 absl::StatusOr<Accumulator> Accumulator::Create(const proto::ReleasePlan& plan, BadRecords bad_records,
-                                                ThreadPool& pool) {
+                                                ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(PlanParts parts, BuildPlan(plan));
   DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::Calibrate(plan.mechanism(), parts.groups, parts.privacy));
   proto::ReleasePlan complete = plan;
   *complete.mutable_design() = parts.design->spec();
   return Accumulator(std::move(complete), std::move(parts), std::move(mechanism), bad_records, pool);
+} catch (...) {
+  return StatusOfException();
 }
 
 Accumulator::Accumulator(proto::ReleasePlan plan, PlanParts parts, Mechanism mechanism, BadRecords bad_records,
@@ -49,12 +55,16 @@ absl::Status Accumulator::CheckWeights(absl::Span<const float> weights) const {
   return absl::OkStatus();
 }
 
-absl::Status Accumulator::Add(MatrixView records) {
+absl::Status Accumulator::Add(MatrixView records) try {
+  const DefaultFloatEnvironment environment;
   if (plan_.has_weights()) return absl::InvalidArgumentError("records must have weights, as the plan says");
   return AddAll(records, nullptr);
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::Status Accumulator::Add(MatrixView records, absl::Span<const float> weights) {
+absl::Status Accumulator::Add(MatrixView records, absl::Span<const float> weights) try {
+  const DefaultFloatEnvironment environment;
   if (!plan_.has_weights()) return absl::InvalidArgumentError("records must have no weights, as the plan has none");
   if (weights.size() != records.rows) {
     return absl::InvalidArgumentError(
@@ -62,6 +72,8 @@ absl::Status Accumulator::Add(MatrixView records, absl::Span<const float> weight
   }
   if (bad_records_ == BadRecords::kFail) DPKDE_RETURN_IF_ERROR(CheckWeights(weights));
   return AddAll(records, weights.data());
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::Status Accumulator::AddAll(MatrixView records, const float* weights) {
@@ -72,9 +84,14 @@ absl::Status Accumulator::AddAll(MatrixView records, const float* weights) {
   }
   DPKDE_RETURN_IF_ERROR(sums_.CheckCapacity(records.rows));
   if (bad_records_ == BadRecords::kFail) DPKDE_RETURN_IF_ERROR(CheckFiniteRows(records, sums_.records()));
-  pool_->ParallelFor(records.rows, kChunkRows, [&](size_t begin, size_t end, int worker) {
-    AddChunk(records.Slice(begin, end), weights == nullptr ? nullptr : weights + begin, sums_.OfWorker(worker));
-  });
+  try {
+    pool_->ParallelFor(records.rows, kChunkRows, [&](size_t begin, size_t end, int worker) {
+      AddChunk(records.Slice(begin, end), weights == nullptr ? nullptr : weights + begin, sums_.OfWorker(worker));
+    });
+  } catch (...) {
+    sums_.Abandon();
+    throw;
+  }
   sums_.Count(records.rows);
   return absl::OkStatus();
 }
@@ -83,7 +100,7 @@ void Accumulator::AddChunk(MatrixView records, const float* weights, absl::Span<
   const auto is_bad = [&](size_t r) {
     return std::any_of(records.row(r).begin(), records.row(r).end(), [](float value) { return !std::isfinite(value); });
   };
-  std::vector<float> replaced;
+  PrivateVector<float> replaced;
   if (bad_records_ == BadRecords::kReplace) {
     for (size_t r = 0; r < records.rows; ++r) {
       if (!is_bad(r)) continue;
@@ -99,7 +116,7 @@ void Accumulator::AddChunk(MatrixView records, const float* weights, absl::Span<
   // In units of 2^-20 of the bound; held to the bound here, whatever was checked before.
   const double bound = plan_.weights().bound();
   const double low = plan_.weights().allow_negative() ? -1 : 0;
-  std::vector<int32_t> scales(rows.rows);
+  PrivateVector<int32_t> scales(rows.rows);
   for (size_t r = 0; r < rows.rows; ++r) {
     const double share = weights[r] / bound;
     scales[r] = std::isnan(share) ? 0 : static_cast<int32_t>(std::llrint(std::clamp(share, low, 1.0) * kGridUnit));
@@ -107,11 +124,16 @@ void Accumulator::AddChunk(MatrixView records, const float* weights, absl::Span<
   parts_.design->AccumulateWeighted(rows, scales, sums);
 }
 
-absl::Status Accumulator::Merge(Accumulator&& other) { return sums_.Merge(std::move(other.sums_), plan_, other.plan_); }
+absl::Status Accumulator::Merge(Accumulator&& other) try {
+  return sums_.Merge(std::move(other.sums_), plan_, other.plan_);
+} catch (...) {
+  return StatusOfException();
+}
 
-absl::StatusOr<Release> Accumulator::Privatize(BitSource& source) && {
+absl::StatusOr<Release> Accumulator::Privatize(BitSource& source) && try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
-  std::vector<int64_t> values = sums_.Take();
+  PrivateVector<int64_t> values = sums_.Take();
   mechanism_.AddNoise(absl::MakeSpan(values), source);
 
   proto::Release message;
@@ -120,9 +142,12 @@ absl::StatusOr<Release> Accumulator::Privatize(BitSource& source) && {
   *message.mutable_scales() = mechanism_.scales();
   message.mutable_values()->Add(values.begin(), values.end());
   return Release(std::move(message), parts_.similarity, parts_.domain, std::move(parts_.design), std::move(mechanism_));
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<proto::PlanningCount> ReleasePlanningCount(uint64_t count, double epsilon, BitSource& source) {
+absl::StatusOr<proto::PlanningCount> ReleasePlanningCount(uint64_t count, double epsilon, BitSource& source) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckPositive("epsilon of the planning count", epsilon));
   CoordinateGroup group;
   group.first = 0;
@@ -137,6 +162,8 @@ absl::StatusOr<proto::PlanningCount> ReleasePlanningCount(uint64_t count, double
   released.set_epsilon(mechanism.guarantee().epsilon);
   released.set_value(value);
   return released;
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

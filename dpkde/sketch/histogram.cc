@@ -8,6 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design.h"
@@ -38,7 +40,8 @@ absl::StatusOr<Histogram> Histogram::FromProto(proto::HistogramRelease message) 
   return Histogram(std::move(message), std::move(mechanism));
 }
 
-absl::StatusOr<Histogram> Histogram::Deserialize(absl::string_view bytes) {
+absl::StatusOr<Histogram> Histogram::Deserialize(absl::string_view bytes) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kEnvelopeKind, kVersion, bytes));
   proto::HistogramRelease message;
   if (!ParseMessage(envelope.payload, &message)) {
@@ -47,6 +50,8 @@ absl::StatusOr<Histogram> Histogram::Deserialize(absl::string_view bytes) {
   absl::StatusOr<Histogram> histogram = FromProto(std::move(message));
   if (histogram.ok()) return histogram;
   return absl::DataLossError(absl::StrCat("is not a valid histogram: ", std::string(histogram.status().message())));
+} catch (...) {
+  return StatusOfException();
 }
 
 bool Histogram::IsHistogram(absl::string_view bytes) { return IsEnvelope(kEnvelopeKind, bytes); }
@@ -66,7 +71,8 @@ std::vector<uint32_t> Histogram::Above(double threshold) const {
   return items;
 }
 
-absl::StatusOr<std::vector<uint32_t>> Histogram::Draw(size_t draws, double threshold, uint64_t public_seed) const {
+absl::StatusOr<std::vector<uint32_t>> Histogram::Draw(size_t draws, double threshold, uint64_t public_seed) const try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckFinite("threshold", threshold));
   std::vector<double> sums(size());
   double total = 0;
@@ -84,6 +90,8 @@ absl::StatusOr<std::vector<uint32_t>> Histogram::Draw(size_t draws, double thres
     item = static_cast<uint32_t>(std::upper_bound(sums.begin(), sums.end(), place) - sums.begin());
   }
   return items;
+} catch (...) {
+  return StatusOfException();
 }
 
 proto::HistogramRelease Histogram::Outline() const {

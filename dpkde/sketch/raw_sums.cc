@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
-#include "dpkde/base/wipe.h"
 
 namespace dpkde {
 
@@ -20,7 +19,6 @@ RawSums::RawSums(RawSums&& other)
 
 RawSums& RawSums::operator=(RawSums&& other) {
   if (&other == this) return *this;
-  WipeAll();
   size_ = other.size_;
   capacity_ = other.capacity_;
   records_ = std::exchange(other.records_, 0);
@@ -29,10 +27,10 @@ RawSums& RawSums::operator=(RawSums&& other) {
   return *this;
 }
 
-RawSums::~RawSums() { WipeAll(); }
-
-void RawSums::WipeAll() {
-  for (std::vector<int64_t>& sums : of_worker_) Wipe(sums);
+void RawSums::Abandon() {
+  of_worker_.clear();
+  records_ = 0;
+  open_ = false;
 }
 
 absl::Status RawSums::CheckOpen() const {
@@ -52,10 +50,9 @@ absl::Span<int64_t> RawSums::OfWorker(int worker) {
   return absl::MakeSpan(of_worker_[worker]);
 }
 
-void RawSums::AddAndWipe(std::vector<int64_t>& part) {
-  const absl::Span<int64_t> sums = OfWorker(0);
+void RawSums::AddTo(absl::Span<int64_t> sums, PrivateVector<int64_t>& part) {
   for (size_t j = 0; j < part.size(); ++j) sums[j] += part[j];
-  Wipe(part);
+  PrivateVector<int64_t>().swap(part);
 }
 
 absl::Status RawSums::Merge(RawSums&& other, const google::protobuf::Message& plan,
@@ -71,15 +68,16 @@ absl::Status RawSums::Merge(RawSums&& other, const google::protobuf::Message& pl
                                                    differences.substr(0, differences.find('\n'))));
   }
   DPKDE_RETURN_IF_ERROR(CheckCapacity(other.records_));
-  for (std::vector<int64_t>& part : other.of_worker_) AddAndWipe(part);
+  const absl::Span<int64_t> sums = OfWorker(0);  // the last that may be out of memory
+  for (PrivateVector<int64_t>& part : other.of_worker_) AddTo(sums, part);
   records_ += std::exchange(other.records_, 0);
   other.open_ = false;
   return absl::OkStatus();
 }
 
-std::vector<int64_t> RawSums::Take() {
-  OfWorker(0);
-  for (size_t w = 1; w < of_worker_.size(); ++w) AddAndWipe(of_worker_[w]);
+PrivateVector<int64_t> RawSums::Take() {
+  const absl::Span<int64_t> sums = OfWorker(0);
+  for (size_t w = 1; w < of_worker_.size(); ++w) AddTo(sums, of_worker_[w]);
   records_ = 0;
   open_ = false;
   return std::move(of_worker_[0]);

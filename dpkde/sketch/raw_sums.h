@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "dpkde/base/wipe.h"
 
 namespace dpkde {
 
@@ -20,10 +21,10 @@ namespace dpkde {
 //   DPKDE_RETURN_IF_ERROR(sums.CheckCapacity(rows));
 //   pool.ParallelFor(rows, grain, [&](size_t begin, size_t end, int worker) { ... sums.OfWorker(worker)[j] += q; });
 //   sums.Count(rows);
-//   std::vector<int64_t> values = sums.Take();  // for the mechanism, once
+//   PrivateVector<int64_t> values = sums.Take();  // for the mechanism, once
 //
 // Private data, for accumulators alone: no copy and no query. The sums leave by Take, and memory that held them is
-// wiped before it is freed: on Take, Merge, assignment and destruction.
+// wiped before it is freed, whatever frees it.
 //
 // Each worker adds to its own sums, and integers add up in any order to the same bits. They cannot overflow if
 // `capacity` records at the most that one adds to a coordinate stay below 2^63 (plans allow 2^40 records of 2^20
@@ -39,7 +40,6 @@ class RawSums {
   // What is moved from is closed.
   RawSums(RawSums&& other);
   RawSums& operator=(RawSums&& other);
-  ~RawSums();
 
   // kFailedPrecondition once the sums have been taken, merged or moved away.
   absl::Status CheckOpen() const;
@@ -49,6 +49,10 @@ class RawSums {
 
   // The sums that `worker`, below `workers`, adds to, `size` of them. While open.
   absl::Span<int64_t> OfWorker(int worker);
+
+  // Wipes and closes: for when some records of a batch have been added, and others could not be. Added again, the first
+  // would count twice, which no sensitivity allows for.
+  void Abandon();
 
   // Counts records that have been added.
   void Count(uint64_t more) { records_ += more; }
@@ -61,18 +65,18 @@ class RawSums {
                      const google::protobuf::Message& other_plan);
 
   // The sums over all workers, `size` values; closes. While open.
-  std::vector<int64_t> Take();
+  PrivateVector<int64_t> Take();
 
  private:
   friend class RawSumsTestPeer;
 
-  void AddAndWipe(std::vector<int64_t>& part);
-  void WipeAll();
+  // Adds `part` to `sums`, and frees it.
+  static void AddTo(absl::Span<int64_t> sums, PrivateVector<int64_t>& part);
 
   size_t size_;
   uint64_t capacity_;
   uint64_t records_ = 0;
-  std::vector<std::vector<int64_t>> of_worker_;  // each empty until its worker has something to add
+  std::vector<PrivateVector<int64_t>> of_worker_;  // each empty until its worker has something to add
   bool open_ = true;
 };
 

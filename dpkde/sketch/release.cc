@@ -7,6 +7,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design_factory.h"
@@ -54,7 +56,8 @@ absl::StatusOr<Release> Release::FromProto(proto::Release message) {
                  std::move(mechanism));
 }
 
-absl::StatusOr<Release> Release::Deserialize(absl::string_view bytes) {
+absl::StatusOr<Release> Release::Deserialize(absl::string_view bytes) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kEnvelopeKind, kVersion, bytes));
   proto::Release message;
   if (!ParseMessage(envelope.payload, &message)) {
@@ -63,6 +66,8 @@ absl::StatusOr<Release> Release::Deserialize(absl::string_view bytes) {
   absl::StatusOr<Release> release = FromProto(std::move(message));
   if (release.ok() || release.status().code() == absl::StatusCode::kFailedPrecondition) return release;
   return absl::DataLossError(absl::StrCat("is not a valid release: ", std::string(release.status().message())));
+} catch (...) {
+  return StatusOfException();
 }
 
 std::string Release::Serialize() const { return SealEnvelope(kEnvelopeKind, kVersion, message_.SerializeAsString()); }
@@ -74,6 +79,7 @@ Release::Count Release::count() const {
 }
 
 absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const {
+  const DefaultFloatEnvironment environment;
   if (queries.columns != dimension()) {
     return absl::InvalidArgumentError(
         absl::StrCat("queries must have ", dimension(), " columns, as the release has, but have ", queries.columns));
@@ -94,7 +100,8 @@ absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<DensityEstimate>> Release::Estimate(MatrixView queries, ThreadPool& pool) const {
+absl::StatusOr<std::vector<DensityEstimate>> Release::Estimate(MatrixView queries, ThreadPool& pool) const try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckQueries(queries));
   std::vector<DensityEstimate> estimates(queries.rows);
   pool.ParallelFor(queries.rows, 96, [&](size_t begin, size_t end, int) {
@@ -103,9 +110,12 @@ absl::StatusOr<std::vector<DensityEstimate>> Release::Estimate(MatrixView querie
     for (size_t i = begin; i < end; ++i) Finish(answers[i - begin], estimates[i]);
   });
   return estimates;
+} catch (...) {
+  return StatusOfException();
 }
 
 void Release::Project() {
+  const DefaultFloatEnvironment environment;
   if (projects_ || plan().weights().allow_negative()) return;
   projects_ = true;
   function_->Project();

@@ -5,16 +5,22 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/base/wipe.h"
 #include "dpkde/designs/design.h"
 #include "dpkde/sketch/certificate.h"
 
 namespace dpkde {
 
-absl::StatusOr<VoteAccumulator> VoteAccumulator::Create(const proto::HistogramPlan& plan) {
+absl::StatusOr<VoteAccumulator> VoteAccumulator::Create(const proto::HistogramPlan& plan) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(HistogramParts parts, BuildHistogramPlan(plan));
   DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::Calibrate(plan.mechanism(), parts.groups, parts.privacy));
   return VoteAccumulator(plan, std::move(parts), std::move(mechanism));
+} catch (...) {
+  return StatusOfException();
 }
 
 VoteAccumulator::VoteAccumulator(const proto::HistogramPlan& plan, HistogramParts parts, Mechanism mechanism)
@@ -23,7 +29,8 @@ VoteAccumulator::VoteAccumulator(const proto::HistogramPlan& plan, HistogramPart
       mechanism_(std::move(mechanism)),
       sums_(plan.item_size(), plan.capacity(), 1) {}
 
-absl::Status VoteAccumulator::Add(absl::Span<const uint32_t> items) {
+absl::Status VoteAccumulator::Add(absl::Span<const uint32_t> items) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
   const auto refuse = [&](const auto&... parts) {
     return absl::InvalidArgumentError(
@@ -32,7 +39,7 @@ absl::Status VoteAccumulator::Add(absl::Span<const uint32_t> items) {
   if (items.size() > plan_.votes()) {
     return refuse("must be at most ", plan_.votes(), ", but are ", items.size());
   }
-  std::vector<uint32_t> sorted(items.begin(), items.end());
+  PrivateVector<uint32_t> sorted(items.begin(), items.end());
   std::sort(sorted.begin(), sorted.end());
   const absl::Span<int64_t> counts = sums_.OfWorker(0);
   if (!sorted.empty() && sorted.back() >= counts.size()) {
@@ -45,15 +52,21 @@ absl::Status VoteAccumulator::Add(absl::Span<const uint32_t> items) {
   for (const uint32_t item : sorted) counts[item] += kGridUnit;
   sums_.Count(1);
   return absl::OkStatus();
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::Status VoteAccumulator::Merge(VoteAccumulator&& other) {
+absl::Status VoteAccumulator::Merge(VoteAccumulator&& other) try {
+  const DefaultFloatEnvironment environment;
   return sums_.Merge(std::move(other.sums_), plan_, other.plan_);
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<Histogram> VoteAccumulator::Privatize(BitSource& source) && {
+absl::StatusOr<Histogram> VoteAccumulator::Privatize(BitSource& source) && try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
-  std::vector<int64_t> values = sums_.Take();
+  PrivateVector<int64_t> values = sums_.Take();
   mechanism_.AddNoise(absl::MakeSpan(values), source);
   proto::HistogramRelease message;
   *message.mutable_plan() = plan_;
@@ -61,6 +74,8 @@ absl::StatusOr<Histogram> VoteAccumulator::Privatize(BitSource& source) && {
   *message.mutable_scales() = mechanism_.scales();
   message.mutable_count()->Add(values.begin(), values.end());
   return Histogram(std::move(message), std::move(mechanism_));
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

@@ -1,12 +1,13 @@
 #include "dpkde/index/ann/hnsw_graph.h"
 
 #include <faiss/IndexFlat.h>
-#include <faiss/IndexHNSW.h>
 #include <faiss/impl/AuxIndexStructures.h>
 #include <faiss/impl/DistanceComputer.h>
 #include <faiss/impl/HNSW.h>
 #include <faiss/utils/Heap.h>
 #include <faiss/utils/distances.h>
+#include <faiss/utils/random.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -37,6 +38,89 @@ class CodeDistanceComputer final : public faiss::DistanceComputer {
   const uint8_t* const codes_;
 };
 
+// A lock for each row, for FAISS.
+class RowLocks {
+ public:
+  explicit RowLocks(size_t rows) : locks_(rows) {
+    for (omp_lock_t& lock : locks_) omp_init_lock(&lock);
+  }
+  ~RowLocks() {
+    for (omp_lock_t& lock : locks_) omp_destroy_lock(&lock);
+  }
+  RowLocks(const RowLocks&) = delete;
+  RowLocks& operator=(const RowLocks&) = delete;
+
+  std::vector<omp_lock_t>& locks() { return locks_; }
+
+  // Also those that an exception has left behind, for which others would wait for ever.
+  void ReleaseAll() {
+    for (omp_lock_t& lock : locks_) omp_unset_lock(&lock);
+  }
+
+ private:
+  std::vector<omp_lock_t> locks_;
+};
+
+// The rows from `begin` on in the order of their linking: those of high levels first, and those of one level in random
+// order, as IndexHNSW::add has them. starts[i]: where the i-th such level begins, and the end.
+struct LinkingOrder {
+  std::vector<int> rows;
+  std::vector<size_t> starts;
+};
+
+LinkingOrder OrderOf(const faiss::HNSW& hnsw, size_t begin) {
+  LinkingOrder order;
+  order.starts.push_back(0);
+  faiss::RandomGenerator random(789);
+  for (int level = hnsw.cum_nneighbor_per_level.size(); level > 0; --level) {
+    for (size_t row = begin; row < hnsw.levels.size(); ++row) {
+      if (hnsw.levels[row] == level) order.rows.push_back(static_cast<int>(row));
+    }
+    if (order.rows.size() == order.starts.back()) continue;
+    for (size_t i = order.starts.back(); i < order.rows.size(); ++i) {
+      std::swap(order.rows[i], order.rows[i + random.rand_int(static_cast<int>(order.rows.size() - i))]);
+    }
+    order.starts.push_back(order.rows.size());
+  }
+  return order;
+}
+
+// Links the rows of `vectors` from `begin` on. Not IndexHNSW::add: its threads end the process when memory runs out, or
+// when they cannot be started.
+void LinkRows(MatrixView vectors, size_t begin, faiss::HNSW& hnsw, ThreadPool& pool) {
+  faiss::IndexFlatL2 storage(static_cast<int>(vectors.columns));
+  storage.add(vectors.rows, vectors.data);
+  hnsw.prepare_level_tab(vectors.rows - begin);
+  const LinkingOrder order = OrderOf(hnsw, begin);
+  RowLocks locks(vectors.rows);
+  struct Worker {
+    std::unique_ptr<faiss::VisitedTable> visited;
+    std::unique_ptr<faiss::DistanceComputer> distances;
+  };
+  std::vector<Worker> workers(pool.threads());
+  for (size_t i = 0; i + 1 < order.starts.size(); ++i) {
+    const size_t first = order.starts[i], count = order.starts[i + 1] - first;
+    constexpr size_t kFew = 100, kTogether = 16;
+    pool.ParallelFor(count, count > kFew ? kTogether : kFew, [&](size_t from, size_t to, int w) {
+      Worker& worker = workers[w];
+      if (worker.visited == nullptr) {
+        worker.visited = std::make_unique<faiss::VisitedTable>(static_cast<int>(vectors.rows));
+        worker.distances.reset(storage.get_distance_computer());
+      }
+      for (size_t j = first + from; j < first + to; ++j) {
+        const int row = order.rows[j];
+        worker.distances->set_query(vectors.row(row).data());
+        try {
+          hnsw.add_with_locks(*worker.distances, hnsw.levels[row] - 1, row, locks.locks(), *worker.visited);
+        } catch (...) {
+          locks.ReleaseAll();
+          throw;
+        }
+      }
+    });
+  }
+}
+
 }  // namespace
 
 HnswGraph::HnswGraph(int neighbors, int ef_construction)
@@ -47,14 +131,14 @@ HnswGraph::~HnswGraph() = default;
 
 size_t HnswGraph::size() const { return hnsw_->levels.size(); }
 
-void HnswGraph::Add(MatrixView vectors, bool inner_product) {
+void HnswGraph::Add(MatrixView vectors, bool inner_product, ThreadPool& pool) {
   const size_t before = size(), d = vectors.columns, width = d + inner_product;
   if (vectors.rows == before) return;
   std::vector<float> longer;
   const float* data = vectors.data;
   if (inner_product) {
     std::vector<float> squares(vectors.rows);
-    faiss::fvec_norms_L2sqr(squares.data(), vectors.data, d, vectors.rows);
+    for (size_t i = 0; i < vectors.rows; ++i) squares[i] = faiss::fvec_norm_L2sqr(vectors.row(i).data(), d);
     const float largest = *std::max_element(squares.begin(), squares.end());
     longer.reserve(vectors.rows * width);
     for (size_t i = 0; i < vectors.rows; ++i) {
@@ -63,13 +147,8 @@ void HnswGraph::Add(MatrixView vectors, bool inner_product) {
     }
     data = longer.data();
   }
-  faiss::IndexHNSWFlat index(static_cast<int>(width), hnsw_->nb_neighbors(1), faiss::METRIC_L2);
-  index.hnsw = std::move(*hnsw_);
-  index.hnsw.efConstruction = ef_construction_;
-  if (before > 0) index.storage->add(before, data);
-  index.ntotal = before;
-  index.add(vectors.rows - before, data + before * width);
-  *hnsw_ = std::move(index.hnsw);
+  hnsw_->efConstruction = ef_construction_;
+  LinkRows({data, vectors.rows, width}, before, *hnsw_, pool);
   FindUnreachable();
 }
 

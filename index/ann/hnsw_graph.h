@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "dpkde/base/matrix_view.h"
+#include "dpkde/base/thread_pool.h"
 #include "dpkde/index/ann/vector_codec.h"
 
 namespace faiss {
@@ -31,8 +32,8 @@ class HnswGraph {
   // Links `vectors`, whose first size() rows are those that are in already. `inner_product`: near is what has a large
   // inner product; the links are then those of L2 distances with one coordinate appended, sqrt(M^2 - ||x||^2), M the
   // largest norm, under which ||x - y||^2 orders as -<x, y> does for every y of no appended coordinate: a query.
-  // By OpenMP's current number of threads; by one thread always the same links.
-  void Add(MatrixView vectors, bool inner_product);
+  // By the threads of `pool`; by one thread always the same links. After an exception the graph is not to be used.
+  void Add(MatrixView vectors, bool inner_product, ThreadPool& pool);
 
   size_t size() const;
 

@@ -81,23 +81,21 @@ void LearnGroup(const std::vector<float>& points, size_t dims, size_t entries, f
 
 }  // namespace
 
-void ProductQuantizer::Learn(MatrixView rows) {
+void ProductQuantizer::Learn(MatrixView rows, ThreadPool& pool) {
   centroids.assign(groups * entries * dims, 0);
-#pragma omp parallel for schedule(dynamic)
-  for (size_t group = 0; group < groups; ++group) {
+  pool.ParallelFor(groups, 1, [&](size_t group, size_t, int) {
     LearnGroup(Gather(*this, rows, group), dims, entries, &centroids[group * entries * dims]);
-  }
+  });
 }
 
-void ProductQuantizer::Encode(MatrixView rows, uint8_t* codes) const {
-#pragma omp parallel for schedule(dynamic)
-  for (size_t group = 0; group < groups; ++group) {
+void ProductQuantizer::Encode(MatrixView rows, ThreadPool& pool, uint8_t* codes) const {
+  pool.ParallelFor(groups, 1, [&](size_t group, size_t, int) {
     const std::vector<float> points = Gather(*this, rows, group);
     std::vector<uint8_t> of_group(rows.rows);
     NearestCentroids(points.data(), rows.rows, dims, Transpose(centroid(group, 0), entries, dims).data(), entries,
                      of_group.data());
     for (size_t i = 0; i < rows.rows; ++i) codes[i * groups + group] = of_group[i];
-  }
+  });
 }
 
 }  // namespace dpkde

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dpkde/base/matrix_view.h"
+#include "dpkde/base/thread_pool.h"
 
 namespace dpkde {
 
@@ -23,11 +24,11 @@ struct ProductQuantizer {
   size_t width() const { return dims * groups; }
   const float* centroid(size_t group, size_t entry) const { return &centroids[(group * entries + entry) * dims]; }
 
-  // Lloyd's k-means of each group over `rows` (at least 1), on OpenMP's current number of threads.
-  void Learn(MatrixView rows);
+  // Lloyd's k-means of each group over `rows` (at least 1).
+  void Learn(MatrixView rows, ThreadPool& pool);
 
   // codes[row * groups + group], of the nearest centroids, the lowest where several are.
-  void Encode(MatrixView rows, uint8_t* codes) const;
+  void Encode(MatrixView rows, ThreadPool& pool, uint8_t* codes) const;
 };
 
 }  // namespace dpkde

@@ -64,7 +64,7 @@ class FloatCodec final : public VectorCodec {
 
   size_t CodeBytes(size_t rows) const override { return rows * dimension() * sizeof(float); }
 
-  void Append(MatrixView vectors, size_t /*rows*/, std::vector<uint8_t>* codes) const override {
+  void Append(MatrixView vectors, size_t /*rows*/, ThreadPool& /*pool*/, std::vector<uint8_t>* codes) const override {
     const uint8_t* bytes = reinterpret_cast<const uint8_t*>(vectors.data);
     codes->insert(codes->end(), bytes, bytes + CodeBytes(vectors.rows));
   }
@@ -198,7 +198,7 @@ class Int8Codec final : public VectorCodec {
 
   size_t CodeBytes(size_t rows) const override { return rows * layout_.row_bytes(); }
 
-  void Append(MatrixView vectors, size_t rows, std::vector<uint8_t>* codes) const override {
+  void Append(MatrixView vectors, size_t rows, ThreadPool& /*pool*/, std::vector<uint8_t>* codes) const override {
     codes->resize(CodeBytes(rows + vectors.rows), 0);
     for (size_t i = 0; i < vectors.rows; ++i) {
       uint8_t* const row = codes->data() + CodeBytes(rows + i);
@@ -465,7 +465,7 @@ class GradedCodec final : public VectorCodec {
 
   size_t CodeBytes(size_t rows) const override { return rows * layout_.row_bytes; }
 
-  void Append(MatrixView vectors, size_t rows, std::vector<uint8_t>* codes) const override {
+  void Append(MatrixView vectors, size_t rows, ThreadPool& /*pool*/, std::vector<uint8_t>* codes) const override {
     codes->resize(CodeBytes(rows + vectors.rows), 0);
     std::vector<int8_t> unpacked(layout_.width());
     for (size_t i = 0; i < vectors.rows; ++i) {
@@ -633,7 +633,7 @@ class PqCodec final : public VectorCodec {
  public:
   PqCodec(size_t dimension, ProductQuantizer pq, bool l2) : VectorCodec(dimension), pq_(std::move(pq)), l2_(l2) {}
 
-  static std::unique_ptr<VectorCodec> Train(ProductQuantizer pq, MatrixView training, bool l2) {
+  static std::unique_ptr<VectorCodec> Train(ProductQuantizer pq, MatrixView training, bool l2, ThreadPool& pool) {
     const size_t rows = std::min(training.rows, kTrainingRows);
     std::vector<float> sample;
     sample.reserve(rows * training.columns);
@@ -641,7 +641,7 @@ class PqCodec final : public VectorCodec {
       const auto row = training.row(i * training.rows / rows);
       sample.insert(sample.end(), row.begin(), row.end());
     }
-    pq.Learn({sample.data(), rows, training.columns});
+    pq.Learn({sample.data(), rows, training.columns}, pool);
     return std::make_unique<PqCodec>(training.columns, std::move(pq), l2);
   }
 
@@ -664,17 +664,17 @@ class PqCodec final : public VectorCodec {
     return (rows + kBlockRows4 - 1) / kBlockRows4 * (pq_.groups / 2 * kBlockRows4);
   }
 
-  void Append(MatrixView vectors, size_t rows, std::vector<uint8_t>* codes) const override {
+  void Append(MatrixView vectors, size_t rows, ThreadPool& pool, std::vector<uint8_t>* codes) const override {
     codes->resize(CodeBytes(rows + vectors.rows), 0);
     if (eight_bits()) {
-      pq_.Encode(vectors, codes->data() + CodeBytes(rows));
+      pq_.Encode(vectors, pool, codes->data() + CodeBytes(rows));
       return;
     }
     constexpr size_t kBatch = 4096;
     std::vector<uint8_t> batch(std::min(kBatch, vectors.rows) * pq_.groups);
     for (size_t begin = 0; begin < vectors.rows; begin += kBatch) {
       const size_t end = std::min(begin + kBatch, vectors.rows);
-      pq_.Encode(vectors.Slice(begin, end), batch.data());
+      pq_.Encode(vectors.Slice(begin, end), pool, batch.data());
       for (size_t i = begin; i < end; ++i) {
         const uint8_t* code = &batch[(i - begin) * pq_.groups];
         const size_t row = rows + i;
@@ -710,7 +710,8 @@ class PqCodec final : public VectorCodec {
 
 }  // namespace
 
-std::unique_ptr<VectorCodec> VectorCodec::Train(const VectorIndexOptions& options, MatrixView training) {
+std::unique_ptr<VectorCodec> VectorCodec::Train(const VectorIndexOptions& options, MatrixView training,
+                                                ThreadPool& pool) {
   switch (options.codes) {
     case Codes::kFloat32:
       return std::make_unique<FloatCodec>(training.columns, IsL2(options));
@@ -718,7 +719,7 @@ std::unique_ptr<VectorCodec> VectorCodec::Train(const VectorIndexOptions& option
       return Int8Codec::Train(training, IsL2(options));
     case Codes::kPq8:
     case Codes::kPq4:
-      return PqCodec::Train(ShapeOf(options, training.columns), training, IsL2(options));
+      return PqCodec::Train(ShapeOf(options, training.columns), training, IsL2(options), pool);
     case Codes::kGraded:
       return GradedCodec::Train(training, GradedBytes(options, training.columns));
   }

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "dpkde/base/matrix_view.h"
+#include "dpkde/base/thread_pool.h"
 #include "dpkde/index/ann/vector_index_options.h"
 
 namespace dpkde {
@@ -47,9 +48,9 @@ class CodeScorer {
 // rows lie in one array. Immutable and thread-safe.
 class VectorCodec {
  public:
-  // Learns, on OpenMP's current number of threads, from the rows of `training` (at least 1024, unless the codes are
+  // Learns, by the threads of `pool`, from the rows of `training` (at least 1024, unless the codes are
   // float32); where there are many, from a part of them, evenly spaced. The same rows give the same codec.
-  static std::unique_ptr<VectorCodec> Train(const VectorIndexOptions& options, MatrixView training);
+  static std::unique_ptr<VectorCodec> Train(const VectorIndexOptions& options, MatrixView training, ThreadPool& pool);
 
   // From Parameters() of a codec of the same options and dimension. kInvalidArgument if it cannot be one.
   static absl::StatusOr<std::unique_ptr<VectorCodec>> Parse(const VectorIndexOptions& options, size_t dimension,
@@ -71,7 +72,7 @@ class VectorCodec {
   virtual size_t row_group() const { return 1; }
 
   // Appends vectors to the codes of `rows` rows.
-  virtual void Append(MatrixView vectors, size_t rows, std::vector<uint8_t>* codes) const = 0;
+  virtual void Append(MatrixView vectors, size_t rows, ThreadPool& pool, std::vector<uint8_t>* codes) const = 0;
 
   // The vector that a code stands for.
   virtual void Decode(const uint8_t* codes, size_t row, float* out) const = 0;

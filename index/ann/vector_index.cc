@@ -8,14 +8,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <exception>
 #include <limits>
 #include <new>
 #include <numeric>
-#include <stdexcept>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/blas.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
@@ -44,43 +45,6 @@ constexpr int64_t kMaxRows = std::numeric_limits<int32_t>::max();
 constexpr size_t kRowsToLearn = 1024;
 constexpr size_t kRowsPerList = 4;
 
-// ---- Errors: what FAISS throws stops here.
-
-// Runs `body`, which returns a Status or StatusOr. What it throws becomes a Status.
-template <typename Body>
-auto CatchExceptions(Body body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("not enough memory for the vector index");
-  } catch (const std::length_error&) {  // a std::vector longer than any memory
-    return absl::ResourceExhaustedError("not enough memory for the vector index");
-  } catch (const std::exception& exception) {
-    return absl::InternalError(absl::StrCat("FAISS refused: ", exception.what()));
-  }
-}
-
-// An exception may not leave an OpenMP region. Keeps the first; Rethrow() after the region.
-class ExceptionCarrier {
- public:
-  template <typename Body>
-  void Run(Body body) {
-    try {
-      body();
-    } catch (...) {
-#pragma omp critical(dpkde_vector_index_exception)
-      if (exception_ == nullptr) exception_ = std::current_exception();
-    }
-  }
-
-  void Rethrow() {
-    if (exception_ != nullptr) std::rethrow_exception(exception_);
-  }
-
- private:
-  std::exception_ptr exception_;
-};
-
 // ---- Arguments.
 
 absl::StatusOr<int> ThreadCount(int threads) {
@@ -88,14 +52,14 @@ absl::StatusOr<int> ThreadCount(int threads) {
   return threads == 0 ? ThreadPool::HardwareThreads() : threads;
 }
 
-// FAISS's own loops have no num_threads clause where it learns and links. The number that is set here is the calling
-// thread's alone, so that other threads are not disturbed.
-class ScopedOmpThreads {
+// While FAISS works: its loops run on the calling thread. OpenMP ends the process where it cannot start a thread, or
+// where an exception would leave a loop. The number is the calling thread's alone, so that others are not disturbed.
+class OneOmpThread {
  public:
-  explicit ScopedOmpThreads(int threads) : previous_(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~ScopedOmpThreads() { omp_set_num_threads(previous_); }
-  ScopedOmpThreads(const ScopedOmpThreads&) = delete;
-  ScopedOmpThreads& operator=(const ScopedOmpThreads&) = delete;
+  OneOmpThread() : previous_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneOmpThread() { omp_set_num_threads(previous_); }
+  OneOmpThread(const OneOmpThread&) = delete;
+  OneOmpThread& operator=(const OneOmpThread&) = delete;
 
  private:
   int previous_;
@@ -255,7 +219,6 @@ struct VectorIndex::State {
     size_t kept;  // of the scan, for rescoring: want or more
     const RowSet* allowed;
     size_t probe, ef_search;
-    int threads;
 
     bool allows(int64_t row) const { return allowed == nullptr || allowed->contains(row); }
   };
@@ -271,7 +234,8 @@ struct VectorIndex::State {
   State(const VectorIndexOptions& options, size_t dimension) : options(options), dimension(dimension), lists(1) {
     VectorIndexOptions untrained = options;
     untrained.codes = Codes::kFloat32;
-    codec = VectorCodec::Train(untrained, {nullptr, 0, dimension});
+    ThreadPool one(1);
+    codec = VectorCodec::Train(untrained, {nullptr, 0, dimension}, one);
   }
 
   bool l2() const { return options.metric == Metric::kL2; }
@@ -301,7 +265,8 @@ struct VectorIndex::State {
     clustering.min_points_per_centroid = 1;
     clustering.max_points_per_centroid = 64;
     faiss::IndexFlatL2 assign(static_cast<int>(dimension));
-    ScopedOmpThreads one(1);  // its matrix products have BLAS's own threads; together with more of OpenMP's they wait
+    const BlasCall call;  // whose own threads work
+    const OneOmpThread one;
     clustering.train(vectors.rows, vectors.data, assign);
     centers = std::move(clustering.centroids);
     lists = std::vector<CodeList>(count);
@@ -326,31 +291,25 @@ struct VectorIndex::State {
   }
 
   // Encodes `vectors` as the rows from `rows` on.
-  void Encode(MatrixView vectors, int threads) {
+  void Encode(MatrixView vectors, ThreadPool& pool) {
     if (centers.empty()) {
-      codec->Append(vectors, rows, &lists[0].codes);
+      codec->Append(vectors, rows, pool, &lists[0].codes);
       rows += vectors.rows;
       return;
     }
     // Several vectors meet the centres, which are larger than the caches near a core, at a time.
     constexpr size_t kTogether = 16;
     std::vector<uint32_t> list_of(vectors.rows);
-    ExceptionCarrier carrier;
-#pragma omp parallel for num_threads(threads)
-    for (size_t begin = 0; begin < vectors.rows; begin += kTogether) {
-      carrier.Run([&] {
-        const MatrixView some = vectors.Slice(begin, std::min(begin + kTogether, vectors.rows));
-        std::vector<float> distances(some.rows * lists.size());
-        SquaredDistances(some, Centers(), distances.data());
-        for (size_t i = 0; i < some.rows; ++i) {
-          const auto of_vector = distances.begin() + i * lists.size();
-          // The first of the nearest.
-          list_of[begin + i] =
-              static_cast<uint32_t>(std::min_element(of_vector, of_vector + lists.size()) - of_vector);
-        }
-      });
-    }
-    carrier.Rethrow();
+    pool.ParallelFor(vectors.rows, kTogether, [&](size_t begin, size_t end, int) {
+      const MatrixView some = vectors.Slice(begin, end);
+      std::vector<float> distances(some.rows * lists.size());
+      SquaredDistances(some, Centers(), distances.data());
+      for (size_t i = 0; i < some.rows; ++i) {
+        const auto of_vector = distances.begin() + i * lists.size();
+        // The first of the nearest.
+        list_of[begin + i] = static_cast<uint32_t>(std::min_element(of_vector, of_vector + lists.size()) - of_vector);
+      }
+    });
     std::vector<std::vector<uint32_t>> members(lists.size());
     for (size_t i = 0; i < vectors.rows; ++i) members[list_of[i]].push_back(static_cast<uint32_t>(i));
     std::vector<float> gathered;
@@ -365,7 +324,7 @@ struct VectorIndex::State {
         places[rows + i] = {static_cast<uint32_t>(l), static_cast<uint32_t>(list.rows.size())};
         list.rows.push_back(static_cast<uint32_t>(rows + i));
       }
-      codec->Append({gathered.data(), members[l].size(), dimension}, before, &list.codes);
+      codec->Append({gathered.data(), members[l].size(), dimension}, before, pool, &list.codes);
     }
     rows += vectors.rows;
   }
@@ -415,15 +374,15 @@ struct VectorIndex::State {
   }
 
   // `vectors`, checked and normalised.
-  void Add(MatrixView vectors, int threads) {
-    AddRows(vectors, threads);
+  void Add(MatrixView vectors, ThreadPool& pool) {
+    AddRows(vectors, pool);
     OrderByLength();
   }
 
-  void AddRows(MatrixView vectors, int threads) {
+  void AddRows(MatrixView vectors, ThreadPool& pool) {
     if (vectors.rows == 0) return;
     if (!trained && rows + vectors.rows < RowsToLearn()) {
-      Encode(vectors, threads);
+      Encode(vectors, pool);
       return;
     }
     // What was kept, for what has yet to be learnt or linked.
@@ -434,7 +393,7 @@ struct VectorIndex::State {
         all.insert(all.end(), vectors.data, vectors.data + vectors.rows * dimension);
         vectors = {all.data(), all.size() / dimension, dimension};
       }
-      codec = VectorCodec::Train(options, vectors);
+      codec = VectorCodec::Train(options, vectors, pool);
       lists = std::vector<CodeList>(1);
       rows = 0;
       squares.clear();
@@ -446,8 +405,8 @@ struct VectorIndex::State {
     } else if (graph != nullptr) {
       all.insert(all.end(), vectors.data, vectors.data + vectors.rows * dimension);
     }
-    Encode(vectors, threads);
-    if (graph != nullptr) graph->Add(all.empty() ? vectors : MatrixView{all.data(), rows, dimension}, !l2());
+    Encode(vectors, pool);
+    if (graph != nullptr) graph->Add(all.empty() ? vectors : MatrixView{all.data(), rows, dimension}, !l2(), pool);
   }
 
   // ---- Search.
@@ -470,10 +429,10 @@ struct VectorIndex::State {
   }
 
   // Each thread has its range of rows, so that one query alone uses all of them.
-  void SearchFlat(MatrixView queries, const Plan& plan, VectorSearchResult* result) const {
+  void SearchFlat(MatrixView queries, const Plan& plan, ThreadPool& pool, VectorSearchResult* result) const {
     const size_t block_rows = BlockRows(*codec);
     const size_t blocks = (rows + block_rows - 1) / block_rows;
-    const int parts = static_cast<int>(std::min<size_t>(plan.threads, blocks));
+    const int parts = static_cast<int>(std::min<size_t>(pool.threads(), blocks));
     const size_t group = std::min(kQueryGroup, queries.rows);
     std::vector<std::vector<float>> buffers(parts, std::vector<float>(group * std::min(block_rows, rows)));
     std::vector<Hit> merged;
@@ -486,12 +445,11 @@ struct VectorIndex::State {
         nearest[part].assign(count, Nearest(std::min(plan.kept, (blocks / parts + 1) * block_rows)));
         for (Nearest& of_query : nearest[part]) places_of[part].push_back(&of_query);
       }
-#pragma omp parallel for schedule(static) num_threads(parts)
-      for (int part = 0; part < parts; ++part) {  // nothing in here allocates
+      pool.ParallelFor(parts, 1, [&](size_t part, size_t, int) {
         ScanList(*scorer, 0, count, lists[0], blocks * part / parts * block_rows,
                  std::min(rows, blocks * (part + 1) / parts * block_rows), block_rows, plan.allowed,
                  buffers[part].data(), places_of[part].data());
-      }
+      });
       for (size_t query = 0; query < count; ++query) {
         merged.clear();
         for (std::vector<Nearest>& of_part : nearest) {
@@ -520,54 +478,47 @@ struct VectorIndex::State {
 
   // Many queries, list by list: a list is read once for all that probe it, and meets several at a time. The result is
   // that of SearchLists(), since scores have the same bits.
-  void SearchListsTogether(MatrixView queries, const Plan& plan, VectorSearchResult* result) const {
-    const size_t team = std::max<size_t>(1, plan.threads);
+  void SearchListsTogether(MatrixView queries, const Plan& plan, ThreadPool& pool, VectorSearchResult* result) const {
+    const size_t team = pool.threads();
     const size_t group = std::min(QueriesTogether(plan), (queries.rows + team - 1) / team);
-    const size_t groups = (queries.rows + group - 1) / group;
     const size_t block_rows = BlockRows(*codec);
-    ExceptionCarrier carrier;
-#pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(std::min(team, groups)))
-    for (size_t g = 0; g < groups; ++g) {
-      carrier.Run([&] {
-        const size_t begin = g * group, end = std::min(begin + group, queries.rows);
-        std::vector<std::vector<uint32_t>> probing(lists.size());  // queries, from `begin` on
-        for (size_t i = begin; i < end; ++i) {
-          std::vector<Hit> ranked = RankLists(queries.Slice(i, i + 1));
-          const size_t probe = std::min(plan.probe, ranked.size());
-          std::nth_element(ranked.begin(), ranked.begin() + (probe - 1), ranked.end(), Nearer());
-          for (size_t j = 0; j < probe; ++j) probing[ranked[j].row].push_back(static_cast<uint32_t>(i - begin));
+    pool.ParallelFor(queries.rows, group, [&](size_t begin, size_t end, int) {
+      std::vector<std::vector<uint32_t>> probing(lists.size());  // queries, from `begin` on
+      for (size_t i = begin; i < end; ++i) {
+        std::vector<Hit> ranked = RankLists(queries.Slice(i, i + 1));
+        const size_t probe = std::min(plan.probe, ranked.size());
+        std::nth_element(ranked.begin(), ranked.begin() + (probe - 1), ranked.end(), Nearer());
+        for (size_t j = 0; j < probe; ++j) probing[ranked[j].row].push_back(static_cast<uint32_t>(i - begin));
+      }
+      const std::unique_ptr<CodeScorer> scorer = codec->Score(queries.Slice(begin, end));
+      std::vector<Nearest> nearest(end - begin, Nearest(plan.kept));
+      std::vector<float> buffer(kQueryGroup * block_rows);
+      std::vector<Nearest*> places_of;
+      // Lists that a query has probed, for the longest rows.
+      std::vector<char> probed(by_length.empty() ? 0 : (end - begin) * lists.size(), 0);
+      for (size_t l = 0; l < lists.size(); ++l) {
+        for (size_t i = 0; i < probing[l].size() && !probed.empty(); ++i) probed[probing[l][i] * lists.size() + l] = 1;
+        for (size_t first = 0; first < probing[l].size(); first += kQueryGroup) {
+          const auto chosen = absl::MakeConstSpan(probing[l]).subspan(first, kQueryGroup);
+          places_of.clear();
+          for (const uint32_t query : chosen) places_of.push_back(&nearest[query]);
+          ScanList(*scorer->Select(chosen), 0, chosen.size(), lists[l], 0, lists[l].rows.size(), block_rows,
+                   plan.allowed, buffer.data(), places_of.data());
         }
-        const std::unique_ptr<CodeScorer> scorer = codec->Score(queries.Slice(begin, end));
-        std::vector<Nearest> nearest(end - begin, Nearest(plan.kept));
-        std::vector<float> buffer(kQueryGroup * block_rows);
-        std::vector<Nearest*> places_of;
-        // Lists that a query has probed, for the longest rows.
-        std::vector<char> probed(by_length.empty() ? 0 : (end - begin) * lists.size(), 0);
-        for (size_t l = 0; l < lists.size(); ++l) {
-          for (size_t i = 0; i < probing[l].size() && !probed.empty(); ++i) probed[probing[l][i] * lists.size() + l] = 1;
-          for (size_t first = 0; first < probing[l].size(); first += kQueryGroup) {
-            const auto chosen = absl::MakeConstSpan(probing[l]).subspan(first, kQueryGroup);
-            places_of.clear();
-            for (const uint32_t query : chosen) places_of.push_back(&nearest[query]);
-            ScanList(*scorer->Select(chosen), 0, chosen.size(), lists[l], 0, lists[l].rows.size(), block_rows,
-                     plan.allowed, buffer.data(), places_of.data());
-          }
+      }
+      Worker worker;
+      for (uint32_t i = 0; i < end - begin; ++i) {
+        Nearest& found = nearest[i];
+        if (found.hits().size() < plan.want) {
+          found = SearchLists(queries.Slice(begin + i, begin + i + 1), *scorer->Select({i}), plan, &worker);
+        } else {
+          OfferLongest(
+              *scorer, i, plan, LongestBesideLists(plan),
+              [&](uint32_t row) { return probed[i * lists.size() + places[row].list] != 0; }, &worker, &found);
         }
-        Worker worker;
-        for (uint32_t i = 0; i < end - begin; ++i) {
-          Nearest& found = nearest[i];
-          if (found.hits().size() < plan.want) {
-            found = SearchLists(queries.Slice(begin + i, begin + i + 1), *scorer->Select({i}), plan, &worker);
-          } else {
-            OfferLongest(
-                *scorer, i, plan, LongestBesideLists(plan),
-                [&](uint32_t row) { return probed[i * lists.size() + places[row].list] != 0; }, &worker, &found);
-          }
-          Finish(*scorer, begin, i, plan, &found.hits(), result);
-        }
-      });
-    }
-    carrier.Rethrow();
+        Finish(*scorer, begin, i, plan, &found.hits(), result);
+      }
+    });
   }
 
   Nearest SearchLists(MatrixView query, const CodeScorer& scorer, const Plan& plan, Worker* worker) const {
@@ -639,24 +590,18 @@ struct VectorIndex::State {
     return nearest;
   }
 
-  void SearchOneByOne(MatrixView queries, const Plan& plan, VectorSearchResult* result) const {
-    const int team = static_cast<int>(std::min<size_t>(plan.threads, queries.rows));
-    ExceptionCarrier carrier;
-#pragma omp parallel num_threads(team)
-    {
-      Worker worker;
-#pragma omp for schedule(dynamic, 4)
-      for (size_t i = 0; i < queries.rows; ++i) {
-        carrier.Run([&] {
-          const MatrixView query = queries.Slice(i, i + 1);
-          const std::unique_ptr<CodeScorer> scorer = codec->Score(query);
-          Nearest nearest =
-              graph != nullptr ? SearchGraph(*scorer, plan, &worker) : SearchLists(query, *scorer, plan, &worker);
-          Finish(*scorer, i, 0, plan, &nearest.hits(), result);
-        });
+  void SearchOneByOne(MatrixView queries, const Plan& plan, ThreadPool& pool, VectorSearchResult* result) const {
+    std::vector<Worker> workers(pool.threads());
+    pool.ParallelFor(queries.rows, 4, [&](size_t begin, size_t end, int w) {
+      Worker& worker = workers[w];
+      for (size_t i = begin; i < end; ++i) {
+        const MatrixView query = queries.Slice(i, i + 1);
+        const std::unique_ptr<CodeScorer> scorer = codec->Score(query);
+        Nearest nearest =
+            graph != nullptr ? SearchGraph(*scorer, plan, &worker) : SearchLists(query, *scorer, plan, &worker);
+        Finish(*scorer, i, 0, plan, &nearest.hits(), result);
       }
-    }
-    carrier.Rethrow();
+    });
   }
 
   // ---- Files.
@@ -780,17 +725,19 @@ struct VectorIndex::State {
   }
 };
 
-absl::StatusOr<VectorIndex> VectorIndex::Build(MatrixView vectors, const VectorIndexOptions& options, int threads) {
+absl::StatusOr<VectorIndex> VectorIndex::Build(MatrixView vectors, const VectorIndexOptions& options, int threads) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckVectorIndexOptions(options));
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", vectors.columns, 1, kMaxDimension));
-  return CatchExceptions([&]() -> absl::StatusOr<VectorIndex> {
-    VectorIndex index(std::make_unique<State>(options, vectors.columns));
-    DPKDE_RETURN_IF_ERROR(index.Add(vectors, threads));
-    return index;
-  });
+  VectorIndex index(std::make_unique<State>(options, vectors.columns));
+  DPKDE_RETURN_IF_ERROR(index.Add(vectors, threads));
+  return index;
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::Status VectorIndex::Add(MatrixView vectors, int threads) {
+absl::Status VectorIndex::Add(MatrixView vectors, int threads) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(const int thread_count, ThreadCount(threads));
   if (vectors.columns != dimension()) {
     return absl::InvalidArgumentError(
@@ -798,20 +745,21 @@ absl::Status VectorIndex::Add(MatrixView vectors, int threads) {
   }
   DPKDE_RETURN_IF_ERROR(CheckInRange("number of vectors", vectors.rows, 0, kMaxRows - static_cast<int64_t>(size())));
   DPKDE_RETURN_IF_ERROR(CheckPoints("vector", vectors));
-  return CatchExceptions([&]() -> absl::Status {
-    std::vector<float> normalized;
-    if (options().metric == Metric::kCosine) {
-      normalized = Normalized(vectors);
-      vectors.data = normalized.data();
-    }
-    ScopedOmpThreads scoped_threads(thread_count);
-    state_->Add(vectors, thread_count);
-    return absl::OkStatus();
-  });
+  std::vector<float> normalized;
+  if (options().metric == Metric::kCosine) {
+    normalized = Normalized(vectors);
+    vectors.data = normalized.data();
+  }
+  ThreadPool pool(thread_count);
+  state_->Add(vectors, pool);
+  return absl::OkStatus();
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::StatusOr<VectorSearchResult> VectorIndex::Search(MatrixView queries, int64_t k,
-                                                       const VectorSearchOptions& search) const {
+                                                       const VectorSearchOptions& search) const try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckInRange("k", k, 1, std::numeric_limits<int32_t>::max()));
   const int ef_search = search.ef_search.value_or(options().ef_search);
   DPKDE_RETURN_IF_ERROR(CheckInRange("ef_search", ef_search, 1, kMaxEf));
@@ -830,56 +778,58 @@ absl::StatusOr<VectorSearchResult> VectorIndex::Search(MatrixView queries, int64
   }
   DPKDE_RETURN_IF_ERROR(CheckPoints("query", queries));
 
-  return CatchExceptions([&]() -> absl::StatusOr<VectorSearchResult> {
-    VectorSearchResult result;
-    result.queries = queries.rows;
-    result.k = k;
-    if (queries.rows > result.ids.max_size() / result.k) throw std::bad_alloc();
-    result.ids.resize(queries.rows * result.k, -1);
-    result.scores.resize(queries.rows * result.k, (state_->l2() ? 1 : -1) * std::numeric_limits<float>::infinity());
+  VectorSearchResult result;
+  result.queries = queries.rows;
+  result.k = k;
+  if (queries.rows > result.ids.max_size() / result.k) throw std::bad_alloc();
+  result.ids.resize(queries.rows * result.k, -1);
+  result.scores.resize(queries.rows * result.k, (state_->l2() ? 1 : -1) * std::numeric_limits<float>::infinity());
 
-    State::Plan plan;
-    plan.k = k;
-    plan.want = std::min<size_t>(k, search.allowed == nullptr ? size() : search.allowed->count());
-    plan.kept = std::min(plan.want * (options().codes == Codes::kPq4 ? rescore : 1), size());
-    plan.allowed = search.allowed;
-    plan.probe = ivf_probe;
-    plan.ef_search = ef_search;
-    plan.threads = threads;
-    if (queries.rows == 0 || plan.want == 0) return result;
+  State::Plan plan;
+  plan.k = k;
+  plan.want = std::min<size_t>(k, search.allowed == nullptr ? size() : search.allowed->count());
+  plan.kept = std::min(plan.want * (options().codes == Codes::kPq4 ? rescore : 1), size());
+  plan.allowed = search.allowed;
+  plan.probe = ivf_probe;
+  plan.ef_search = ef_search;
+  if (queries.rows == 0 || plan.want == 0) return result;
+  ThreadPool pool(threads);
 
-    std::vector<float> normalized;
-    if (options().metric == Metric::kCosine) {
-      normalized = Normalized(queries);
-      queries.data = normalized.data();
-    }
-    constexpr size_t kFewQueries = 8;
-    if (state_->graph == nullptr && !state_->centers.empty() && queries.rows > kFewQueries &&
-        state_->QueriesTogether(plan) > kFewQueries) {
-      state_->SearchListsTogether(queries, plan, &result);
-    } else if (state_->graph != nullptr || !state_->centers.empty()) {
-      state_->SearchOneByOne(queries, plan, &result);
-    } else {
-      state_->SearchFlat(queries, plan, &result);
-    }
-    return result;
-  });
+  std::vector<float> normalized;
+  if (options().metric == Metric::kCosine) {
+    normalized = Normalized(queries);
+    queries.data = normalized.data();
+  }
+  constexpr size_t kFewQueries = 8;
+  if (state_->graph == nullptr && !state_->centers.empty() && queries.rows > kFewQueries &&
+      state_->QueriesTogether(plan) > kFewQueries) {
+    state_->SearchListsTogether(queries, plan, pool, &result);
+  } else if (state_->graph != nullptr || !state_->centers.empty()) {
+    state_->SearchOneByOne(queries, plan, pool, &result);
+  } else {
+    state_->SearchFlat(queries, plan, pool, &result);
+  }
+  return result;
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<std::string> VectorIndex::Serialize() const {
-  return CatchExceptions(
-      [&]() -> absl::StatusOr<std::string> { return SealEnvelope(kFileKind, kFileVersion, state_->Serialize()); });
+absl::StatusOr<std::string> VectorIndex::Serialize() const try {
+  return SealEnvelope(kFileKind, kFileVersion, state_->Serialize());
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<VectorIndex> VectorIndex::Deserialize(absl::string_view bytes) {
+absl::StatusOr<VectorIndex> VectorIndex::Deserialize(absl::string_view bytes) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kFileKind, kFileVersion, bytes));
-  return CatchExceptions([&]() -> absl::StatusOr<VectorIndex> {
-    absl::StatusOr<std::unique_ptr<State>> state = State::Parse(envelope.payload);
-    if (!state.ok()) {
-      return absl::DataLossError(absl::StrCat("holds no usable index: ", state.status().message()));
-    }
-    return VectorIndex(*std::move(state));
-  });
+  absl::StatusOr<std::unique_ptr<State>> state = State::Parse(envelope.payload);
+  if (!state.ok()) {
+    return absl::DataLossError(absl::StrCat("holds no usable index: ", state.status().message()));
+  }
+  return VectorIndex(*std::move(state));
+} catch (...) {
+  return StatusOfException();
 }
 
 size_t VectorIndex::bytes_of_rows() const {

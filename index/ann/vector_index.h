@@ -72,12 +72,11 @@ struct VectorSearchResult {
 // through the lists together, at a few times the speed of one by one. Building and adding need 4nd bytes while they
 // run, for kHnsw twice that.
 //
-// Const methods are safe for any number of threads. A search starts OpenMP threads unless it runs on one: a service
+// Const methods are safe for any number of threads. A search starts threads of its own unless it runs on one: a service
 // whose own threads serve queries sets threads = 1.
 //
 // Not to rely on: that what several threads have built is the same the next time (by one thread it is); that ids
-// survive a rebuild from other rows; and that running out of memory while FAISS builds a graph is reported: inside
-// FAISS's parallel loops it ends the process. Anywhere else it is kResourceExhausted.
+// survive a rebuild from other rows. Running out of memory is kResourceExhausted.
 class VectorIndex {
  public:
   // Copies `vectors`: n x d, row-major; n = 0 is an index that finds nothing, and d is 1 to 65,536. Every value must be

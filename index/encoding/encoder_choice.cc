@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
@@ -162,7 +164,8 @@ std::string EncoderChoice::DebugString() const {
 }
 
 absl::StatusOr<EncoderChoice> ChooseEncoder(TokenSetsView documents, const EncoderChoiceOptions& options,
-                                            ThreadPool& pool) {
+                                            ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckInRange("k", static_cast<int64_t>(options.k), 1, 1 << 20));
   DPKDE_RETURN_IF_ERROR(CheckInRange("candidates", static_cast<int64_t>(options.candidates),
                                      static_cast<int64_t>(options.k), int64_t{1} << 40));
@@ -244,6 +247,8 @@ absl::StatusOr<EncoderChoice> ChooseEncoder(TokenSetsView documents, const Encod
       trial.k, chosen.recall, trial.candidates, trial.documents.size(), trial.queries.size(), options.target_recall,
       options.margin);
   return choice;
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
@@ -482,12 +484,18 @@ absl::Status FdeEncoder::Encode(Role role, TokenSetsView sets, ThreadPool& pool,
   return all_finite ? absl::OkStatus() : CheckEncoderTokens(*this, name, sets);
 }
 
-absl::Status FdeEncoder::EncodeQueries(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const {
+absl::Status FdeEncoder::EncodeQueries(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const try {
+  const DefaultFloatEnvironment environment;
   return Encode(Role::kQuery, sets, pool, out);
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::Status FdeEncoder::EncodeDocuments(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const {
+absl::Status FdeEncoder::EncodeDocuments(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const try {
+  const DefaultFloatEnvironment environment;
   return Encode(Role::kDocument, sets, pool, out);
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::StatusOr<BlockSparseVectors> FdeEncoder::EncodeQueriesSparse(TokenSetsView sets, ThreadPool& pool) const {

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "absl/status/status.h"
+#include "dpkde/base/blas.h"
 #include "dpkde/index/encoding/matrix_product.h"
 
 extern "C" void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
@@ -33,6 +34,7 @@ absl::StatusOr<std::vector<float>> InverseGramFactor(MatrixView rows, double rid
   // LAPACK's columns are our rows: its upper factor U with U^T U = G is our lower one.
   const int order = static_cast<int>(n);
   int info = 0;
+  const BlasCall call;
   dpotrf_("U", &order, gram.data(), &order, &info);
   if (info == 0) dtrtri_("U", "N", &order, gram.data(), &order, &info);
   if (info != 0) {

@@ -9,6 +9,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
@@ -365,7 +367,8 @@ proto::StoredEncoder RegressionEncoder::ToStored() const {
 
 std::string RegressionEncoder::Serialize() const { return SealStoredEncoder(ToStored()); }
 
-absl::Status RegressionEncoder::EncodeQueries(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const {
+absl::Status RegressionEncoder::EncodeQueries(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckEncoderSizes(*this, "query", sets, out));
   DPKDE_RETURN_IF_ERROR(CheckEncoderTokens(*this, "query", sets));
   constexpr size_t kBatchQueries = 256;
@@ -381,9 +384,12 @@ absl::Status RegressionEncoder::EncodeQueries(TokenSetsView sets, ThreadPool& po
     MatrixProduct({sums.data(), batch.size(), width}, query_operator_, pool, &out[begin * dimension_]);
   }
   return absl::OkStatus();
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::Status RegressionEncoder::EncodeDocuments(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const {
+absl::Status RegressionEncoder::EncodeDocuments(TokenSetsView sets, ThreadPool& pool, absl::Span<float> out) const try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckEncoderSizes(*this, "document", sets, out));
   DPKDE_RETURN_IF_ERROR(CheckEncoderTokens(*this, "document", sets));
   if (sets.size() == 0) return absl::OkStatus();
@@ -398,6 +404,8 @@ absl::Status RegressionEncoder::EncodeDocuments(TokenSetsView sets, ThreadPool& 
     }
   }
   return absl::OkStatus();
+} catch (...) {
+  return StatusOfException();
 }
 
 const PackedMatrix& RegressionEncoder::DocumentOperator(ThreadPool& pool) const {

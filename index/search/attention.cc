@@ -9,6 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
@@ -219,14 +221,18 @@ class Problem {
 }  // namespace
 
 absl::StatusOr<Attention> ExactAttention(MatrixView queries, MatrixView keys, MatrixView values, double scale,
-                                         ThreadPool& pool) {
+                                         ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckArguments(queries, keys, values, scale));
   return Problem(queries, keys, values, scale, pool).Exact();
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::StatusOr<Attention> EstimateAttention(MatrixView queries, MatrixView keys, MatrixView values,
                                             const VectorIndex* index, const AttentionOptions& options,
-                                            ThreadPool& pool) {
+                                            ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckArguments(queries, keys, values, options.scale));
   DPKDE_RETURN_IF_ERROR(CheckInRange("neighbors", options.neighbors, 0, std::numeric_limits<int32_t>::max()));
   DPKDE_RETURN_IF_ERROR(CheckInRange("samples", options.samples, 2, std::numeric_limits<int32_t>::max()));
@@ -236,6 +242,8 @@ absl::StatusOr<Attention> EstimateAttention(MatrixView queries, MatrixView keys,
   const size_t neighbors = index == nullptr ? 0 : std::min(options.neighbors, keys.rows);
   DPKDE_ASSIGN_OR_RETURN(const std::vector<int64_t> near, FindNear(index, queries, neighbors, options.search, pool));
   return problem.Estimate(near, neighbors, options.samples, options.seed);
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

@@ -8,6 +8,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/designs/public_random.h"
 #include "dpkde/index/corpus/stored_tokens.h"
@@ -53,7 +55,8 @@ double Combine(double weight, double search_score, double density) {
 }  // namespace
 
 absl::StatusOr<DocumentDensities> DocumentDensities::Create(const IndexDirectory& directory, const Release& release,
-                                                            DensityOf of, MatrixView background, ThreadPool& pool) {
+                                                            DensityOf of, MatrixView background, ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   if (release.dimension() != directory.dimension()) {
     return absl::InvalidArgumentError(absl::StrCat("the release must have the index's dimension, ",
                                                    directory.dimension(), ", but has ", release.dimension()));
@@ -82,10 +85,13 @@ absl::StatusOr<DocumentDensities> DocumentDensities::Create(const IndexDirectory
     if (within > 0) count = released / within;
   }
   return DocumentDensities(directory, release, of, background, std::max(count, 1.0));
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::Status DocumentDensities::Of(absl::Span<const uint64_t> rows, ThreadPool& pool,
-                                   absl::Span<DocumentDensity> densities) const {
+                                   absl::Span<DocumentDensity> densities) const try {
+  const DefaultFloatEnvironment environment;
   const size_t d = directory_->dimension();
   const Similarity& similarity = release_->similarity();
   const double sign = similarity.is_kernel() || IsProduct(similarity) ? 1 : -1;
@@ -126,6 +132,8 @@ absl::Status DocumentDensities::Of(absl::Span<const uint64_t> rows, ThreadPool& 
     }
   }
   return absl::OkStatus();
+} catch (...) {
+  return StatusOfException();
 }
 
 std::vector<float> BackgroundVectors(const IndexDirectory& directory, DensityOf of, size_t documents,
@@ -149,7 +157,8 @@ std::vector<float> BackgroundVectors(const IndexDirectory& directory, DensityOf 
 
 absl::StatusOr<std::vector<std::vector<DensityHit>>> SearchByDensity(
     const Searcher& searcher, const DocumentDensities& densities, TokenSetsView queries, const SearchOptions& options,
-    const DensityOptions& density_options, ThreadPool& pool) {
+    const DensityOptions& density_options, ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   const double weight = density_options.weight;
   if (!(weight >= 0 && weight <= 1)) {
     return absl::InvalidArgumentError(absl::StrCat("the weight of density must be in [0, 1], but is ", weight));
@@ -205,6 +214,8 @@ absl::StatusOr<std::vector<std::vector<DensityHit>>> SearchByDensity(
     }
   }
   return results;
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

@@ -7,6 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/ann/vector_index.h"
 #include "dpkde/index/corpus/index_directory.h"
@@ -52,7 +54,9 @@ absl::Status SetVectors(const VectorIndex& vectors, IndexWriter* writer) {
 }  // namespace
 
 absl::Status BuildIndex(const std::string& path, TokenSetsView documents, absl::Span<const std::string> ids,
-                        const proto::IndexConfig& config, const Encoder* encoder, bool overwrite, ThreadPool& pool) {
+                        const proto::IndexConfig& config, const Encoder* encoder, bool overwrite,
+                        ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   proto::TokenStoreSpec tokens = config.tokens();
   if (tokens.dimension() == 0) tokens.set_dimension(static_cast<uint32_t>(documents.dimension));
   if (tokens.format() == proto::TokenStoreSpec::FORMAT_UNSPECIFIED) tokens.set_format(proto::TokenStoreSpec::FLOAT16);
@@ -76,10 +80,13 @@ absl::Status BuildIndex(const std::string& path, TokenSetsView documents, absl::
   }
   DPKDE_RETURN_IF_ERROR(SetVectors(vectors, writer.get()));
   return writer->Commit();
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::Status AddDocuments(const std::string& path, TokenSetsView documents, absl::Span<const std::string> ids,
-                          ThreadPool& pool) {
+                          ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Open(path));
   DPKDE_RETURN_IF_ERROR(writer->Add(documents, ids));
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<const Encoder> encoder, LoadEncoder(*writer->index()));
@@ -87,15 +94,21 @@ absl::Status AddDocuments(const std::string& path, TokenSetsView documents, absl
   DPKDE_RETURN_IF_ERROR(AddVectors(encoder.get(), documents, pool, &vectors));
   DPKDE_RETURN_IF_ERROR(SetVectors(vectors, writer.get()));
   return writer->Commit();
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::Status RemoveDocuments(const std::string& path, absl::Span<const std::string> ids) {
+absl::Status RemoveDocuments(const std::string& path, absl::Span<const std::string> ids) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Open(path));
   DPKDE_RETURN_IF_ERROR(writer->Remove(ids));
   return writer->Commit();
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::Status CompactIndex(const std::string& path, ThreadPool& pool) {
+absl::Status CompactIndex(const std::string& path, ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Open(path));
   const IndexDirectory& before = *writer->index();
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<const Encoder> encoder, LoadEncoder(before));
@@ -119,6 +132,8 @@ absl::Status CompactIndex(const std::string& path, ThreadPool& pool) {
   }
   DPKDE_RETURN_IF_ERROR(SetVectors(vectors, writer.get()));
   return writer->Commit();
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

@@ -9,6 +9,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
@@ -134,14 +136,18 @@ absl::StatusOr<Effort> LeastEffort(const Multiplier& multiplier, MatrixView quer
 }  // namespace
 
 absl::StatusOr<KernelProduct> ExactKernelProduct(const Similarity& kernel, MatrixView rows, MatrixView queries,
-                                                 MatrixView weights, ThreadPool& pool) {
+                                                 MatrixView weights, ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckArguments(kernel, rows, queries, weights));
   return Multiplier(kernel, rows, weights, pool).Exact(queries);
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, MatrixView rows, MatrixView queries,
                                                     MatrixView weights, const VectorIndex* index,
-                                                    const KernelProductOptions& options, ThreadPool& pool) {
+                                                    const KernelProductOptions& options, ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckPositive("error", options.error));
   if (options.samples.has_value()) {
     DPKDE_RETURN_IF_ERROR(CheckInRange("samples", *options.samples, 2, std::numeric_limits<int32_t>::max()));
@@ -175,6 +181,8 @@ absl::StatusOr<KernelProduct> EstimateKernelProduct(const Similarity& kernel, Ma
     product.std_errors[dense[i]] = 0;
   }
   return KernelProduct{std::move(product.values), std::move(product.std_errors), sample.rows.size(), effort.neighbors};
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

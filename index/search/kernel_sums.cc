@@ -10,6 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/public_random.h"
@@ -274,25 +276,34 @@ KernelSums::KernelSums(MatrixView rows, const Similarity& kernel, const VectorIn
 }
 
 absl::StatusOr<KernelSums> KernelSums::Create(MatrixView rows, const Similarity& kernel, const VectorIndex* index,
-                                              uint64_t seed) {
+                                              uint64_t seed) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckKernel(kernel));
   DPKDE_RETURN_IF_ERROR(CheckInRange("rows", rows.rows, 0, std::numeric_limits<int32_t>::max()));
   if (rows.rows > 0) DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", rows.columns, 1, 65536));
   DPKDE_RETURN_IF_ERROR(CheckPoints("row", rows));
   DPKDE_RETURN_IF_ERROR(CheckIndex(index, rows));
   return KernelSums(rows, kernel, index, seed);
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<std::vector<KernelSum>> KernelSums::Exact(MatrixView queries, ThreadPool& pool) const {
+absl::StatusOr<std::vector<KernelSum>> KernelSums::Exact(MatrixView queries, ThreadPool& pool) const try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckQueries(queries, rows_));
   return Run(*this, queries, {}, pool).Exact();
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::StatusOr<std::vector<KernelSum>> KernelSums::Estimate(MatrixView queries, const KernelSumOptions& options,
-                                                            ThreadPool& pool) const {
+                                                            ThreadPool& pool) const try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckOptions(options));
   DPKDE_RETURN_IF_ERROR(CheckQueries(queries, rows_));
   return Run(*this, queries, options, pool).Estimate();
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

@@ -6,6 +6,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
@@ -22,7 +24,8 @@ void UpdateNumber(uint64_t number, Sha256Stream& stream) {
 
 }  // namespace
 
-absl::StatusOr<NearestVotes> NearestVotes::Create(const Searcher& searcher, const NearestVotesOptions& options) {
+absl::StatusOr<NearestVotes> NearestVotes::Create(const Searcher& searcher, const NearestVotesOptions& options) try {
+  const DefaultFloatEnvironment environment;
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   DPKDE_RETURN_IF_ERROR(CheckInRange("votes", static_cast<int64_t>(options.votes), 1, kMost));
   if (options.candidates < options.votes) return absl::InvalidArgumentError("candidates must be at least votes");
@@ -33,6 +36,8 @@ absl::StatusOr<NearestVotes> NearestVotes::Create(const Searcher& searcher, cons
     return absl::InvalidArgumentError("the index has no documents to vote for");
   }
   return NearestVotes(searcher, std::min<size_t>(options.votes, searcher.directory().live_rows()), options.candidates);
+} catch (...) {
+  return StatusOfException();
 }
 
 NearestVotes::NearestVotes(const Searcher& searcher, size_t votes, size_t candidates)
@@ -61,7 +66,8 @@ absl::Status NearestVotes::CheckRecord(MatrixView record, uint64_t row) const {
 }
 
 absl::StatusOr<std::vector<std::vector<uint32_t>>> NearestVotes::Vote(MatrixView records, BadRecords bad_records,
-                                                                      uint64_t first_row, ThreadPool& pool) const {
+                                                                      uint64_t first_row, ThreadPool& pool) const try {
+  const DefaultFloatEnvironment environment;
   const size_t dimension = searcher_->directory().dimension();
   if (records.columns != dimension) {
     return absl::InvalidArgumentError(
@@ -95,6 +101,8 @@ absl::StatusOr<std::vector<std::vector<uint32_t>>> NearestVotes::Vote(MatrixView
   });
   for (const absl::Status& status : statuses) DPKDE_RETURN_IF_ERROR(status);
   return votes;
+} catch (...) {
+  return StatusOfException();
 }
 
 std::string ItemsFingerprint(const IndexDirectory& directory) {

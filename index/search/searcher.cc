@@ -8,6 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/index/ann/kernels.h"
@@ -58,11 +60,14 @@ Searcher::Searcher(IndexDirectory directory, std::unique_ptr<const Encoder> enco
   live_ = std::move(live);
 }
 
-absl::StatusOr<Searcher> Searcher::Open(const std::string& path, IndexDirectory::Verify verify) {
+absl::StatusOr<Searcher> Searcher::Open(const std::string& path, IndexDirectory::Verify verify) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(IndexDirectory directory, IndexDirectory::Open(path, verify));
   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<const Encoder> encoder, LoadEncoder(directory));
   DPKDE_ASSIGN_OR_RETURN(VectorIndex vectors, LoadVectors(directory, encoder.get()));
   return Searcher(std::move(directory), std::move(encoder), std::move(vectors));
+} catch (...) {
+  return StatusOfException();
 }
 
 bool Searcher::larger_is_better() const { return encoder_ != nullptr || vectors_.options().metric != Metric::kL2; }
@@ -119,7 +124,8 @@ absl::Status Searcher::ExactScores(MatrixView query, absl::Span<const uint64_t> 
 
 absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsView queries,
                                                                      const SearchOptions& options,
-                                                                     ThreadPool& pool) const {
+                                                                     ThreadPool& pool) const try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckInRange("k", options.k, 1, std::numeric_limits<int32_t>::max()));
   if (options.candidates < options.k) return absl::InvalidArgumentError("candidates must be at least k");
   if (options.rerank.value_or(0) != 0 && *options.rerank < options.k) {
@@ -235,6 +241,8 @@ absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsVi
     DPKDE_RETURN_IF_ERROR(status);
   }
   return results;
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

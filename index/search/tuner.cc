@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/search/recall.h"
 
@@ -72,7 +74,8 @@ std::vector<NamedOptions> UsualArrangements(VectorIndexOptions::Metric metric) {
 }
 
 absl::StatusOr<TuneReport> Tune(const Searcher& searcher, TokenSetsView queries, const TuneOptions& options,
-                                ThreadPool& pool) {
+                                ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
   const size_t documents = searcher.directory().live_rows();
   if (queries.size() == 0) return absl::InvalidArgumentError("there are no queries to measure with");
   if (documents == 0) return absl::InvalidArgumentError("the index has no documents to measure with");
@@ -128,6 +131,8 @@ absl::StatusOr<TuneReport> Tune(const Searcher& searcher, TokenSetsView queries,
     if (!report.fastest.has_value() || row.milliseconds < report.rows[*report.fastest].milliseconds) report.fastest = i;
   }
   return report;
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

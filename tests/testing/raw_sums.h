@@ -13,7 +13,7 @@ class RawSumsTestPeer {
  public:
   static std::vector<int64_t> Total(const RawSums& sums) {
     std::vector<int64_t> total(sums.size_);
-    for (const std::vector<int64_t>& part : sums.of_worker_) {
+    for (const PrivateVector<int64_t>& part : sums.of_worker_) {
       for (size_t j = 0; j < part.size(); ++j) total[j] += part[j];
     }
     return total;

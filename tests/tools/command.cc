@@ -17,6 +17,7 @@
 #include <iterator>
 
 #include "gtest/gtest.h"
+#include "tests/testing/limits.h"
 
 namespace dpkde {
 namespace {
@@ -89,6 +90,11 @@ int Become(const std::string& path, std::vector<char*> arguments, const Surround
   }
   if (!surroundings.tiny_file_system.empty() && !MountTinyFileSystem(surroundings.tiny_file_system)) {
     return kNoFileSystem;
+  }
+  if (surroundings.without_threads && !ForbidThreads()) return kCannotRun;
+  if (surroundings.address_space_limit > 0) {
+    const struct rlimit limit = {surroundings.address_space_limit, surroundings.address_space_limit};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) return kCannotRun;
   }
   // The command must cope by itself.
   signal(SIGPIPE, SIG_DFL);

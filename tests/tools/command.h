@@ -26,6 +26,9 @@ struct Surroundings {
   bool terminal = false;
   // In bytes; 0: none.
   uint64_t file_size_limit = 0;
+  uint64_t address_space_limit = 0;
+  // No thread can be started, as where a limit on processes is reached.
+  bool without_threads = false;
   // A folder that only the command sees as a file system of 4096 bytes; empty: none. Where that is not possible, the
   // exit code is kNoFileSystem.
   std::string tiny_file_system = {};

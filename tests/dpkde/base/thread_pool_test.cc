@@ -1,15 +1,23 @@
 #include "dpkde/base/thread_pool.h"
 
+#include <xmmintrin.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <limits>
+#include <new>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/testing/limits.h"
 
 namespace dpkde {
 namespace {
@@ -126,6 +134,140 @@ TEST(ThreadPoolTest, IndicesNearTheEndOfTheirRangeDoNotWrapAround) {
     });
     EXPECT_EQ(calls, 2);
     EXPECT_EQ(covered, kHuge);
+  }
+}
+
+// Those of this process that are alive.
+size_t RunningThreads() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return std::distance(begin(tasks), end(tasks));
+}
+
+TEST(ThreadPoolTest, StartsNoMoreThreadsThanALoopHasChunks) {
+  ThreadPool pool(1000);
+  EXPECT_EQ(RunningThreads(), 1u);
+  pool.ParallelFor(1, 1, [](size_t, size_t, int) {});
+  EXPECT_EQ(RunningThreads(), 1u);
+  pool.ParallelFor(100, 34, [](size_t, size_t, int) {});
+  EXPECT_EQ(RunningThreads(), 3u);
+}
+
+TEST_P(ThreadPoolLoopTest, WhatABodyThrowsReachesTheCallerAndTheOtherChunksAreLeftOut) {
+  ThreadPool pool(GetParam());
+  for (int round = 0; round < 100; ++round) {
+    std::atomic<int> begun{0};
+    try {
+      pool.ParallelFor(1000, 1, [&](size_t begin, size_t, int) {
+        ++begun;
+        if (begin == 3) throw std::out_of_range("three");
+      });
+      FAIL() << "nothing was thrown";
+    } catch (const std::out_of_range& error) {
+      EXPECT_STREQ(error.what(), "three");
+    }
+    EXPECT_GE(begun, 4);
+    std::atomic<int> sum{0};
+    pool.ParallelFor(1000, 1, [&](size_t, size_t, int) { ++sum; });
+    ASSERT_EQ(sum, 1000) << "the pool must work afterwards";
+  }
+}
+
+// Every thread throws at once, and each in its turn alone.
+TEST(ThreadPoolTest, ExceptionsOfAnyWorkerReachTheCaller) {
+  constexpr int kThreads = 4;
+  ThreadPool pool(kThreads);
+  for (int thrower = -1; thrower < kThreads; ++thrower) {
+    std::atomic<int> arrived{0};
+    const auto loop = [&] {
+      pool.ParallelFor(kThreads, 1, [&](size_t, size_t, int worker) {
+        ++arrived;
+        while (arrived < kThreads) std::this_thread::yield();
+        if (thrower < 0 || worker == thrower) throw std::bad_alloc();
+      });
+    };
+    EXPECT_THROW(loop(), std::bad_alloc) << thrower;
+  }
+}
+
+TEST(ThreadPoolTest, NoChunkBeginsAfterAnExceptionButThoseThatRunEnd) {
+  ThreadPool pool(2);
+  std::atomic<bool> thrown{false}, ended{false};
+  std::atomic<int> late{0};
+  const auto loop = [&] {
+    pool.ParallelFor(100, 1, [&](size_t begin, size_t, int) {
+      if (begin > 1) {
+        ++late;
+        return;
+      }
+      if (begin == 0) {
+        thrown = true;
+        throw std::bad_alloc();
+      }
+      while (!thrown) std::this_thread::yield();
+      ended = true;
+    });
+  };
+  EXPECT_THROW(loop(), std::bad_alloc);
+  EXPECT_TRUE(ended || late == 0);
+  EXPECT_LT(late, 99);
+}
+
+// Sums 0 .. 999 by a pool of `threads` threads.
+int SumBy(int threads) {
+  ThreadPool pool(threads);
+  std::atomic<int> sum{0};
+  pool.ParallelFor(1000, 1, [&](size_t begin, size_t, int worker) {
+    if (0 <= worker && worker < threads) sum += static_cast<int>(begin);
+  });
+  return sum;
+}
+
+TEST(ThreadPoolTest, WorksWithoutAnyThreadThatCanBeStarted) {
+  EXPECT_EQ(ExitCodeOfChild([] {
+              if (!ForbidThreads()) return 3;
+              try {
+                std::thread([] {}).join();
+                return 4;  // the control
+              } catch (const std::system_error&) {
+              }
+              return SumBy(64) == 499500 ? 0 : 5;
+            }),
+            0);
+}
+
+TEST(ThreadPoolTest, LeavesMemoryWhereAddressSpaceIsLimited) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer takes all address space";
+  EXPECT_EQ(ExitCodeOfChild([] {
+              LimitAddressSpace(size_t{600} << 20);
+              ThreadPool pool(1000);
+              bool has_memory = true;
+              pool.ParallelFor(1000, 1, [&](size_t, size_t, int worker) {
+                if (worker != 0) return;
+                const std::vector<char> large(size_t{100} << 20);
+                has_memory &= large.back() == 0;
+              });
+              return has_memory ? 0 : 3;
+            }),
+            0);
+}
+
+uint32_t Mode() { return _mm_getcsr() & ~_MM_EXCEPT_MASK; }
+
+TEST_P(ThreadPoolLoopTest, BodiesRunUnderTheDefaultFloatEnvironment) {
+  constexpr uint32_t kDefault = 0x1F80, kOdd = 0xFFC0;  // flushes, rounds towards zero
+  for (const bool before : {true, false}) {
+    if (before) _mm_setcsr(kOdd);
+    ThreadPool pool(GetParam());
+    _mm_setcsr(kOdd);
+    std::atomic<int> bodies{0}, wrong{0};
+    pool.ParallelFor(GetParam(), 1, [&](size_t, size_t, int) {
+      if (Mode() != kDefault) ++wrong;
+      ++bodies;
+      while (bodies < GetParam()) std::this_thread::yield();  // so that every thread has one
+    });
+    EXPECT_EQ(Mode(), kOdd) << "what the caller has set must be as before";
+    _mm_setcsr(kDefault);
+    EXPECT_EQ(wrong, 0) << before;
   }
 }
 

@@ -159,7 +159,7 @@ TEST(BallNoiseTest, AgreesWithLongDoubleOnTheSameWords) {
       long double v = 0;
       for (uint64_t j = 0; j < (dimension + 1) / 2; ++j) v += 2 * value(DrawExponential(words));
       if (dimension % 2 == 0) v += std::pow(value(DrawNormal(words)), 2.0L);
-      const std::vector<absl::int128> draw = noise.Sample(bits);
+      const auto draw = noise.Sample(bits);
       ASSERT_EQ(draw.size(), dimension);
       for (absl::int128 rounded : draw) {
         const long double z =
@@ -193,11 +193,11 @@ TEST(BallNoiseTest, WordsDrawnByATieAreUsedOnce) {
   };
   // sqrt(2·1/2 + 1/4)·3/4 = 0.8385.
   ScriptedBitSource coarse(script({0}, {1}));
-  EXPECT_EQ(BallNoise::Create(2, 1000, 1).value().Sample(coarse), (std::vector<absl::int128>{839, -839}));
+  EXPECT_EQ(BallNoise::Create(2, 1000, 1).value().Sample(coarse), (PrivateVector<absl::int128>{839, -839}));
   EXPECT_TRUE(coarse.exhausted());
   // The second word of x, then one of the Gamma alone; with them the next coordinate is decided at once.
   ScriptedBitSource fine(script({0, 5, 7}, {1}));
-  const std::vector<absl::int128> draw = BallNoise::Create(2, uint64_t{1} << 62, 1).value().Sample(fine);
+  const auto draw = BallNoise::Create(2, uint64_t{1} << 62, 1).value().Sample(fine);
   EXPECT_TRUE(fine.exhausted());
   EXPECT_NEAR(static_cast<double>(draw[0]), std::ldexp(0.75 * std::sqrt(1.25), 62), std::ldexp(1, 11));
   EXPECT_EQ(draw[1], -draw[0]);
@@ -256,7 +256,7 @@ TEST(BallNoiseTest, AddToAddsASampleAndSaturates) {
     std::vector<int64_t> values(100, start);
     SeededBitSource bits(9), again(9);
     noise.AddTo(absl::MakeSpan(values), bits);
-    const std::vector<absl::int128> draw = noise.Sample(again);
+    const auto draw = noise.Sample(again);
     for (size_t i = 0; i < values.size(); ++i) {
       const absl::int128 sum = draw[i] + start;
       ASSERT_EQ(values[i], static_cast<int64_t>(std::clamp<absl::int128>(sum, kMin, kMax)));
@@ -287,7 +287,7 @@ TEST(BallNoiseTest, Limits) {
   }
   // An epsilon so large that all noise rounds to zero is still a law.
   SeededBitSource bits(2);
-  EXPECT_EQ(BallNoise::Create(3, 1, 1e300).value().Sample(bits), std::vector<absl::int128>(3, 0));
+  EXPECT_EQ(BallNoise::Create(3, 1, 1e300).value().Sample(bits), PrivateVector<absl::int128>(3, 0));
 }
 
 }  // namespace

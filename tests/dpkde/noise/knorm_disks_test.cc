@@ -29,7 +29,7 @@ double KNorm(absl::Span<const double> z, double modulus, double count_bound) {
   return z.size() % 2 == 0 ? norm : std::max(norm, std::abs(z.back()) / count_bound);
 }
 
-std::vector<double> ToDoubles(const std::vector<absl::int128>& draw) {
+std::vector<double> ToDoubles(const PrivateVector<absl::int128>& draw) {
   std::vector<double> doubles;
   for (absl::int128 value : draw) doubles.push_back(static_cast<double>(value));
   return doubles;
@@ -154,7 +154,7 @@ TEST(DiskProductNoiseTest, VarianceOfCoarseNoise) {
   SeededBitSource bits(5);
   Mean square;
   for (int i = 0; i < 1000000; ++i) {
-    const std::vector<absl::int128> z = noise.Sample(bits);
+    const auto z = noise.Sample(bits);
     square.Add(static_cast<double>(z[0]) * static_cast<double>(z[0]));
   }
   EXPECT_LT(square.ErrorsFrom(noise.PairVariance()), 6);
@@ -215,7 +215,7 @@ TEST(DiskProductNoiseTest, AgreesWithLongDoubleOnTheSameWords) {
     }
     const long double n = uniform();
     z.push_back((words.NextWord() & 1 ? -n : n) * radius * (kUnit + 7) / kEpsilon);
-    const std::vector<absl::int128> draw = noise.Sample(bits);
+    const auto draw = noise.Sample(bits);
     ASSERT_EQ(draw.size(), z.size());
     for (size_t j = 0; j < z.size(); ++j) {
       const long double distance_to_half = std::abs(z[j] - (std::floor(z[j]) + 0.5L));
@@ -238,15 +238,15 @@ TEST(DiskProductNoiseTest, TheCircleIsDecidedByFurtherWords) {
     std::vector<uint64_t> words = radius;
     words.insert(words.end(), rest.begin(), rest.end());
     ScriptedBitSource bits(words);
-    const std::vector<absl::int128> draw = noise.Sample(bits);
+    const auto draw = noise.Sample(bits);
     EXPECT_TRUE(bits.exhausted());
     return draw;
   };
   // x = 1 − 2^-64 + .., y = 5·2^-128: inside, after a second word of each.
-  EXPECT_EQ(sample({kOnes, 0, 0, 5, 2}), (std::vector<absl::int128>{750, 0}));
+  EXPECT_EQ(sample({kOnes, 0, 0, 5, 2}), (PrivateVector<absl::int128>{750, 0}));
   // y² = 2^-62 nearly, which 63 bits do not see but 64 do: outside, and drawn again, (1/4, 1/4 + 1/8).
   EXPECT_EQ(sample({kOnes, (uint64_t{1} << 33) - (1 << 20), kQuarter, kQuarter + kQuarter / 2, 1}),
-            (std::vector<absl::int128>{-188, 281}));
+            (PrivateVector<absl::int128>{-188, 281}));
 }
 
 // trust.md, 8: events where the log likelihood ratio is nearly epsilon = 1, fixed beforehand. Noise that is right stays
@@ -313,7 +313,7 @@ TEST(DiskProductNoiseTest, AddToAddsASampleAndSaturates) {
     int64_t count = start;
     SeededBitSource bits(9), again(9);
     noise.AddTo(absl::MakeSpan(cosines), absl::MakeSpan(sines), count, bits);
-    const std::vector<absl::int128> draw = noise.Sample(again);
+    const auto draw = noise.Sample(again);
     const auto expected = [&](absl::int128 z) {
       clamped += z + start < kMin || z + start > kMax ? 1 : 0;
       return static_cast<int64_t>(std::clamp<absl::int128>(z + start, kMin, kMax));
@@ -356,7 +356,7 @@ TEST(DiskProductNoiseTest, Limits) {
   }
   // An epsilon so large that all noise rounds to zero is still a law.
   SeededBitSource bits(2);
-  EXPECT_EQ(DiskProductNoise::Create(1, 1, 1e300).value().Sample(bits), std::vector<absl::int128>(2, 0));
+  EXPECT_EQ(DiskProductNoise::Create(1, 1, 1e300).value().Sample(bits), PrivateVector<absl::int128>(2, 0));
 }
 
 }  // namespace

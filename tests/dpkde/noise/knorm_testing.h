@@ -9,6 +9,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/numeric/int128.h"
 #include "absl/types/span.h"
+#include "dpkde/base/wipe.h"
 
 namespace dpkde {
 
@@ -28,7 +29,7 @@ struct Mean {
   }
 };
 
-using NoiseDraw = absl::FunctionRef<std::vector<absl::int128>()>;
+using NoiseDraw = absl::FunctionRef<PrivateVector<absl::int128>()>;
 using Norm = absl::FunctionRef<double(absl::Span<const double>)>;
 
 // log(P(shift + noise in E)/P(noise in E)), estimated from the same 4e5 draws for either side, and its standard error.
@@ -49,7 +50,7 @@ inline EventRatio EstimateEventRatio(absl::Span<const int64_t> shift, double thr
   double shifted = 0;
   double both = 0;
   for (int i = 0; i < kDraws; ++i) {
-    const std::vector<absl::int128> noise = draw();
+    const PrivateVector<absl::int128> noise = draw();
     std::vector<double> y(noise.begin(), noise.end());
     const bool in_unshifted = in_event(y);
     for (size_t j = 0; j < y.size(); ++j) y[j] += static_cast<double>(shift[j]);

@@ -17,7 +17,7 @@
 namespace dpkde {
 namespace {
 
-using boost::multiprecision::cpp_int;
+using cpp_int = NoiseInteger;
 
 constexpr uint64_t kOnes = ~uint64_t{0};
 constexpr uint64_t kHalf = uint64_t{1} << 63;

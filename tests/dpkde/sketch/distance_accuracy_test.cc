@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <cstdio>
+#include <ostream>
+#include <tuple>
 
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/designs/design_factory.h"
@@ -65,66 +67,79 @@ Points Atoms(size_t n, uint64_t seed) {
   return points;
 }
 
+// Number of records, whether they are atoms, relation.
+class L1InOneDimensionTest : public ::testing::TestWithParam<std::tuple<size_t, bool, Neighboring>> {};
+
 // l1 in one dimension: 3.2 R with a private count and 3.9 R with a public one, whatever the number of records and
 // however they lie. 300 draws know an RMSE to about 4 %.
-TEST(DistanceAccuracyTest, L1InOneDimension) {
+TEST_P(L1InOneDimensionTest, IsAsAccurateAsPredicted) {
+  const auto [n, atoms, neighboring] = GetParam();
   const Points queries = UniformPoints(200, 1, 0, 1, 5);
-  for (size_t n : {1000, 100000}) {
-    for (const Points& points : {UniformPoints(n, 1, 0, 1, 1), Atoms(n, 2)}) {
-      for (Neighboring neighboring : {Neighboring::kAddRemove, Neighboring::kReplace}) {
-        PlanInputs inputs{MakeSimilarity(proto::SimilaritySpec::L1, 0), 1, Cube(1, 0, 1),
-                          *PrivacySpec::Pure(1, neighboring)};
-        inputs.public_n = n;
-        const Measured measured = Measure(inputs, points, queries, 300);
-        EXPECT_LE(measured.total, neighboring == Neighboring::kAddRemove ? 3.2 : 3.9);
-        EXPECT_LE(measured.noise, 1.2 * measured.predicted_noise);
-        EXPECT_GE(measured.noise, measured.predicted_noise / 1.2);
-        EXPECT_LE(measured.total, 1.2 * measured.predicted);
-        EXPECT_GE(measured.coverage, 0.93);
-      }
-    }
-  }
+  const Points points = atoms ? Atoms(n, 2) : UniformPoints(n, 1, 0, 1, 1);
+  PlanInputs inputs{MakeSimilarity(proto::SimilaritySpec::L1, 0), 1, Cube(1, 0, 1), *PrivacySpec::Pure(1, neighboring)};
+  inputs.public_n = n;
+  const Measured measured = Measure(inputs, points, queries, 300);
+  EXPECT_LE(measured.total, neighboring == Neighboring::kAddRemove ? 3.2 : 3.9);
+  EXPECT_LE(measured.noise, 1.2 * measured.predicted_noise);
+  EXPECT_GE(measured.noise, measured.predicted_noise / 1.2);
+  EXPECT_LE(measured.total, 1.2 * measured.predicted);
+  EXPECT_GE(measured.coverage, 0.93);
 }
 
-TEST(DistanceAccuracyTest, OtherDistancesAsPredicted) {
-  const struct {
-    proto::SimilaritySpec::Kind kind;
-    double p;
-    size_t dimension;
-    bool delta;
-  } cases[] = {
-      {proto::SimilaritySpec::L1, 0, 8, false},
-      {proto::SimilaritySpec::L1, 0, 8, true},
-      {proto::SimilaritySpec::LP_POWER, 0.5, 2, false},
-      {proto::SimilaritySpec::LP_POWER, 1.5, 2, false},
-      {proto::SimilaritySpec::L2, 0, 1, false},
-      {proto::SimilaritySpec::L2, 0, 2, false},
-      {proto::SimilaritySpec::L2, 0, 2, true},
-      {proto::SimilaritySpec::L2, 0, 8, false},
-      {proto::SimilaritySpec::L2, 0, 100, false},
-      {proto::SimilaritySpec::L2, 0, 100, true},
-      {proto::SimilaritySpec::L2_SQUARED, 0, 8, false},
-      {proto::SimilaritySpec::L2_SQUARED, 0, 8, true},
-      {proto::SimilaritySpec::L2_SQUARED, 0, 100, false},
-      {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, false},
-      {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, true},
-      {proto::SimilaritySpec::COSINE, 0, 8, false},
-  };
-  for (const auto& test : cases) {
-    for (Neighboring neighboring : {Neighboring::kAddRemove, Neighboring::kReplace}) {
-      PlanInputs inputs{
-          MakeSimilarity(test.kind, 0, test.p), test.dimension, Cube(test.dimension, -2, 3),
-          test.delta ? *PrivacySpec::Approximate(1, 1e-6, neighboring) : *PrivacySpec::Pure(1, neighboring)};
-      inputs.public_n = 2000;
-      const Measured measured = Measure(inputs, UniformPoints(2000, test.dimension, -2, 3, 1),
-                                        UniformPoints(60, test.dimension, -2, 3, 2), 700);
-      EXPECT_LE(measured.noise, 1.2 * measured.predicted_noise);
-      EXPECT_GE(measured.noise, measured.predicted_noise / 1.2);
-      EXPECT_LE(measured.total, 1.2 * measured.predicted);
-      EXPECT_GE(measured.coverage, 0.93);
-    }
-  }
+constexpr Neighboring kRelations[] = {Neighboring::kAddRemove, Neighboring::kReplace};
+
+INSTANTIATE_TEST_SUITE_P(DistanceAccuracy, L1InOneDimensionTest,
+                         ::testing::Combine(::testing::Values(1000, 100000), ::testing::Bool(),
+                                            ::testing::ValuesIn(kRelations)));
+
+struct Distance {
+  proto::SimilaritySpec::Kind kind;
+  double p;
+  size_t dimension;
+  bool delta;
+};
+
+constexpr Distance kDistances[] = {
+    {proto::SimilaritySpec::L1, 0, 8, false},
+    {proto::SimilaritySpec::L1, 0, 8, true},
+    {proto::SimilaritySpec::LP_POWER, 0.5, 2, false},
+    {proto::SimilaritySpec::LP_POWER, 1.5, 2, false},
+    {proto::SimilaritySpec::L2, 0, 1, false},
+    {proto::SimilaritySpec::L2, 0, 2, false},
+    {proto::SimilaritySpec::L2, 0, 2, true},
+    {proto::SimilaritySpec::L2, 0, 8, false},
+    {proto::SimilaritySpec::L2, 0, 100, false},
+    {proto::SimilaritySpec::L2, 0, 100, true},
+    {proto::SimilaritySpec::L2_SQUARED, 0, 8, false},
+    {proto::SimilaritySpec::L2_SQUARED, 0, 8, true},
+    {proto::SimilaritySpec::L2_SQUARED, 0, 100, false},
+    {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, false},
+    {proto::SimilaritySpec::INNER_PRODUCT, 0, 8, true},
+    {proto::SimilaritySpec::COSINE, 0, 8, false},
+};
+
+void PrintTo(const Distance& test, std::ostream* out) {
+  *out << proto::SimilaritySpec::Kind_Name(test.kind) << " " << test.p << ", " << test.dimension << " dimensions";
 }
+
+class OtherDistancesTest : public ::testing::TestWithParam<std::tuple<Distance, Neighboring>> {};
+
+TEST_P(OtherDistancesTest, AreAsAccurateAsPredicted) {
+  const auto& [test, neighboring] = GetParam();
+  PlanInputs inputs{
+      MakeSimilarity(test.kind, 0, test.p), test.dimension, Cube(test.dimension, -2, 3),
+      test.delta ? *PrivacySpec::Approximate(1, 1e-6, neighboring) : *PrivacySpec::Pure(1, neighboring)};
+  inputs.public_n = 2000;
+  const Measured measured = Measure(inputs, UniformPoints(2000, test.dimension, -2, 3, 1),
+                                    UniformPoints(60, test.dimension, -2, 3, 2), 700);
+  EXPECT_LE(measured.noise, 1.2 * measured.predicted_noise);
+  EXPECT_GE(measured.noise, measured.predicted_noise / 1.2);
+  EXPECT_LE(measured.total, 1.2 * measured.predicted);
+  EXPECT_GE(measured.coverage, 0.93);
+}
+
+INSTANTIATE_TEST_SUITE_P(DistanceAccuracy, OtherDistancesTest,
+                         ::testing::Combine(::testing::ValuesIn(kDistances), ::testing::ValuesIn(kRelations)));
 
 }  // namespace
 }  // namespace dpkde

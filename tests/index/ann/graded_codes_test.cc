@@ -43,14 +43,15 @@ VectorIndexOptions Graded(int bytes, Kind kind = Kind::kFlat, Metric metric = Me
 }
 
 TEST(GradedCodesTest, DistancesAreThoseOfWhatCodesStandFor) {
+  ThreadPool pool(2);
   const Points vectors = Falling(1500, 300, 40, 0.1, 1), queries = Falling(9, 300, 1000, 0, 2);
   for (int bytes : {32, 64, 96, 160, 320}) {
-    const auto codec = VectorCodec::Train(Graded(bytes), vectors.view());
+    const auto codec = VectorCodec::Train(Graded(bytes), vectors.view(), pool);
     EXPECT_LE(codec->CodeBytes(1), static_cast<size_t>(bytes));
     EXPECT_GE(codec->CodeBytes(1), static_cast<size_t>(std::min(bytes, 128)) - 16);
     std::vector<uint8_t> codes;
-    codec->Append(vectors.view().Slice(0, 100), 0, &codes);
-    codec->Append(vectors.view().Slice(100, 150), 100, &codes);
+    codec->Append(vectors.view().Slice(0, 100), 0, pool, &codes);
+    codec->Append(vectors.view().Slice(100, 150), 100, pool, &codes);
     ASSERT_EQ(codes.size(), codec->CodeBytes(150));
     const auto scorer = codec->Score(queries.view());
     std::vector<float> distances(7 * 140);
@@ -70,16 +71,17 @@ TEST(GradedCodesTest, DistancesAreThoseOfWhatCodesStandFor) {
     const auto parsed = VectorCodec::Parse(Graded(bytes), 300, parameters);
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     std::vector<uint8_t> again;
-    (*parsed)->Append(vectors.view().Slice(0, 150), 0, &again);
+    (*parsed)->Append(vectors.view().Slice(0, 150), 0, pool, &again);
     EXPECT_EQ(again, codes);
   }
 }
 
 // Mean squared error relative to the variance.
 double Distortion(const Points& vectors, int bytes) {
-  const auto codec = VectorCodec::Train(Graded(bytes), vectors.view());
+  ThreadPool pool(2);
+  const auto codec = VectorCodec::Train(Graded(bytes), vectors.view(), pool);
   std::vector<uint8_t> codes;
-  codec->Append(vectors.view(), 0, &codes);
+  codec->Append(vectors.view(), 0, pool, &codes);
   std::vector<float> decoded(vectors.columns);
   double error = 0, size = 0;
   for (size_t row = 0; row < vectors.rows(); ++row) {
