@@ -15,6 +15,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/floats.h"
 
@@ -162,7 +164,8 @@ class DenseReader : public VectorReader {
 
   absl::optional<uint64_t> row_count() const override { return layout_.rows; }
 
-  absl::StatusOr<size_t> ReadRows(size_t max_rows, float* out) override {
+  absl::StatusOr<size_t> ReadRows(size_t max_rows, float* out) override try {
+    const DefaultFloatEnvironment environment;
     if (!status_.ok()) return status_;
     const size_t rows = std::min<uint64_t>(max_rows, layout_.rows - next_row_);
     for (size_t done = 0; done < rows;) {
@@ -173,6 +176,8 @@ class DenseReader : public VectorReader {
       next_row_ += count;
     }
     return rows;
+  } catch (...) {
+    return status_ = StatusOfException();
   }
 
   absl::Status SkipRows(uint64_t rows) override {

@@ -278,6 +278,7 @@ absl::Status AtomicFileWriter::OpenTemporary() {
       return SystemError("cannot be written", errno);
     }
     const std::string name = absl::StrCat(kTemporaryFilePrefix, "f", absl::Hex(digits, absl::kZeroPad16));
+    temporary_.reserve(name.size());  // once there is a file, nothing may keep its name from being kept
     const SignalPause pause;
     // The mode that the file shall have in the end is what the system makes of 0666; until then it is private.
     file_ = Uninterrupted([&] {

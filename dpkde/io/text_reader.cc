@@ -10,6 +10,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/text_rows.h"
 
@@ -80,7 +82,8 @@ class TextReader : public VectorReader {
     return range;
   }
 
-  absl::StatusOr<size_t> ReadRows(size_t max_rows, float* out) override {
+  absl::StatusOr<size_t> ReadRows(size_t max_rows, float* out) override try {
+    const DefaultFloatEnvironment environment;
     if (!status_.ok()) return status_;
     for (size_t done = 0; done < max_rows; ++done, ++next_row_) {
       const absl::StatusOr<bool> any = rows_->Next();
@@ -97,6 +100,8 @@ class TextReader : public VectorReader {
       std::fill_n(row, dimension_, std::numeric_limits<float>::quiet_NaN());
     }
     return max_rows;
+  } catch (...) {
+    return status_ = StatusOfException();
   }
 
   absl::Status Rewind() override {

@@ -3,6 +3,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/io/dense_reader.h"
@@ -58,7 +60,8 @@ absl::Status VectorReader::SetOrigin(const std::vector<double>& origin) {
 }
 
 absl::StatusOr<std::unique_ptr<VectorReader>> VectorReader::Open(const std::string& path,
-                                                                 const VectorReaderOptions& options) {
+                                                                 const VectorReaderOptions& options) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<InputFile> file, InputFile::Open(path));
   if (options.expected_dimension.has_value()) {
     const size_t expected = *options.expected_dimension;
@@ -82,6 +85,8 @@ absl::StatusOr<std::unique_ptr<VectorReader>> VectorReader::Open(const std::stri
   }
   return file->Error(absl::StatusCode::kInvalidArgument,
                      absl::StrCat("the format \"", options.format, "\" is none of ", FormatNames()));
+} catch (...) {
+  return StatusOfException();
 }
 
 }  // namespace dpkde

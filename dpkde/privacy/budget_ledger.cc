@@ -20,6 +20,8 @@
 #include "absl/time/civil_time.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "dpkde/base/exceptions.h"
+#include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/io/file.h"
@@ -227,7 +229,8 @@ absl::Status BudgetLedger::CheckDataset(const std::string& dataset) {
 }
 
 absl::Status BudgetLedger::Declare(const std::string& path, const std::string& dataset, const PrivacyBudget& budget,
-                                   Neighboring neighboring) {
+                                   Neighboring neighboring) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckDataset(dataset));
   proto::Ledger message;
   message.set_dataset(dataset);
@@ -235,9 +238,12 @@ absl::Status BudgetLedger::Declare(const std::string& path, const std::string& d
   message.set_neighboring(ToProto(neighboring));
   const BudgetLedger ledger(std::move(message), budget, neighboring);
   return WriteFileAtomically(path, ledger.Serialize(), /*overwrite=*/false, FileKind::kLedger);
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<uint64_t> BudgetLedger::Reserve(const std::string& path, const ReleaseRequest& request) {
+absl::StatusOr<uint64_t> BudgetLedger::Reserve(const std::string& path, const ReleaseRequest& request) try {
+  const DefaultFloatEnvironment environment;
   uint64_t id = 0;
   DPKDE_RETURN_IF_ERROR(Change(path, [&](BudgetLedger& ledger) {
     DPKDE_RETURN_IF_ERROR(ledger.AddEntry(request));
@@ -245,9 +251,12 @@ absl::StatusOr<uint64_t> BudgetLedger::Reserve(const std::string& path, const Re
     return absl::OkStatus();
   }));
   return id;
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::Status BudgetLedger::MarkReleased(const std::string& path, uint64_t id, const Sha256Digest& released_file) {
+absl::Status BudgetLedger::MarkReleased(const std::string& path, uint64_t id, const Sha256Digest& released_file) try {
+  const DefaultFloatEnvironment environment;
   return Change(path, [&](BudgetLedger& ledger) {
     const uint64_t count = ledger.message_.entry_size();
     if (id < 1 || id > count) {
@@ -260,10 +269,13 @@ absl::Status BudgetLedger::MarkReleased(const std::string& path, uint64_t id, co
     entry.set_released_sha256(HexString(released_file));
     return absl::OkStatus();
   });
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::StatusOr<std::vector<uint64_t>> BudgetLedger::MarkReleased(const std::string& path, const std::string& token,
-                                                                 const Sha256Digest& released_file) {
+                                                                 const Sha256Digest& released_file) try {
+  const DefaultFloatEnvironment environment;
   const std::string digest = HexString(released_file);
   std::vector<uint64_t> ids;
   DPKDE_RETURN_IF_ERROR(Change(path, [&](BudgetLedger& ledger) {
@@ -279,6 +291,8 @@ absl::StatusOr<std::vector<uint64_t>> BudgetLedger::MarkReleased(const std::stri
     return ids.empty() ? absl::InvalidArgumentError("no entry of it paid for this release") : absl::OkStatus();
   }));
   return ids;
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::StatusOr<std::string> BudgetLedger::NewToken() {
@@ -290,7 +304,8 @@ absl::StatusOr<std::string> BudgetLedger::NewToken() {
   return absl::StrCat(absl::Hex(words[0], absl::kZeroPad16), absl::Hex(words[1], absl::kZeroPad16));
 }
 
-absl::StatusOr<BudgetLedger> BudgetLedger::Read(const std::string& path) {
+absl::StatusOr<BudgetLedger> BudgetLedger::Read(const std::string& path) try {
+  const DefaultFloatEnvironment environment;
   absl::StatusOr<std::string> bytes = ReadFile(path, kLargestFile);
   if (bytes.status().code() == absl::StatusCode::kInvalidArgument) {
     return absl::DataLossError(bytes.status().message());  // too large to be one of ours
@@ -299,9 +314,12 @@ absl::StatusOr<BudgetLedger> BudgetLedger::Read(const std::string& path) {
   absl::StatusOr<BudgetLedger> ledger = Deserialize(*bytes);
   if (!ledger.ok()) return At(path, ledger.status());
   return ledger;
+} catch (...) {
+  return StatusOfException();
 }
 
-absl::StatusOr<BudgetLedger> BudgetLedger::Deserialize(absl::string_view file_bytes) {
+absl::StatusOr<BudgetLedger> BudgetLedger::Deserialize(absl::string_view file_bytes) try {
+  const DefaultFloatEnvironment environment;
   DPKDE_ASSIGN_OR_RETURN(const Envelope envelope, OpenEnvelope(kLedgerKind, kVersion, file_bytes));
   proto::Ledger message;
   if (!ParseMessage(envelope.payload, &message)) {
@@ -310,6 +328,8 @@ absl::StatusOr<BudgetLedger> BudgetLedger::Deserialize(absl::string_view file_by
   absl::StatusOr<BudgetLedger> ledger = FromProto(std::move(message));
   if (ledger.ok()) return ledger;
   return absl::DataLossError(absl::StrCat("is damaged: ", std::string(ledger.status().message())));
+} catch (...) {
+  return StatusOfException();
 }
 
 absl::StatusOr<BudgetLedger> BudgetLedger::FromProto(proto::Ledger message) {

@@ -18,7 +18,11 @@ namespace dpkde {
 
 int ExitCodeOfChild(const std::function<int()>& body) {
   const pid_t child = fork();
-  if (child == 0) _exit(body());
+  if (child == 0) {
+    // What is thrown ends the child, and does not run the rest of the test in it.
+    const auto end = [&]() noexcept { _exit(body()); };
+    end();
+  }
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child) std::abort();
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);

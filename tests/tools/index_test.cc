@@ -1,5 +1,4 @@
 // "dpkde_build index", "add", "remove" and "compact", "dpkde_query search", "tune" and "describe" of an index.
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
-#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,6 +19,7 @@
 #include "dpkde/io/list_reader.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/traced_child.h"
 #include "tests/tools/command.h"
 #include "tests/tools/output_text.h"
 #include "tests/tools/refusal.h"
@@ -453,24 +452,15 @@ TEST_F(IndexToolsTest, DamageIsNoticedInEveryFile) {
   EXPECT_EQ(Search(index).exit_code, 0);
 }
 
-// Killed at random instants, a change has happened or not: what a search finds is the old or the new.
+// Killed at instants spread over what it does, a change has happened or not: what a search finds is the old or the new.
 TEST_F(IndexToolsTest, KilledAtAnyInstantIsOldOrNew) {
-  std::mt19937 random(7);
-  const auto killed = [&](const std::vector<std::string>& arguments, int microseconds) {
-    const pid_t child = fork();
-    if (child == 0) {
-      std::vector<char*> pointers = {const_cast<char*>("dpkde_build")};
-      for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
-      pointers.push_back(const_cast<char*>("--quiet"));
-      pointers.push_back(nullptr);
-      execv("tools/dpkde_build", pointers.data());
-      _exit(127);
-    }
-    usleep(microseconds);
-    kill(child, SIGKILL);
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFSIGNALED(status);
+  // Until the call of this number that changes files.
+  const auto run_until = [&](const std::vector<std::string>& arguments, int call) {
+    std::vector<char*> pointers = {const_cast<char*>("dpkde_build")};
+    for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
+    pointers.push_back(const_cast<char*>("--quiet"));
+    pointers.push_back(nullptr);
+    return RunUntilCall(call, [&] { execv("tools/dpkde_build", pointers.data()); });
   };
   const std::string start = Copy();
   std::vector<std::string> documents = Documents(0, 100);
@@ -498,19 +488,17 @@ TEST_F(IndexToolsTest, KilledAtAnyInstantIsOldOrNew) {
   const std::string old_results = found(start);
   int kills = 0, olds = 0, news = 0;
   for (int action = 0; action < 4; ++action) {
-    // The new state, and how long it takes to get there.
+    // The new state, and how many calls it takes to get there.
     const std::string done = Copy();
-    const auto begin = std::chrono::steady_clock::now();
-    ASSERT_EQ(Build(arguments_of(action, done)).exit_code, 0);
-    const int whole =
-        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin).count();
+    const TracedRun whole = run_until(arguments_of(action, done), -1);
+    ASSERT_TRUE(WIFEXITED(whole.status) && WEXITSTATUS(whole.status) == 0) << action;
     const std::string new_results = found(done);
     if (action != 2) {
       EXPECT_NE(new_results, old_results);
     }
     for (int round = 0; round < 8; ++round) {
       const std::string index = Copy();
-      kills += killed(arguments_of(action, index), std::uniform_int_distribution<int>(0, whole)(random));
+      kills += WIFSIGNALED(run_until(arguments_of(action, index), round * whole.calls / 8).status);
       const std::string results = found(index);
       EXPECT_TRUE(results == old_results || results == new_results) << "action " << action;
       olds += results == old_results;

@@ -1,14 +1,11 @@
 #include "tests/tools/killed_build.h"
 
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <random>
-
 #include "google/protobuf/struct.pb.h"
 #include "gtest/gtest.h"
+#include "tests/testing/traced_child.h"
 #include "tests/tools/command.h"
 #include "tests/tools/output_text.h"
 
@@ -27,7 +24,6 @@ size_t Entries(const std::string& ledger) {
 
 void ExpectNoNoiseWithoutEntry(const std::vector<std::string>& arguments, const std::string& ledger,
                                size_t entries_of_one, int rounds) {
-  std::mt19937 random(3);
   int whole = 0, kills = 0, untouched = 0, paid_for_nothing = 0, written = 0;
   for (int round = 0; round < rounds; ++round) {
     const Folder out;
@@ -38,25 +34,14 @@ void ExpectNoNoiseWithoutEntry(const std::vector<std::string>& arguments, const 
     std::vector<char*> pointers;
     for (std::string& argument : all) pointers.push_back(&argument[0]);
     pointers.push_back(nullptr);
-    const auto start = std::chrono::steady_clock::now();
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      execv("tools/dpkde_build", pointers.data());
-      _exit(127);
-    }
-    if (round > 0) {
-      usleep(std::uniform_int_distribution<int>(0, whole)(random));
-      kill(child, SIGKILL);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
+    // The first is not killed; the others at instants that are spread evenly over what it did.
+    const int last = round == 0 ? -1 : (round - 1) * whole / (rounds - 1);
+    const TracedRun run = RunUntilCall(last, [&] { execv("tools/dpkde_build", pointers.data()); });
     if (round == 0) {
-      ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-      whole = static_cast<int>(
-          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count());
+      ASSERT_TRUE(WIFEXITED(run.status) && WEXITSTATUS(run.status) == 0);
+      whole = run.calls;
     }
-    kills += WIFSIGNALED(status);
+    kills += WIFSIGNALED(run.status);
     size_t bytes = 0;
     for (const std::string& file : out.List()) bytes += FileBytes(out.Path(file)).size();
     const size_t more = Entries(ledger) - before;

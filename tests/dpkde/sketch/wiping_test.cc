@@ -44,6 +44,7 @@ void Look(void* memory) {
 void* operator new(std::size_t size) {
   void* const memory = std::malloc(size == 0 ? 1 : size);
   if (memory == nullptr) throw std::bad_alloc();
+  std::memset(memory, 0, malloc_usable_size(memory));  // of what this test itself has freed
   return memory;
 }
 void operator delete(void* memory) noexcept {
