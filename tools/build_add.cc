@@ -18,15 +18,24 @@ namespace {
 absl::Status Run(const std::vector<std::string>&) {
   DPKDE_RETURN_IF_ERROR(CheckCorpusFlags());
   DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest manifest, ReadIndexFlag());
-  DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput());
-  if (corpus.single_vectors != manifest.config().tokens().single_vectors()) {
+  const proto::IndexConfig& config = manifest.config();
+  absl::optional<std::vector<double>> origin;
+  // The first documents of an index decide where its vectors lie.
+  if (manifest.segment_size() > 0 || config.tokens().format() != proto::TokenStoreSpec::FLOAT32) {
+    origin = std::vector<double>(config.origin().begin(), config.origin().end());
+  }
+  DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput(origin));
+  if (corpus.single_vectors != config.tokens().single_vectors()) {
     return UsageError(corpus.single_vectors ? "--input is for single vectors, but the index has token sets"
                                             : "--tokens is for token sets, but the index has single vectors");
   }
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const std::string index = absl::GetFlag(FLAGS_index);
-  DPKDE_RETURN_IF_ERROR(AboutIds(AddDocuments(index, corpus.documents.view(), corpus.ids, pool)));
-  if (!absl::GetFlag(FLAGS_quiet)) absl::FPrintF(stderr, "%s: %d documents added\n", index, corpus.documents.size());
+  DPKDE_RETURN_IF_ERROR(AboutIds(AddDocuments(index, corpus.documents.view(), corpus.ids, pool, corpus.origin)));
+  if (!absl::GetFlag(FLAGS_quiet)) {
+    absl::FPrintF(stderr, "%s: %d documents added\n", index, corpus.documents.size());
+    WarnOfLoss(config.tokens().format(), corpus.documents.view());
+  }
   return absl::OkStatus();
 }
 
@@ -50,7 +59,7 @@ Subcommand BuildAddSubcommand() {
          "csv_header"}},
        {"Running", {"threads", "quiet"}}},
       {},
-      Run};
+      [](const std::vector<std::string>& operands) { return WithinMemory([&] { return Run(operands); }); }};
 }
 
 }  // namespace dpkde

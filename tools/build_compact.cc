@@ -34,7 +34,7 @@ Subcommand BuildCompactSubcommand() {
           "--index=places.index",
           {{"Required", {"index"}}, {"Running", {"threads", "quiet"}}},
           {},
-          Run};
+          [](const std::vector<std::string>& operands) { return WithinMemory([&] { return Run(operands); }); }};
 }
 
 }  // namespace dpkde

@@ -171,7 +171,7 @@ absl::Status Run(const std::vector<std::string>&) {
   } else {
     DPKDE_ASSIGN_OR_RETURN(encoder, LoadEncoderOfIndex(index_path));
   }
-  DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput());
+  DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput(std::vector<double>()));
   const TokenSetsView sets = corpus.documents.view();
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   if (encoder == nullptr) {

@@ -153,6 +153,9 @@ absl::Status Run(const std::vector<std::string>&) {
     return absl::InvalidArgumentError(absl::StrCat(index, ": ", std::string(nearest.status().message())));
   }
 
+  const absl::Span<const double> origin = searcher.directory().origin();
+  settings.reader_options.origin = {origin.begin(), origin.end()};
+
   absl::optional<proto::Mechanism> mechanism = settings.mechanism;
   std::unique_ptr<VectorReader> reader;
   if (!input.empty() && !dry_run) {

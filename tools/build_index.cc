@@ -15,6 +15,7 @@
 #include "dpkde/index/encoding/encoder_choice.h"
 #include "dpkde/index/encoding/encoder_factory.h"
 #include "dpkde/index/search/index_changes.h"
+#include "dpkde/index/search/index_trial.h"
 #include "dpkde/index/search/searcher.h"
 #include "dpkde/io/file.h"
 #include "dpkde/tools/corpus_input.h"
@@ -40,6 +41,39 @@ absl::StatusOr<std::unique_ptr<const Encoder>> MakeEncoder(const proto::IndexCon
   return std::move(choice.encoder);
 }
 
+// What the origin of single vectors is to be; nullopt: one that suits them. A smaller format has none: it was asked for.
+absl::optional<std::vector<double>> OriginAsked(const proto::IndexConfig& config) {
+  const proto::TokenStoreSpec::Format format = config.tokens().format();
+  const bool float32 =
+      format == proto::TokenStoreSpec::FORMAT_UNSPECIFIED || format == proto::TokenStoreSpec::FLOAT32;
+  if (float32 && config.origin().empty()) return absl::nullopt;
+  return std::vector<double>(config.origin().begin(), config.origin().end());
+}
+
+// Looks for some of the documents, unless an index of float32 compares all, and says what it does not find.
+absl::Status WarnOfLostNeighbors(const Searcher& searcher, TokenSetsView documents, ThreadPool& pool) {
+  const proto::IndexConfig& config = searcher.directory().manifest().config();
+  const bool exact_tokens = config.tokens().format() == proto::TokenStoreSpec::FLOAT32;
+  if (exact_tokens && config.vector_index().codes() == proto::VectorIndexSpec::FLOAT32 &&
+      config.vector_index().kind() == proto::VectorIndexSpec::FLAT) {
+    return absl::OkStatus();
+  }
+  DPKDE_ASSIGN_OR_RETURN(const IndexTrial trial, TryIndex(searcher, documents.all(), pool));
+  if (!trial.loses()) return absl::OkStatus();
+  std::string cause = absl::StrCat(proto::VectorIndexSpec::Kind_Name(config.vector_index().kind()), " of ",
+                                   proto::VectorIndexSpec::Codes_Name(config.vector_index().codes()),
+                                   " loses the others; more candidates, codes of FLOAT32 or kind FLAT find more");
+  if (trial.exact_recall < 0.99) {
+    cause = absl::StrCat("vectors rounded to ", proto::TokenStoreSpec::Format_Name(config.tokens().format()),
+                         " are too coarse for their spread; leave the format of tokens out, which is then FLOAT32");
+  }
+  absl::FPrintF(stderr,
+                "warning: of the %d nearest of %d of the documents a search with %d candidates finds %.3f, and one with all "
+                "documents as candidates %.3f: %s\n",
+                trial.k, trial.queries, trial.candidates, trial.recall, trial.exact_recall, cause);
+  return absl::OkStatus();
+}
+
 absl::Status Run(const std::vector<std::string>&) {
   const auto start = std::chrono::steady_clock::now();
   const std::string output = absl::GetFlag(FLAGS_output), summary_out = absl::GetFlag(FLAGS_summary_out);
@@ -55,16 +89,22 @@ absl::Status Run(const std::vector<std::string>&) {
     DPKDE_ASSIGN_OR_RETURN(summary_writer, AtomicFileWriter::Create(summary_out, overwrite));
   }
   DPKDE_ASSIGN_OR_RETURN(proto::IndexConfig config, ReadIndexConfig());
-  DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput());
+  DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput(OriginAsked(config)));
   const TokenSetsView documents = corpus.documents.view();
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
 
   if (config.vector_index().codes() == proto::VectorIndexSpec::CODES_UNSPECIFIED) {
-    config.mutable_vector_index()->set_codes(proto::VectorIndexSpec::INT8);
+    config.mutable_vector_index()->set_codes(corpus.single_vectors ? proto::VectorIndexSpec::FLOAT32
+                                                                   : proto::VectorIndexSpec::INT8);
   }
+  const bool format_asked = config.tokens().format() != proto::TokenStoreSpec::FORMAT_UNSPECIFIED;
   config.mutable_tokens()->set_single_vectors(corpus.single_vectors);
+  if (!corpus.single_vectors && !config.origin().empty()) {
+    return UsageError("--config has an origin, which is for single vectors");
+  }
+  *config.mutable_origin() = {corpus.origin.begin(), corpus.origin.end()};
   std::unique_ptr<const Encoder> encoder;
-  std::string how = "Single vectors.";
+  std::string how = corpus.origin.empty() ? "Single vectors." : "Single vectors, kept relative to a point among them.";
   if (!corpus.single_vectors) {
     DPKDE_ASSIGN_OR_RETURN(encoder, MakeEncoder(config, documents, pool, &how));
   } else if (config.has_encoder()) {
@@ -75,7 +115,7 @@ absl::Status Run(const std::vector<std::string>&) {
       (overwrite || IndexDirectory::ReadManifest(output).status().code() == absl::StatusCode::kNotFound)) {
     return AboutIds(built);  // an id twice
   }
-  DPKDE_RETURN_IF_ERROR(built);
+  DPKDE_RETURN_IF_ERROR(NameCorpusFile(built));
 
   // Verified as a search would.
   DPKDE_ASSIGN_OR_RETURN(const Searcher searcher, Searcher::Open(output));
@@ -86,6 +126,11 @@ absl::Status Run(const std::vector<std::string>&) {
     absl::FPrintF(stderr, "%s%s%s: %d documents, %d tokens; %d coordinates, %.4g bytes a document; %.1f s\n", how,
                   how.empty() || how.back() == '\n' ? "" : "\n", output, rows, documents.token_count(),
                   searcher.vectors().dimension(), bytes, seconds);
+    if (corpus.single_vectors) {
+      DPKDE_RETURN_IF_ERROR(WarnOfLostNeighbors(searcher, documents, pool));
+    } else if (format_asked) {
+      WarnOfLoss(config.tokens().format(), documents);
+    }
   }
   if (summary_writer != nullptr) {
     DPKDE_RETURN_IF_ERROR(summary_writer->Append(absl::StrFormat(
@@ -117,7 +162,7 @@ Subcommand BuildIndexSubcommand() {
        {"Output", {"overwrite", {"summary_out", "`FILE` for a summary in JSON: rows, bytes and time."}}},
        {"Running", {"threads", "quiet"}}},
       {},
-      Run};
+      [](const std::vector<std::string>& operands) { return WithinMemory([&] { return Run(operands); }); }};
 }
 
 }  // namespace dpkde

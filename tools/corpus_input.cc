@@ -1,12 +1,20 @@
 #include "dpkde/tools/corpus_input.h"
 
+#include <cstdio>
+#include <memory>
+#include <new>
 #include <utility>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/types/span.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/corpus/corpus_files.h"
 #include "dpkde/index/corpus/index_directory.h"
+#include "dpkde/index/corpus/stored_tokens.h"
+#include "dpkde/index/corpus/vector_origin.h"
 #include "dpkde/io/list_reader.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
@@ -22,6 +30,17 @@ absl::StatusOr<T> AboutData(absl::StatusOr<T> value) {
   return value;
 }
 
+// The rows of --input, and what they are relative to.
+absl::StatusOr<VectorsAndOrigin> ReadVectors(VectorReaderOptions options,
+                                             const absl::optional<std::vector<double>>& origin) {
+  options.origin = origin.value_or(std::vector<double>());
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader,
+                         VectorReader::Open(absl::GetFlag(FLAGS_input), options));
+  if (!origin.has_value()) return ReadVectorsAndOrigin(*reader);
+  DPKDE_ASSIGN_OR_RETURN(TokenSets vectors, ReadSingleVectors(*reader));
+  return VectorsAndOrigin{std::move(vectors), *origin};
+}
+
 }  // namespace
 
 absl::Status CheckCorpusFlags() {
@@ -34,14 +53,18 @@ absl::Status CheckCorpusFlags() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<CorpusInput> ReadCorpusInput() {
+absl::StatusOr<CorpusInput> ReadCorpusInput(const absl::optional<std::vector<double>>& origin) {
   DPKDE_RETURN_IF_ERROR(CheckCorpusFlags());
   DPKDE_ASSIGN_OR_RETURN(const VectorReaderOptions options, ParseInputOptions());
   const bool single_vectors = !absl::GetFlag(FLAGS_input).empty();
-  DPKDE_ASSIGN_OR_RETURN(
-      TokenSets documents,
-      AboutData(single_vectors ? ReadSingleVectors(absl::GetFlag(FLAGS_input), options)
-                               : ReadTokenSets(absl::GetFlag(FLAGS_tokens), absl::GetFlag(FLAGS_lens), options)));
+  VectorsAndOrigin read{TokenSets(1), {}};
+  if (single_vectors) {
+    DPKDE_ASSIGN_OR_RETURN(read, AboutData(ReadVectors(options, origin)));
+  } else {
+    DPKDE_ASSIGN_OR_RETURN(
+        read.vectors, AboutData(ReadTokenSets(absl::GetFlag(FLAGS_tokens), absl::GetFlag(FLAGS_lens), options)));
+  }
+  TokenSets& documents = read.vectors;
   std::vector<std::string> ids;
   const std::string ids_path = absl::GetFlag(FLAGS_ids);
   if (!ids_path.empty()) {
@@ -51,7 +74,45 @@ absl::StatusOr<CorpusInput> ReadCorpusInput() {
                                                      " documents, but has ", ids.size()));
     }
   }
-  return CorpusInput{std::move(documents), single_vectors, std::move(ids)};
+  return CorpusInput{std::move(documents), single_vectors, std::move(ids), std::move(read.origin)};
+}
+
+absl::Status NameCorpusFile(const absl::Status& status) {
+  const std::string message(status.message());
+  const std::string input = absl::GetFlag(FLAGS_input), ids = absl::GetFlag(FLAGS_ids);
+  std::string path;
+  if (absl::StartsWith(message, "row ") || absl::StartsWith(message, "document ")) {
+    path = input.empty() ? absl::GetFlag(FLAGS_tokens) : input;
+  } else if (absl::StrContains(message, " id ")) {
+    path = ids;
+  }
+  if (status.ok() || path.empty()) return status;
+  return absl::Status(status.code(), absl::StrCat(path, ": ", message));
+}
+
+absl::Status WithinMemory(const std::function<absl::Status()>& change) {
+  absl::Status status;
+  try {
+    status = change();
+  } catch (const std::bad_alloc&) {
+    status = absl::ResourceExhaustedError("out of memory");
+  }
+  if (status.code() != absl::StatusCode::kResourceExhausted) return status;
+  return absl::InternalError(absl::StrCat(
+      std::string(status.message()),
+      ": documents are held as float32, besides their codes and what is written of them, about four times the input for "
+      "single vectors; build an index of a part of them and let dpkde_build add bring the rest, or choose smaller codes "
+      "with --config"));
+}
+
+void WarnOfLoss(proto::TokenStoreSpec::Format format, TokenSetsView documents) {
+  const TokenFormat tokens = ToTokenFormat(format);
+  const double loss = StorageLoss(tokens, documents.all());
+  if (loss <= (tokens == TokenFormat::kInt8 ? kWorthyLossOfInt8 : kWorthyLossOfFloat16)) return;
+  absl::FPrintF(stderr,
+                "warning: stored as %s, these vectors are off by %.2g %% of their spread (root mean square); as FLOAT32 by "
+                "nothing\n",
+                proto::TokenStoreSpec::Format_Name(format), 100 * loss);
 }
 
 absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config) {
@@ -60,17 +121,34 @@ absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config) {
   if (config.tokens().single_vectors() && !lens.empty()) {
     return UsageError("--query_lens is for token sets, but the index has single vectors");
   }
-  DPKDE_ASSIGN_OR_RETURN(const VectorReaderOptions options, ParseInputOptions());
+  DPKDE_ASSIGN_OR_RETURN(VectorReaderOptions options, ParseInputOptions());
+  options.origin = {config.origin().begin(), config.origin().end()};
   DPKDE_ASSIGN_OR_RETURN(TokenSets sets, AboutData(lens.empty() ? ReadSingleVectors(queries, options)
                                                                 : ReadTokenSets(queries, lens, options)));
   if (sets.dimension() != config.tokens().dimension()) {
-    return absl::InvalidArgumentError(absl::StrCat(queries, ": queries must have the index's token dimension, ",
-                                                   config.tokens().dimension(), ", but have ", sets.dimension()));
+    const uint32_t dimension = config.tokens().dimension();
+    const bool one_row = sets.dimension() == 1 && sets.view().token_count() == dimension;
+    return absl::InvalidArgumentError(
+        absl::StrCat(queries, ": queries must have ", dimension, " columns, as the index has, but have ",
+                     sets.dimension(), one_row ? " (an array of one dimension is one column; save q[None])" : ""));
   }
   return sets;
 }
 
 absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path) { return AboutData(ReadIds(path)); }
+
+absl::Status NameQueryFile(const absl::Status& status) {
+  const std::string message(status.message());
+  if (status.code() != absl::StatusCode::kInvalidArgument || !absl::StrContains(message, "query ")) return status;
+  return absl::Status(status.code(), absl::StrCat(absl::GetFlag(FLAGS_queries), ": ", message));
+}
+
+absl::Status CheckStillSame(const proto::IndexConfig& config, const IndexDirectory& index) {
+  const bool same = absl::Span<const double>(config.origin()) == index.origin() &&
+                    config.tokens().SerializeAsString() == index.manifest().config().tokens().SerializeAsString();
+  if (same) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(index.path(), ": was replaced by another index just now; try again"));
+}
 
 absl::StatusOr<proto::IndexManifest> ReadIndexFlag() {
   if (absl::GetFlag(FLAGS_index).empty()) return UsageError("--index is missing");
@@ -80,7 +158,7 @@ absl::StatusOr<proto::IndexManifest> ReadIndexFlag() {
 absl::Status AboutIds(const absl::Status& status) {
   const bool about_ids =
       status.code() == absl::StatusCode::kNotFound || status.code() == absl::StatusCode::kAlreadyExists;
-  return about_ids ? WithExitCode(status, ExitCode::kData) : status;
+  return about_ids ? WithExitCode(NameCorpusFile(status), ExitCode::kData) : NameCorpusFile(status);
 }
 
 }  // namespace dpkde

@@ -3,6 +3,7 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -47,7 +48,7 @@ std::string BeginningOf(const std::string& path) {
   return bytes.ok() ? *bytes : "";
 }
 
-// From the manifest alone: no vector is loaded.
+// No vector is loaded.
 std::string IndexReport(const std::string& path, const proto::IndexManifest& manifest) {
   const proto::IndexConfig& config = manifest.config();
   uint64_t rows = 0, tokens = 0, bytes = manifest.removed().size();
@@ -71,6 +72,14 @@ std::string IndexReport(const std::string& path, const proto::IndexManifest& man
                           config.encoder().ShortDebugString(), config.encoder_fingerprint());
   }
   absl::StrAppendFormat(&text, "vectors              %s\n", config.vector_index().ShortDebugString());
+  if (config.origin_size() > 0) {
+    constexpr int kShown = 3;
+    text += "origin               ";
+    for (int j = 0; j < std::min(kShown, config.origin_size()); ++j) {
+      absl::StrAppendFormat(&text, "%s%.17g", j == 0 ? "" : ", ", config.origin(j));
+    }
+    text += config.origin_size() > kShown ? ", ...\n" : "\n";
+  }
   for (const proto::IndexBlob& blob : manifest.blob()) {
     absl::StrAppendFormat(&text, "%-20s %d bytes\n", blob.name(), blob.file().size());
   }
@@ -83,12 +92,13 @@ absl::Status Run(const std::vector<std::string>& operands) {
   DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"text", "json"}));
   std::error_code ignored;
   if (std::filesystem::is_directory(operands[0], ignored)) {
-    const absl::StatusOr<proto::IndexManifest> manifest = IndexDirectory::ReadManifest(operands[0]);
-    if (manifest.status().code() == absl::StatusCode::kNotFound) {
+    // With the files that it names, so that nothing is believed which is not there.
+    const auto index = IndexDirectory::Open(operands[0], IndexDirectory::Verify::kMetadata);
+    if (index.status().code() == absl::StatusCode::kNotFound) {
       return absl::NotFoundError(absl::StrCat(operands[0], ": is a folder that holds no index"));
     }
-    DPKDE_RETURN_IF_ERROR(manifest.status());
-    return Print(format, *manifest, IndexReport(operands[0], *manifest));
+    DPKDE_RETURN_IF_ERROR(index.status());
+    return Print(format, index->manifest(), IndexReport(operands[0], index->manifest()));
   }
   const std::string beginning = BeginningOf(operands[0]);
   if (BudgetLedger::IsLedger(beginning)) {

@@ -178,8 +178,15 @@ absl::StatusOr<std::vector<std::vector<uint64_t>>> ReadTruth(const IndexDirector
         return absl::InvalidArgumentError(
             absl::StrCat(path, ": row ", i, " (counting from 0): the index has no row ", row));
       }
+      if (std::find(truth.back().begin(), truth.back().end(), static_cast<uint64_t>(row)) != truth.back().end()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(path, ": row ", i, " (counting from 0): names row ", row, " of the index twice"));
+      }
       truth.back().push_back(row);
     }
+  }
+  if (std::all_of(truth.begin(), truth.end(), [](const auto& of_query) { return of_query.empty(); })) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": names no true result of any query"));
   }
   return truth;
 }
@@ -314,6 +321,7 @@ absl::Status Run(const std::vector<std::string>&) {
   }
   DPKDE_ASSIGN_OR_RETURN(const TokenSets queries, ReadQueryInput(manifest.config()));
   DPKDE_ASSIGN_OR_RETURN(const Searcher searcher, Searcher::Open(absl::GetFlag(FLAGS_index)));
+  DPKDE_RETURN_IF_ERROR(CheckStillSame(manifest.config(), searcher.directory()));
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<RowSet> filter, ReadFilter(searcher.directory()));
   options.allowed = filter.get();
   std::vector<std::vector<uint64_t>> truth;
@@ -328,7 +336,9 @@ absl::Status Run(const std::vector<std::string>&) {
   options.timings = &timings;
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const auto start = std::chrono::steady_clock::now();
-  DPKDE_ASSIGN_OR_RETURN(const auto results, Search(searcher, queries.view(), options, density, release, pool));
+  const auto searched = Search(searcher, queries.view(), options, density, release, pool);
+  if (!searched.ok()) return NameQueryFile(searched.status());
+  const auto& results = *searched;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
   std::string text = format == "tsv" ? "query\trank\tid\tscore\n" : "";
@@ -362,15 +372,26 @@ absl::Status Run(const std::vector<std::string>&) {
       hits.emplace_back();
       for (const DensityHit& hit : of_query) hits.back().push_back({hit.row, hit.search_score, {}});
     }
-    absl::StatusOr<double> recall = Recall(searcher, queries.view(), hits, truth, k, pool);
-    if (!recall.ok()) {
-      return absl::Status(recall.status().code(),
-                          absl::StrCat(ground_truth, ": ", std::string(recall.status().message())));
+    const absl::StatusOr<RecallReport> report = Recall(searcher, queries.view(), hits, truth, k, pool);
+    if (!report.ok()) {
+      return absl::Status(report.status().code(),
+                          absl::StrCat(ground_truth, ": ", std::string(report.status().message())));
     }
-    absl::FPrintF(stderr, "recall@%d %.4f\n", k, *recall);
-    if (least_recall.has_value() && *recall < *least_recall) {
+    const double recall = report->recall;
+    absl::FPrintF(stderr, "recall@%d %.4f\n", k, recall);
+    if (report->fewer > 0) {
+      absl::FPrintF(stderr, "the truth of %d queries names fewer than %d results: all of them were looked for\n",
+                    report->fewer, k);
+    }
+    if (report->beaten > 0) {
+      absl::FPrintF(stderr,
+                    "warning: the truth of %d queries is not the best of this index, as that of query %d: it may be of "
+                    "another corpus or metric\n",
+                    report->beaten, report->first_beaten);
+    }
+    if (least_recall.has_value() && recall < *least_recall) {
       return WithExitCode(
-          absl::InternalError(absl::StrFormat("recall@%d is %.4f, below %.4g", k, *recall, *least_recall)),
+          absl::InternalError(absl::StrFormat("recall@%d is %.4f, below %.4g", k, recall, *least_recall)),
           ExitCode::kQuality);
     }
   }

@@ -38,7 +38,15 @@ std::string ConfigOf(const Searcher& searcher, const TuneRow& row) {
   proto::IndexConfig config;
   if (searcher.encoder() != nullptr) *config.mutable_encoder() = searcher.encoder()->spec();
   *config.mutable_vector_index() = VectorIndexSpecFromOptions(row.options);
-  if (searcher.encoder() != nullptr) config.mutable_vector_index()->clear_metric();  // it has no choice
+  if (searcher.encoder() != nullptr) {
+    config.mutable_vector_index()->clear_metric();  // it has no choice
+  } else {
+    config.mutable_vector_index()->set_metric(ToProto(searcher.metric()));
+  }
+  const proto::TokenStoreSpec::Format format = searcher.directory().manifest().config().tokens().format();
+  const auto usual =
+      searcher.encoder() == nullptr ? proto::TokenStoreSpec::FLOAT32 : proto::TokenStoreSpec::FLOAT16;
+  if (format != usual) config.mutable_tokens()->set_format(format);
   return SingleLine(config);
 }
 
@@ -114,9 +122,12 @@ absl::Status Run(const std::vector<std::string>&) {
   }
   DPKDE_ASSIGN_OR_RETURN(const TokenSets queries, ReadQueryInput(manifest.config()));
   DPKDE_ASSIGN_OR_RETURN(const Searcher searcher, Searcher::Open(absl::GetFlag(FLAGS_index)));
+  DPKDE_RETURN_IF_ERROR(CheckStillSame(manifest.config(), searcher.directory()));
   options.arrangements = UsualArrangements(searcher.vectors().options().metric);
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
-  DPKDE_ASSIGN_OR_RETURN(const TuneReport report, Tune(searcher, queries.view(), options, pool));
+  const absl::StatusOr<TuneReport> measured = Tune(searcher, queries.view(), options, pool);
+  if (!measured.ok()) return NameQueryFile(measured.status());
+  const TuneReport& report = *measured;
   std::string text;
   if (format == "json") {
     text = Json(searcher, report);
@@ -137,6 +148,13 @@ absl::Status Run(const std::vector<std::string>&) {
     }
   }
   std::fputs(text.c_str(), stdout);
+  if (searcher.directory().token_format() != TokenFormat::kFloat32 && searcher.encoder() == nullptr &&
+      !absl::GetFlag(FLAGS_quiet)) {
+    absl::FPrintF(stderr,
+                  "recall is against the vectors as they are stored, rounded to %s; an index of FLOAT32 may have other "
+                  "neighbours\n",
+                  proto::TokenStoreSpec::Format_Name(manifest.config().tokens().format()));
+  }
   return absl::OkStatus();
 }
 

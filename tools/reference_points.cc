@@ -36,10 +36,7 @@ absl::StatusOr<std::vector<float>> ReadReference(const std::string& path, const 
     DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, index.dimension(), dimension));
     for (uint64_t row = 0; row < index.rows(); ++row) {
       if (index.removed(row)) continue;
-      const StoredTokens tokens = index.tokens(row);
-      const size_t before = points.size();
-      points.resize(before + tokens.count * dimension);
-      LoadTokens(tokens, points.data() + before);
+      index.AppendTokens(row, {}, &points);
     }
     return points;
   }

@@ -650,9 +650,12 @@ class PqCodec final : public VectorCodec {
     pq.centroids.resize(parameters.size() / sizeof(float));
     std::memcpy(pq.centroids.data(), parameters.data(), parameters.size());
     // So that the tables of a query stay finite, also where no code points.
-    const float largest = static_cast<float>(std::sqrt(4 * kLargestSquaredNorm));
-    if (!std::all_of(pq.centroids.begin(), pq.centroids.end(), [&](float x) { return std::abs(x) <= largest; })) {
-      return absl::InvalidArgumentError("a centroid is not finite or too large");
+    for (size_t begin = 0; begin < pq.centroids.size(); begin += pq.dims) {
+      double square = 0;
+      for (size_t j = 0; j < pq.dims; ++j) square += static_cast<double>(pq.centroids[begin + j]) * pq.centroids[begin + j];
+      if (!(square <= 4 * kLargestSquaredNorm)) {
+        return absl::InvalidArgumentError("a centroid is not finite or too large");
+      }
     }
     return std::make_unique<PqCodec>(dimension, std::move(pq), l2);
   }

@@ -81,7 +81,7 @@ proto::VectorIndexSpec VectorIndexSpecFromOptions(const VectorIndexOptions& opti
   proto::VectorIndexSpec spec;
   spec.set_kind(static_cast<proto::VectorIndexSpec::Kind>(static_cast<int>(options.kind) + 1));
   spec.set_codes(static_cast<proto::VectorIndexSpec::Codes>(static_cast<int>(options.codes) + 1));
-  spec.set_metric(static_cast<proto::VectorIndexSpec::Metric>(static_cast<int>(options.metric) + 1));
+  spec.set_metric(ToProto(options.metric));
   const bool pq = options.codes == Codes::kPq8 || options.codes == Codes::kPq4;
   if (pq) spec.set_pq_dims(options.pq_dims != 0 ? options.pq_dims : options.codes == Codes::kPq8 ? 8 : 1);
   if (options.codes == Codes::kPq4) spec.set_rescore(options.rescore);
@@ -96,6 +96,10 @@ proto::VectorIndexSpec VectorIndexSpecFromOptions(const VectorIndexOptions& opti
     spec.set_ef_search(options.ef_search);
   }
   return spec;
+}
+
+proto::VectorIndexSpec::Metric ToProto(Metric metric) {
+  return static_cast<proto::VectorIndexSpec::Metric>(static_cast<int>(metric) + 1);
 }
 
 }  // namespace dpkde

@@ -71,6 +71,7 @@ absl::Status CheckVectorIndexOptions(const VectorIndexOptions& options);
 // The stored form. Fields that are zero take the defaults above; kInvalidArgument as of CheckVectorIndexOptions().
 absl::StatusOr<VectorIndexOptions> VectorIndexOptionsFromSpec(const proto::VectorIndexSpec& spec);
 proto::VectorIndexSpec VectorIndexSpecFromOptions(const VectorIndexOptions& options);
+proto::VectorIndexSpec::Metric ToProto(VectorIndexOptions::Metric metric);
 
 }  // namespace dpkde
 

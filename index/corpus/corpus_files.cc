@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/list_reader.h"
 
@@ -31,11 +32,14 @@ absl::StatusOr<Matrix> ReadMatrix(VectorReader& reader) {
   Matrix matrix;
   matrix.columns = reader.dimension();
   // Checked against the size of the file, so no header can promise more than there is.
-  matrix.values.reserve(reader.row_count().value_or(0) * matrix.columns);
+  const absl::optional<uint64_t> promised = reader.row_count();
+  matrix.values.reserve(promised.value_or(0) * matrix.columns);
   while (true) {
-    matrix.values.resize((matrix.rows + kBlockRows) * matrix.columns);
-    DPKDE_ASSIGN_OR_RETURN(const size_t rows,
-                           reader.ReadRows(kBlockRows, matrix.values.data() + matrix.rows * matrix.columns));
+    // No more than there will be: beyond what was reserved, everything would be copied.
+    const size_t most = promised.has_value() ? std::min<uint64_t>(kBlockRows, *promised - matrix.rows) : kBlockRows;
+    if (most == 0) return matrix;
+    matrix.values.resize((matrix.rows + most) * matrix.columns);
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(most, matrix.values.data() + matrix.rows * matrix.columns));
     matrix.rows += rows;
     matrix.values.resize(matrix.rows * matrix.columns);
     if (rows == 0) return matrix;
@@ -55,6 +59,12 @@ absl::StatusOr<Matrix> ReadPadded(VectorReader& reader, const std::vector<uint64
     DPKDE_RETURN_IF_ERROR(reader.SkipRows(reader.group_rows() - length));
   }
   return matrix;
+}
+
+TokenSets SingleVectors(Matrix matrix) {
+  std::vector<uint64_t> offsets(matrix.rows + 1);
+  std::iota(offsets.begin(), offsets.end(), uint64_t{0});
+  return TokenSets(matrix.columns, std::move(matrix.values), std::move(offsets));
 }
 
 }  // namespace
@@ -100,10 +110,12 @@ absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::st
 
 absl::StatusOr<TokenSets> ReadSingleVectors(const std::string& path, const VectorReaderOptions& options) {
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader, VectorReader::Open(path, options));
-  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(*reader));
-  std::vector<uint64_t> offsets(matrix.rows + 1);
-  std::iota(offsets.begin(), offsets.end(), uint64_t{0});
-  return TokenSets(matrix.columns, std::move(matrix.values), std::move(offsets));
+  return ReadSingleVectors(*reader);
+}
+
+absl::StatusOr<TokenSets> ReadSingleVectors(VectorReader& reader) {
+  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(reader));
+  return SingleVectors(std::move(matrix));
 }
 
 }  // namespace dpkde

@@ -27,6 +27,9 @@ absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::st
 // Every row a set of one token.
 absl::StatusOr<TokenSets> ReadSingleVectors(const std::string& path, const VectorReaderOptions& options = {});
 
+// The rows that `reader` has left.
+absl::StatusOr<TokenSets> ReadSingleVectors(VectorReader& reader);
+
 }  // namespace dpkde
 
 #endif  // DPKDE_INDEX_CORPUS_CORPUS_FILES_H_

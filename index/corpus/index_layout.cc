@@ -25,7 +25,7 @@ constexpr uint64_t kMostDocuments = uint64_t{1} << 40;
 constexpr uint64_t kMostTokens = uint64_t{1} << 44;
 
 // So that a vector less its origin stays within float32.
-constexpr double kLargestOrigin = 1e18;
+constexpr double kLargestOrigin = 3e18;
 
 absl::Status Damaged(absl::string_view detail) { return absl::DataLossError(absl::StrCat("is damaged: ", detail)); }
 

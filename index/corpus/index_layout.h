@@ -18,7 +18,8 @@ namespace dpkde {
 inline constexpr char kIndexManifestName[] = "MANIFEST";
 inline constexpr char kIndexLockName[] = "LOCK";
 inline constexpr char kIndexManifestKind[] = "INDEX";  // of the envelope
-inline constexpr uint32_t kIndexManifestVersion = 1;
+// The newest. Version 2 has an origin, which older programs would pass over; without one it is still version 1.
+inline constexpr uint32_t kIndexManifestVersion = 2;
 
 // Generations, and documents that were ever added, end here: far above what changes reach, far below an overflow.
 inline constexpr uint64_t kMostIndexChanges = uint64_t{1} << 60;

@@ -521,9 +521,10 @@ absl::Status IndexWriter::Commit() {
   DPKDE_RETURN_IF_ERROR(state_->WriteRemoved());
   DPKDE_RETURN_IF_ERROR(CheckIndexManifest(state_->manifest));
   if (state_->made_directory) DPKDE_RETURN_IF_ERROR(state_->SyncParent());
+  const uint32_t version = state_->manifest.config().origin().empty() ? 1 : kIndexManifestVersion;
   DPKDE_RETURN_IF_ERROR(
       WriteFileAtomically(IndexPath(state_->path, kIndexManifestName),
-                          SealEnvelope(kIndexManifestKind, kIndexManifestVersion, state_->manifest.SerializeAsString()),
+                          SealEnvelope(kIndexManifestKind, version, state_->manifest.SerializeAsString()),
                           /*overwrite=*/true));
   // What is not deleted now is deleted by the next writer.
   (void)state_->Sweep();

@@ -6,6 +6,7 @@
 #include <cfloat>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "dpkde/io/floats.h"
@@ -115,6 +116,37 @@ absl::Status StoreTokens(TokenFormat format, MatrixView tokens, std::string* val
       break;
   }
   return absl::OkStatus();
+}
+
+double StorageLoss(TokenFormat format, MatrixView tokens) {
+  constexpr size_t kSample = 20000;
+  const size_t rows = std::min(tokens.rows, kSample), d = tokens.columns;
+  if (rows == 0 || format == TokenFormat::kFloat32) return 0;
+  const auto sampled = [&](size_t i) { return tokens.Slice(i * tokens.rows / rows, i * tokens.rows / rows + 1); };
+  std::vector<double> mean(d, 0);
+  for (size_t i = 0; i < rows; ++i) {
+    for (size_t j = 0; j < d; ++j) mean[j] += sampled(i).row(0)[j] / static_cast<double>(rows);
+  }
+  double lost = 0, spread = 0;
+  std::vector<float> loaded(d), scales;
+  std::string values;
+  for (size_t i = 0; i < rows; ++i) {
+    values.clear();
+    scales.clear();
+    if (!StoreTokens(format, sampled(i), &values, &scales).ok()) return std::numeric_limits<double>::infinity();
+    LoadTokens({format, d, 1, values.data(), scales.data()}, loaded.data());
+    for (size_t j = 0; j < d; ++j) {
+      const double x = sampled(i).row(0)[j], error = loaded[j] - x;
+      lost += error * error;
+      spread += (x - mean[j]) * (x - mean[j]);
+    }
+  }
+  return lost == 0 || spread == 0 ? 0 : std::sqrt(lost / spread);
+}
+
+TokenFormat ChooseTokenFormat(TokenSetsView documents, bool single_vectors) {
+  const bool half = !single_vectors && StorageLoss(TokenFormat::kFloat16, documents.all()) <= kLossOfChosenFloat16;
+  return half ? TokenFormat::kFloat16 : TokenFormat::kFloat32;
 }
 
 absl::Status CheckStoredTokens(const StoredTokens& stored) {

@@ -1,6 +1,7 @@
 #include "dpkde/index/encoding/candidate_recall.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <numeric>
 #include <vector>
@@ -22,7 +23,7 @@ double CandidateRecall(absl::Span<const float> estimates, absl::Span<const float
     const absl::Span<const float> guesses = estimates.subspan(q * documents, documents);
     std::copy(scores.begin(), scores.end(), best.begin());
     std::nth_element(best.begin(), best.begin() + k - 1, best.end(), std::greater<float>());
-    const float least = best[k - 1] - kRecallTolerance;
+    const float least = best[k - 1] - kRecallTolerance * std::abs(best[k - 1]);
     std::iota(order.begin(), order.end(), size_t{0});
     if (candidates < documents) {
       std::nth_element(order.begin(), order.begin() + candidates, order.end(),

@@ -12,7 +12,6 @@
 #include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/designs/public_random.h"
-#include "dpkde/index/corpus/stored_tokens.h"
 
 namespace dpkde {
 namespace {
@@ -25,16 +24,14 @@ constexpr size_t kQueryBatch = 64;
 constexpr size_t kVectorBatch = 8192;
 
 // Appends what stands for the document; nothing for one without tokens.
-void AppendVectors(const StoredTokens& tokens, DensityOf of, std::vector<float>& vectors) {
-  if (tokens.count == 0) return;
-  const size_t d = tokens.dimension, before = vectors.size();
-  vectors.resize(before + tokens.count * d);
-  LoadTokens(tokens, vectors.data() + before);
-  if (of == DensityOf::kTokens || tokens.count == 1) return;
+void AppendVectors(const IndexDirectory& directory, uint64_t row, DensityOf of, std::vector<float>& vectors) {
+  const size_t d = directory.dimension(), before = vectors.size();
+  const size_t count = directory.AppendTokens(row, {}, &vectors);
+  if (of == DensityOf::kTokens || count <= 1) return;
   for (size_t j = 0; j < d; ++j) {
     double sum = 0;
-    for (size_t t = 0; t < tokens.count; ++t) sum += vectors[before + t * d + j];
-    vectors[before + j] = static_cast<float>(sum / tokens.count);
+    for (size_t t = 0; t < count; ++t) sum += vectors[before + t * d + j];
+    vectors[before + j] = static_cast<float>(sum / count);
   }
   vectors.resize(before + d);
 }
@@ -101,7 +98,7 @@ absl::Status DocumentDensities::Of(absl::Span<const uint64_t> rows, ThreadPool& 
     vectors.clear();
     firsts = {0};
     for (end = begin; end < rows.size() && firsts.back() < kVectorBatch; ++end) {
-      AppendVectors(directory_->tokens(rows[end]), of_, vectors);
+      AppendVectors(*directory_, rows[end], of_, vectors);
       firsts.push_back(vectors.size() / d);
     }
     const MatrixView queries{vectors.data(), firsts.back(), d};
@@ -148,7 +145,7 @@ std::vector<float> BackgroundVectors(const IndexDirectory& directory, DensityOf 
   for (size_t i = 0; i < std::min(documents, rows.size()); ++i) {
     std::swap(rows[i], rows[boost::random::uniform_int_distribution<size_t>(i, rows.size() - 1)(engine)]);
     vectors.clear();
-    AppendVectors(directory.tokens(rows[i]), of, vectors);
+    AppendVectors(directory, rows[i], of, vectors);
     const size_t chosen = boost::random::uniform_int_distribution<size_t>(0, vectors.size() / d - 1)(engine);
     background.insert(background.end(), vectors.begin() + chosen * d, vectors.begin() + (chosen + 1) * d);
   }

@@ -91,7 +91,7 @@ struct DensityOptions {
 struct DensityHit {
   uint64_t row = 0;
   double score = 0;
-  float search_score = 0;
+  double search_score = 0;
   DocumentDensity density;
   std::vector<TokenMatch> matches;  // SearchOptions::explain, token sets only
 };

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/encoding/encoder_factory.h"
+#include "dpkde/index/search/vector_scores.h"
 
 namespace dpkde {
 namespace {
@@ -40,6 +41,10 @@ absl::StatusOr<VectorIndex> LoadVectors(const IndexDirectory& directory, const E
   const size_t dimension = encoder == nullptr ? directory.dimension() : encoder->dimension();
   if (vectors->size() != directory.rows() || vectors->dimension() != dimension) {
     return Damaged(directory, "its vectors do not belong to its documents");
+  }
+  const absl::StatusOr<VectorIndexOptions> options = FirstStage::Options(directory.manifest().config());
+  if (!options.ok() || vectors->options().metric != options->metric) {
+    return Damaged(directory, "its vectors are compared by another metric than its manifest says");
   }
   return vectors;
 }

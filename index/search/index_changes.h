@@ -20,8 +20,8 @@ namespace dpkde {
 
 // Builds an index of `documents` at `path`. Row i is document i.
 //
-// `config`: tokens and vector_index; zeros mean defaults (float16 tokens of the documents' dimension;
-// VectorIndexOptions). With tokens.single_vectors `encoder` is null, a document's only token is its vector, and
+// `config`: tokens, vector_index and origin; zeros mean defaults (tokens of the documents' dimension in the format of
+// ChooseTokenFormat(); VectorIndexOptions; no origin). Documents are relative to the origin. With tokens.single_vectors `encoder` is null, a document's only token is its vector, and
 // vector_index.metric is what a search compares by. Otherwise `encoder` makes the vectors, their metric is the inner
 // product, and documents are ranked by exact Chamfer similarity.
 //
@@ -29,9 +29,10 @@ namespace dpkde {
 absl::Status BuildIndex(const std::string& path, TokenSetsView documents, absl::Span<const std::string> ids,
                         const proto::IndexConfig& config, const Encoder* encoder, bool overwrite, ThreadPool& pool);
 
-// Adds documents, encoded by the index's own encoder.
+// Adds documents, encoded by the index's own encoder. `origin`: what they are relative to. kFailedPrecondition if that is
+// not the index's, unless the index never had a document, whose first ones then decide it.
 absl::Status AddDocuments(const std::string& path, TokenSetsView documents, absl::Span<const std::string> ids,
-                          ThreadPool& pool);
+                          ThreadPool& pool, absl::Span<const double> origin = {});
 
 // Removes documents by id. Their rows stay, unseen, until CompactIndex().
 absl::Status RemoveDocuments(const std::string& path, absl::Span<const std::string> ids);

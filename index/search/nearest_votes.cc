@@ -1,6 +1,7 @@
 #include "dpkde/index/search/nearest_votes.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <memory>
 
@@ -111,6 +112,11 @@ std::string ItemsFingerprint(const IndexDirectory& directory) {
   UpdateNumber(directory.dimension(), stream);
   UpdateNumber(directory.manifest().config().vector_index().metric(), stream);
   UpdateNumber(static_cast<uint64_t>(directory.token_format()), stream);
+  for (const double value : directory.origin()) {
+    uint64_t bits;
+    std::memcpy(&bits, &value, sizeof(bits));
+    UpdateNumber(bits, stream);
+  }
   for (uint64_t row = 0; row < directory.rows(); ++row) {
     if (directory.removed(row)) continue;
     const absl::string_view id = directory.id(row);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,9 +13,9 @@
 #include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
-#include "dpkde/index/ann/kernels.h"
 #include "dpkde/index/ann/points.h"
 #include "dpkde/index/search/index_blobs.h"
+#include "dpkde/index/search/vector_scores.h"
 
 namespace dpkde {
 namespace {
@@ -41,13 +42,6 @@ class Stopwatch {
   const std::chrono::steady_clock::time_point start_;
 };
 
-void Normalize(float* row, size_t d) {
-  double square = 0;
-  for (size_t j = 0; j < d; ++j) square += static_cast<double>(row[j]) * row[j];
-  const double factor = square > 0 ? 1 / std::sqrt(square) : 0;
-  for (size_t j = 0; j < d; ++j) row[j] = static_cast<float>(row[j] * factor);
-}
-
 }  // namespace
 
 Searcher::Searcher(IndexDirectory directory, std::unique_ptr<const Encoder> encoder, VectorIndex vectors)
@@ -70,7 +64,11 @@ absl::StatusOr<Searcher> Searcher::Open(const std::string& path, IndexDirectory:
   return StatusOfException();
 }
 
-bool Searcher::larger_is_better() const { return encoder_ != nullptr || vectors_.options().metric != Metric::kL2; }
+Metric Searcher::metric() const {
+  return encoder_ != nullptr ? Metric::kInnerProduct : MetricOf(directory_.manifest().config());
+}
+
+bool Searcher::larger_is_better() const { return VectorScorer::LargerIsBetter(metric()); }
 
 absl::Status Searcher::CheckQueries(TokenSetsView queries) const {
   if (queries.dimension != directory_.dimension()) {
@@ -84,40 +82,48 @@ absl::Status Searcher::CheckQueries(TokenSetsView queries) const {
           absl::StrCat("query ", i, " must have one vector, as the index's documents have, but has ", query.rows));
     }
     for (size_t t = 0; t < query.rows; ++t) {
+      const std::string place =
+          encoder_ == nullptr ? absl::StrCat("query ", i) : absl::StrCat("token ", t, " of query ", i);
       double square = 0;
+      size_t largest = 0;
       for (size_t j = 0; j < query.columns; ++j) {
         const float value = query.row(t)[j];
-        DPKDE_RETURN_IF_ERROR(CheckFinite(absl::StrCat("column ", j, " of token ", t, " of query ", i), value));
+        DPKDE_RETURN_IF_ERROR(CheckFinite(absl::StrCat("column ", j, " of ", place), value));
+        if (std::abs(value) > std::abs(query.row(t)[largest])) largest = j;
         square += static_cast<double>(value) * value;
       }
       if (square > kLargestSquaredNorm) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("the squared norm of token ", t, " of query ", i, " must be at most ", kLargestSquaredNorm));
+        return absl::InvalidArgumentError(absl::StrCat(
+            "column ", largest, " of ", place, " is ", query.row(t)[largest], ", which makes the vector too long: ",
+            "squared lengths must be at most ", kLargestSquaredNorm, "; scale queries and documents down"));
       }
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status Searcher::ExactScores(MatrixView query, absl::Span<const uint64_t> rows, absl::Span<float> scores) const {
-  const Metric metric = vectors_.options().metric;
-  if (encoder_ != nullptr || metric == Metric::kInnerProduct) {
+absl::Status Searcher::ExactScores(MatrixView query, absl::Span<const uint64_t> rows, absl::Span<double> scores) const {
+  // Products of int8 vectors are those of token sets: integers, by a query that is rounded to them too.
+  if (encoder_ != nullptr || (metric() == Metric::kInnerProduct && directory_.token_format() == TokenFormat::kInt8)) {
     std::vector<StoredTokens> documents;
     documents.reserve(rows.size());
     for (const uint64_t row : rows) documents.push_back(directory_.tokens(row));
-    return Chamfer(MaxSimQuery(query, directory_.token_format()), documents, scores);
+    std::vector<float> similarities(rows.size());
+    DPKDE_RETURN_IF_ERROR(
+        Chamfer(MaxSimQuery(query, directory_.token_format()), documents, absl::MakeSpan(similarities)));
+    std::copy(similarities.begin(), similarities.end(), scores.begin());
+    return absl::OkStatus();
   }
-  std::vector<float> x(query.data, query.data + query.columns), y(query.columns);
-  if (metric == Metric::kCosine) Normalize(x.data(), x.size());
+  const VectorScorer scorer(metric(), directory_.origin(), query.row(0));
+  std::vector<float> decoded(query.columns);
   for (size_t i = 0; i < rows.size(); ++i) {
-    LoadTokens(directory_.tokens(rows[i]), y.data());
-    const MatrixView a{x.data(), 1, x.size()}, b{y.data(), 1, y.size()};
-    if (metric == Metric::kCosine) {
-      Normalize(y.data(), y.size());
-      InnerProducts(a, b, &scores[i]);
-    } else {
-      SquaredDistances(a, b, &scores[i]);
+    const StoredTokens stored = directory_.tokens(rows[i]);
+    const float* vector = static_cast<const float*>(stored.values);
+    if (stored.format != TokenFormat::kFloat32) {
+      LoadTokens(stored, decoded.data());
+      vector = decoded.data();
     }
+    scores[i] = scorer.Score(vector);
   }
   return absl::OkStatus();
 }
@@ -160,6 +166,7 @@ absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsVi
   }
   const bool rerank = options.rerank != size_t{0};
 
+  const FirstStage first_stage(directory_.manifest().config());
   SearchTimings unused;
   SearchTimings& timings = options.timings == nullptr ? unused : *options.timings;
   std::vector<std::vector<SearchHit>> results(queries.size());
@@ -169,10 +176,13 @@ absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsVi
     const TokenSetsView batch = queries.Slice(begin, end);
 
     VectorSearchResult candidates;
+    std::vector<double> constants(batch.size(), 0);  // that first-stage scores lack
     if (!exact || !rerank) {
       std::vector<float> encoded;
       MatrixView vectors = batch.all();
-      if (encoder_ != nullptr) {
+      if (encoder_ == nullptr) {
+        vectors = first_stage.Queries(vectors, &encoded, &constants);
+      } else {
         const Stopwatch stopwatch(&timings.encode_seconds);
         encoded.resize(batch.size() * encoder_->dimension());
         DPKDE_RETURN_IF_ERROR(encoder_->EncodeQueries(batch, pool, absl::MakeSpan(encoded)));
@@ -200,7 +210,7 @@ absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsVi
           const MatrixView tokens = batch.set(query);
           std::vector<SearchHit>& hits = results[begin + query];
           std::vector<uint64_t> rows;
-          std::vector<float> scores;
+          std::vector<double> scores;
           if (tokens.rows == 0) {
             rows.assign(all.begin(), all.begin() + std::min(all.size(), options.k));
             scores.assign(rows.size(), 0);
@@ -209,7 +219,7 @@ absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsVi
           } else {
             for (size_t i = query * candidates.k; i < (query + 1) * candidates.k && candidates.ids[i] >= 0; ++i) {
               rows.push_back(candidates.ids[i]);
-              scores.push_back(candidates.scores[i]);
+              scores.push_back(candidates.scores[i] + constants[query]);
             }
           }
           if (rerank && tokens.rows > 0) {
@@ -218,9 +228,14 @@ absl::StatusOr<std::vector<std::vector<SearchHit>>> Searcher::Search(TokenSetsVi
           }
           for (size_t i = 0; i < rows.size(); ++i) hits.push_back({rows[i], scores[i], {}});
           const bool larger = larger_is_better();
-          const auto better = [larger](const SearchHit& a, const SearchHit& b) {
-            if (a.score != b.score) return larger ? a.score > b.score : a.score < b.score;
-            return a.row < b.row;
+          // What is no number, which nothing here makes, would come last.
+          const auto distance = [larger](const SearchHit& hit) {
+            if (std::isnan(hit.score)) return std::numeric_limits<double>::infinity();
+            return larger ? -hit.score : hit.score;
+          };
+          const auto better = [&](const SearchHit& a, const SearchHit& b) {
+            const double of_a = distance(a), of_b = distance(b);
+            return of_a != of_b ? of_a < of_b : a.row < b.row;
           };
           const size_t found = std::min(options.k, hits.size());
           std::partial_sort(hits.begin(), hits.begin() + found, hits.end(), better);

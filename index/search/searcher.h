@@ -58,7 +58,7 @@ struct SearchOptions {
 
 struct SearchHit {
   uint64_t row;
-  float score;
+  double score;
   std::vector<TokenMatch> matches;  // SearchOptions::explain; one a query token
 };
 
@@ -69,9 +69,12 @@ struct SearchHit {
 //   absl::string_view best = searcher->directory().id((*results)[0][0].row);
 //
 // A score is the exact Chamfer similarity with the tokens as they are stored (index/maxsim), the largest first; for
-// single vectors the inner product, the cosine (the largest first) or the squared L2 distance (the smallest first).
-// Equal scores are ordered by row. A query without tokens scores 0 everywhere; a document without tokens scores minus
-// infinity for every other query.
+// single vectors the inner product, the cosine (the largest first) or the squared L2 distance (the smallest first), in
+// double (vector_scores.h; products of int8 vectors as those of token sets). Equal scores are ordered by row.
+//
+// Queries of an index with an origin (IndexDirectory::origin()) are given relative to it, as its documents were: the user's
+// vector less the origin, subtracted in double. Scores are those of the user's vectors.
+// A query without tokens scores 0 everywhere; a document without tokens scores minus infinity for every other query.
 //
 // A query's results depend on the query, the index and the options: not on the batch, the number of threads or the CPU.
 //
@@ -91,7 +94,10 @@ class Searcher {
                                                              ThreadPool& pool) const;
 
   // Exact scores of one query with these rows, removed ones included. On the calling thread.
-  absl::Status ExactScores(MatrixView query, absl::Span<const uint64_t> rows, absl::Span<float> scores) const;
+  absl::Status ExactScores(MatrixView query, absl::Span<const uint64_t> rows, absl::Span<double> scores) const;
+
+  // What single vectors are compared by; the inner product for token sets.
+  VectorIndexOptions::Metric metric() const;
 
   // Whether a larger score is better.
   bool larger_is_better() const;

@@ -11,6 +11,7 @@
 #include "dpkde/base/float_environment.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/search/recall.h"
+#include "dpkde/index/search/vector_scores.h"
 
 namespace dpkde {
 namespace {
@@ -41,7 +42,8 @@ absl::StatusOr<std::vector<float>> EncodeAll(const Searcher& searcher, ThreadPoo
     if (searcher.encoder() != nullptr) {
       DPKDE_RETURN_IF_ERROR(searcher.encoder()->EncodeDocuments(documents.view(), pool, out));
     } else {
-      const MatrixView all = documents.view().all();
+      std::vector<float> buffer;
+      const MatrixView all = FirstStage(directory.manifest().config()).Vectors(documents.view().all(), &buffer);
       std::copy(all.data, all.data + out.size(), out.data());
     }
   }
@@ -114,9 +116,10 @@ absl::StatusOr<TuneReport> Tune(const Searcher& searcher, TokenSetsView queries,
       const double search_start = Now(), search_cpu_start = CpuNow();
       DPKDE_ASSIGN_OR_RETURN(const auto results, searcher.Search(queries, search, pool));
       const double seconds = Now() - search_start, cpu_seconds = CpuNow() - search_cpu_start;
-      DPKDE_ASSIGN_OR_RETURN(const double recall, Recall(searcher, queries, results, truth, options.k, pool));
+      DPKDE_ASSIGN_OR_RETURN(const RecallReport report_of_row,
+                             Recall(searcher, queries, results, truth, options.k, pool));
       report.rows.push_back({arrangements[i].name, index.options(), static_cast<double>(index.bytes_of_rows()) / rows,
-                             build_seconds, candidates, recall, seconds / queries.size() * 1e3,
+                             build_seconds, candidates, report_of_row.recall, seconds / queries.size() * 1e3,
                              cpu_seconds / queries.size() * 1e3});
     }
   }

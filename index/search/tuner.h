@@ -51,7 +51,7 @@ struct TuneReport {
   absl::optional<size_t> smallest, fastest;
 };
 
-// Measures on the user's own data: exact search is the truth. Encodes all documents of the index, from the tokens as
+// Measures on the user's own data: exact search of the tokens as they are stored is the truth. Encodes all documents of the index, from the tokens as
 // they are stored, and holds their vectors as float32 while it runs. Every document is found where recall is 1, so
 // there must be queries and documents: kInvalidArgument otherwise.
 absl::StatusOr<TuneReport> Tune(const Searcher& searcher, TokenSetsView queries, const TuneOptions& options,

@@ -65,7 +65,7 @@ double RecallAt500(const Searcher& searcher, TokenSetsView queries, const Result
     truth.emplace_back();
     for (const SearchHit& hit : hits) truth.back().push_back(hit.row);
   }
-  return OrDie(Recall(searcher, queries, Search(searcher, queries, 500, pool), truth, 10, pool));
+  return OrDie(Recall(searcher, queries, Search(searcher, queries, 500, pool), truth, 10, pool)).recall;
 }
 
 void MeasureChanges(const std::string& folder, const TokenSets& documents, TokenSetsView queries,

@@ -409,7 +409,7 @@ TEST_F(IndexToolsTest, RefusesData) {
         {"search", "--index=" + Index(), "--queries=" + queries, "--query_lens=" + inputs_.Write("q.txt", lens_text)});
   };
   ExpectRefusal(search(inputs_.Write("narrow.npy", Npy(narrow, 99)), "2\n"), "dpkde_query", 2,
-                {"narrow.npy: queries must have the index's token dimension, 100, but have 99"});
+                {"narrow.npy: queries must have 100 columns, as the index has, but have 99"});
   ExpectRefusal(search(inputs_.Path("nan.npy"), "3\n"), "dpkde_query", 2, {"nan.npy: row 1, column 7"});
   ExpectRefusal(search(absl::StrCat(kData, "query_tokens.npy"), "3\n"), "dpkde_query", 2, {"q.txt", "452"});
   ExpectRefusal(Search(Index(), {"--encoder_fingerprint=00ff"}), "dpkde_query", 2, {"fingerprint", "00ff"});

@@ -20,9 +20,14 @@ TEST(CandidateRecallTest, CountsTheBestAmongTheCandidates) {
 
 TEST(CandidateRecallTest, DuplicatesAreAsGood) {
   // Documents 0 and 1 are equal but for rounding: either is the best.
-  const std::vector<float> exact = {2.000005f, 2, 1};
+  const std::vector<float> exact = {2.000001f, 2, 1};
   EXPECT_EQ(CandidateRecall({0, 1, 0}, exact, 1, 1, 1), 1);
   EXPECT_EQ(CandidateRecall({0, 0, 1}, exact, 1, 1, 1), 0);
+  EXPECT_EQ(CandidateRecall({0, 1, 0}, {2.00001f, 2, 1}, 1, 1, 1), 0);  // another score
+  for (const float scale : {1e-6f, 1e6f}) {
+    EXPECT_EQ(CandidateRecall({0, 1, 0}, {2.000001f * scale, 2 * scale, scale}, 1, 1, 1), 1);
+    EXPECT_EQ(CandidateRecall({0, 1, 0}, {2.00001f * scale, 2 * scale, scale}, 1, 1, 1), 0);
+  }
   EXPECT_EQ(CandidateRecall({0, 0, 0}, exact, 1, 1, 1), 1);      // equal estimates: the first row
   EXPECT_EQ(CandidateRecall({1, 1, 0}, {1, 1, 1}, 1, 1, 2), 1);  // never above 1
 }

@@ -159,7 +159,7 @@ TEST_F(WordNetTest, AllCandidatesAreExactSearch) {
                   (results[i][j - 1].score == results[i][j].score && results[i][j - 1].row < results[i][j].row));
     }
   }
-  EXPECT_EQ(*Recall(searcher, Words().queries.view(), results, Words().truth, 10, Pool()), 1);
+  EXPECT_EQ(Recall(searcher, Words().queries.view(), results, Words().truth, 10, Pool())->recall, 1);
   // The candidates of the first stage, all of them, lead to the same.
   for (const auto& [kind, codes] : {std::pair(proto::VectorIndexSpec::HNSW, proto::VectorIndexSpec::FLOAT32),
                                     std::pair(proto::VectorIndexSpec::IVF, proto::VectorIndexSpec::PQ4)}) {
@@ -173,9 +173,10 @@ TEST_F(WordNetTest, MoreCandidatesFindMore) {
   const Searcher searcher = OpenOrDie(*path_);
   std::vector<double> recall;
   for (const size_t candidates : {10, 100, 400}) {
-    recall.push_back(*Recall(searcher, Words().queries.view(),
-                             SearchOrDie(searcher, Words().queries.view(), Budgets(10, candidates)), Words().truth, 10,
-                             Pool()));
+    recall.push_back(Recall(searcher, Words().queries.view(),
+                            SearchOrDie(searcher, Words().queries.view(), Budgets(10, candidates)), Words().truth, 10,
+                            Pool())
+                         ->recall);
     RecordProperty(absl::StrCat("recall at ", candidates), absl::StrCat(recall.back()));
   }
   EXPECT_LT(recall[0], recall[1]);
@@ -190,7 +191,7 @@ TEST_F(WordNetTest, MoreCandidatesFindMore) {
   // None: the first stage's scores, which are others.
   options.rerank = 0;
   const auto estimates = SearchOrDie(searcher, Words().queries.view(), options);
-  EXPECT_EQ(*Recall(searcher, Words().queries.view(), estimates, Words().truth, 10, Pool()), recall[0]);
+  EXPECT_EQ(Recall(searcher, Words().queries.view(), estimates, Words().truth, 10, Pool())->recall, recall[0]);
   options.rerank = 5;
   EXPECT_EQ(searcher.Search(Words().queries.view(), options, Pool()).status().message(),
             "rerank must be at least k, or 0 for none");
@@ -323,8 +324,8 @@ TEST(IndexChangesTest, AgreeWithAFreshBuild) {
       const auto exact = SearchOrDie(searcher, Words().queries.view(), Budgets(10, 1200));
       std::vector<std::vector<uint64_t>> truth;
       for (const auto& hits : exact) truth.push_back(RowsOf(hits));
-      return *Recall(searcher, Words().queries.view(), SearchOrDie(searcher, Words().queries.view(), Budgets(10, 200)),
-                     truth, 10, Pool());
+      return Recall(searcher, Words().queries.view(), SearchOrDie(searcher, Words().queries.view(), Budgets(10, 200)),
+                     truth, 10, Pool())->recall;
     };
     const double fresh_recall = recall_of(fresh);
     for (const bool compacted : {false, true}) {
@@ -360,7 +361,7 @@ TEST(IndexChangesTest, EmptyIndexIsFilledByAdding) {
   const Searcher searcher = OpenOrDie(path);
   EXPECT_EQ(searcher.directory().id(1199), "1199");
   const auto results = SearchOrDie(searcher, Words().queries.view(), Budgets(10, 1200));
-  EXPECT_EQ(*Recall(searcher, Words().queries.view(), results, Words().truth, 10, Pool()), 1);
+  EXPECT_EQ(Recall(searcher, Words().queries.view(), results, Words().truth, 10, Pool())->recall, 1);
 }
 
 TEST(IndexChangesTest, EmptyDocumentsRankLast) {
@@ -420,8 +421,8 @@ TEST(SingleVectorsTest, EveryMetricAgreesWithItsDefinition) {
           EXPECT_NEAR(exact[i][j].score, expected, 1e-5);
         }
       }
-      EXPECT_EQ(*Recall(searcher, queries.view(), exact, truth, 10, Pool()), 1);
-      EXPECT_GE(*Recall(searcher, queries.view(), found, truth, 10, Pool()), 0.98);
+      EXPECT_EQ(Recall(searcher, queries.view(), exact, truth, 10, Pool())->recall, 1);
+      EXPECT_GE(Recall(searcher, queries.view(), found, truth, 10, Pool())->recall, 0.98);
       SearchOptions explain;
       explain.explain = true;
       EXPECT_EQ(searcher.Search(queries.view(), explain, Pool()).status().code(), absl::StatusCode::kInvalidArgument);
