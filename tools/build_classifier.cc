@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/matrix_view.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
@@ -29,6 +30,7 @@
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/sketch/accumulator.h"
+#include "dpkde/tools/audience.h"
 #include "dpkde/tools/density_options.h"
 #include "dpkde/tools/domain_options.h"
 #include "dpkde/tools/exit_code.h"
@@ -218,8 +220,8 @@ absl::StatusOr<std::vector<uint32_t>> ReadClasses(const std::string& path, const
   for (size_t r = 0; r < rows->size(); ++r) {
     const auto found = class_of.find((*rows)[r]);
     if (found == class_of.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": row ", r, " (counting from 0): the label '", (*rows)[r], "' is not in --label_set"));
+      return Named(path, RecordError(absl::StatusCode::kInvalidArgument, absl::StrCat("row ", r, " (counting from 0)"),
+                                     "the label is not in --label_set"));
     }
     classes.push_back(found->second);
   }
@@ -274,11 +276,12 @@ std::vector<std::string> AssertedPublic(const Settings& settings, const Classifi
     for (std::string& what : settings.density->AssertedPublic()) asserted.push_back(std::move(what));
   }
   if (inputs.domain.has_value()) asserted.push_back("domain");
-  if (absl::GetFlag(FLAGS_expected_n).has_value()) asserted.push_back("expected number of records");
+  if (inputs.unit_rows) asserted.push_back("unit rows");
   if (inputs.model.has_value()) asserted.push_back("model");
   if (inputs.features.has_value()) asserted.push_back("number of features");
   if (inputs.bandwidth.has_value()) asserted.push_back("bandwidth");
   if (inputs.reference.rows > 0) asserted.push_back("reference points");
+  for (std::string& what : AssertedByPrivacyFlags()) asserted.push_back(std::move(what));
   return asserted;
 }
 
@@ -323,7 +326,12 @@ absl::Status DryRun(const ClassifierInputs& inputs, const absl::optional<uint64_
   } else if (public_rows.has_value()) {
     sizes = {std::max<double>(1, static_cast<double>(*public_rows))};
   }
-  for (double n : sizes) DPKDE_RETURN_IF_ERROR(PrintPlan(inputs, n, pool));
+  for (double n : sizes) {
+    DPKDE_RETURN_IF_ERROR(PrintPlan(inputs, n, pool));
+    if (const std::string warning = DeltaWarning(inputs.privacy, n); !warning.empty()) {
+      absl::PrintF("warning: %s\n", warning);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -379,8 +387,11 @@ absl::Status Run(const std::vector<std::string>&) {
   DPKDE_ASSIGN_OR_RETURN(const std::vector<uint32_t> classes,
                          ReadClasses(absl::GetFlag(FLAGS_labels), settings.labels));
   if (reader.row_count().has_value() && *reader.row_count() != classes.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_labels), ": has ", classes.size(),
-                                                   " labels, but ", input, " has ", *reader.row_count(), " rows"));
+    return Named(
+        absl::GetFlag(FLAGS_labels),
+        CountError(absl::StatusCode::kInvalidArgument,
+                   absl::StrCat("has ", classes.size(), " labels, but ", input, " has ", *reader.row_count(), " rows"),
+                   absl::StrCat("must have as many labels as ", input, " has rows")));
   }
 
   DPKDE_ASSIGN_OR_RETURN(ReleaseOutput output, ReleaseOutput::Open(start));
@@ -394,6 +405,7 @@ absl::Status Run(const std::vector<std::string>&) {
   } else {
     inputs.public_n = add_remove ? *absl::GetFlag(FLAGS_expected_n) : std::max<double>(classes.size(), 1);
   }
+  WarnOfDelta(*settings.privacy, inputs.public_n);
   DPKDE_ASSIGN_OR_RETURN(ClassifierChoice choice, PlanClassifier(inputs, pool));
   if (planning_count.has_value()) *choice.plan.mutable_planning_count() = *planning_count;
   for (const std::string& what : AssertedPublic(settings, inputs)) choice.plan.add_asserted_public(what);
@@ -404,8 +416,11 @@ absl::Status Run(const std::vector<std::string>&) {
   size_t done = 0;
   const absl::Status added = ForEachBatch(reader, [&](MatrixView rows) {
     if (rows.rows > classes.size() - done) {
-      return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_labels), ": ends before row ", classes.size(),
-                                                     " (counting from 0), though ", input, " has such a row"));
+      return Named(absl::GetFlag(FLAGS_labels),
+                   CountError(absl::StatusCode::kInvalidArgument,
+                              absl::StrCat("ends before row ", classes.size(), " (counting from 0), though ", input,
+                                           " has such a row"),
+                              absl::StrCat("ends before ", input)));
     }
     DPKDE_RETURN_IF_ERROR(accumulator.Add(rows, absl::MakeConstSpan(classes).subspan(done, rows.rows)));
     done += rows.rows;
@@ -413,8 +428,10 @@ absl::Status Run(const std::vector<std::string>&) {
   });
   if (!added.ok()) return DataError(added);
   if (done != classes.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_labels), ": row ", done,
-                                                   " (counting from 0) has no record: ", input, " ends before it"));
+    const std::string ends = absl::StrCat("has no record: ", input, " ends before it");
+    return Named(absl::GetFlag(FLAGS_labels),
+                 CountError(absl::StatusCode::kInvalidArgument, absl::StrCat("row ", done, " (counting from 0) ", ends),
+                            absl::StrCat("a row ", ends)));
   }
 
   DPKDE_RETURN_IF_ERROR(entries.ReserveRelease(accumulator.guarantee()));
@@ -430,11 +447,11 @@ absl::Status Run(const std::vector<std::string>&) {
                   settings.labels.size(), choice.reason, Spent(certificate),
                   NeighboringName(settings.privacy->neighboring()));
     for (const std::string& warning : choice.warnings) absl::FPrintF(stderr, "warning: %s\n", warning);
-    if (!add_remove || IsTerminal()) absl::FPrintF(stderr, "%d rows read\n", done);
+    if (StderrMayCount()) absl::FPrintF(stderr, "%d rows read\n", done);
     output.PrintResources();
   }
   return output.WriteSummary(absl::StrFormat("\"model\":\"%s\",\"labels\":%d", model, settings.labels.size()),
-                             certificate, add_remove ? absl::nullopt : absl::optional<uint64_t>(done));
+                             certificate, done);
 }
 
 }  // namespace

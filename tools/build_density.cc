@@ -8,12 +8,12 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/matrix_view.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
@@ -26,6 +26,7 @@
 #include "dpkde/planner/planner.h"
 #include "dpkde/privacy/budget_ledger.h"
 #include "dpkde/sketch/accumulator.h"
+#include "dpkde/tools/audience.h"
 #include "dpkde/tools/density_options.h"
 #include "dpkde/tools/domain_options.h"
 #include "dpkde/tools/exit_code.h"
@@ -262,9 +263,12 @@ class Weights {
     weights.reader_ = *std::move(reader);
     const absl::optional<uint64_t> rows = weights.reader_->row_count(), records = input.row_count();
     if (rows.has_value() && records.has_value() && *rows != *records) {
-      return absl::InvalidArgumentError(absl::StrCat(weights.path_, ": has ", *rows, " weights, but ",
-                                                     absl::GetFlag(FLAGS_input), " has ", *records, " rows; row ",
-                                                     std::min(*rows, *records), " is the first without a partner"));
+      const std::string input = absl::GetFlag(FLAGS_input);
+      return Named(weights.path_,
+                   CountError(absl::StatusCode::kInvalidArgument,
+                              absl::StrCat("has ", *rows, " weights, but ", input, " has ", *records, " rows; row ",
+                                           std::min(*rows, *records), " is the first without a partner"),
+                              absl::StrCat("must have as many weights as ", input, " has rows")));
     }
     return weights;
   }
@@ -278,9 +282,10 @@ class Weights {
     while (filled < count) {
       DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader_->ReadRows(count - filled, values.data() + filled));
       if (rows == 0) {
-        return absl::InvalidArgumentError(absl::StrCat(path_, ": ends before row ", done_ + filled,
-                                                       " (counting from 0), though ", absl::GetFlag(FLAGS_input),
-                                                       " has such a row"));
+        return Named(path_, CountError(absl::StatusCode::kInvalidArgument,
+                                       absl::StrCat("ends before row ", done_ + filled, " (counting from 0), though ",
+                                                    absl::GetFlag(FLAGS_input), " has such a row"),
+                                       absl::StrCat("ends before ", absl::GetFlag(FLAGS_input))));
       }
       filled += rows;
     }
@@ -294,15 +299,13 @@ class Weights {
     float ignored;
     DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader_->ReadRows(1, &ignored));
     if (rows == 0) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat(
-        path_, ": row ", done_, " (counting from 0) has no record: ", absl::GetFlag(FLAGS_input), " ends before it"));
+    const std::string ends = absl::StrCat("has no record: ", absl::GetFlag(FLAGS_input), " ends before it");
+    return Named(
+        path_, CountError(absl::StatusCode::kInvalidArgument, absl::StrCat("row ", done_, " (counting from 0) ", ends),
+                          absl::StrCat("a row ", ends)));
   }
 
-  // An error about a weight, with the path in front.
-  absl::Status Named(const absl::Status& status) const {
-    if (!absl::StartsWith(status.message(), "weight of row")) return status;
-    return absl::Status(status.code(), absl::StrCat(path_, ": ", std::string(status.message())));
-  }
+  const std::string& path() const { return path_; }
 
  private:
   std::string path_;
@@ -319,7 +322,8 @@ absl::Status DryRun(PlanInputs inputs, const absl::optional<uint64_t>& public_ro
   }
   for (double n : sizes) {
     inputs.public_n = n;
-    DPKDE_ASSIGN_OR_RETURN(const PlanResult plan, Plan(inputs));
+    DPKDE_ASSIGN_OR_RETURN(PlanResult plan, Plan(inputs));
+    if (std::string warning = DeltaWarning(inputs.privacy, n); !warning.empty()) plan.warnings.push_back(warning);
     DPKDE_RETURN_IF_ERROR(PrintDensityPlan(inputs, plan));
   }
   return absl::OkStatus();
@@ -328,9 +332,9 @@ absl::Status DryRun(PlanInputs inputs, const absl::optional<uint64_t>& public_ro
 std::vector<std::string> AssertedPublic(const DensityOptions& density, const PlanInputs& inputs) {
   std::vector<std::string> asserted = density.AssertedPublic();
   if (inputs.domain.has_value()) asserted.push_back("domain");
-  if (absl::GetFlag(FLAGS_expected_n).has_value()) asserted.push_back("expected number of records");
   if (inputs.weights.has_value()) asserted.push_back("weight bound");
   if (inputs.landmarks != nullptr) asserted.push_back("reference points");
+  for (std::string& what : AssertedByPrivacyFlags()) asserted.push_back(std::move(what));
   return asserted;
 }
 
@@ -382,6 +386,7 @@ absl::Status Run(const std::vector<std::string>&) {
     if (!count.ok()) return DataError(count.status());
     inputs.public_n = *count;
   }
+  WarnOfDelta(*settings.privacy, inputs.public_n);
   DPKDE_ASSIGN_OR_RETURN(const PlanResult planned, Plan(inputs));
   const Candidate& choice = planned.candidates[0];
   proto::ReleasePlan plan = MakeReleasePlan(inputs, choice);
@@ -397,7 +402,8 @@ absl::Status Run(const std::vector<std::string>&) {
     rows_replaced += CountBadRows(rows);
     if (!weights.given()) return accumulator.Add(rows);
     DPKDE_ASSIGN_OR_RETURN(const std::vector<float> batch, weights.Next(rows.rows));
-    return weights.Named(accumulator.Add(rows, batch));
+    // The reader has refused every record that the accumulator would, so that an error is about a weight.
+    return Named(weights.path(), accumulator.Add(rows, batch));
   });
   if (!added.ok()) return DataError(added);
   if (const absl::Status ended = weights.CheckEnd(); !ended.ok()) return DataError(ended);
@@ -422,7 +428,7 @@ absl::Status Run(const std::vector<std::string>&) {
                   absl::GetFlag(FLAGS_output), DescribeDesign(release.plan().design()), MechanismName(choice.mechanism),
                   choice.num_coordinates, choice.total_error(), choice.noise_error, choice.approximation_error,
                   Spent(certificate), NeighboringName(settings.privacy->neighboring()));
-    if (!add_remove || IsTerminal()) {
+    if (StderrMayCount()) {
       absl::FPrintF(stderr, "%d rows read in %.2f s (%.4g rows a second)\n", rows_read, read_seconds,
                     rows_read / std::max(read_seconds, 1e-9));
     }
@@ -436,7 +442,7 @@ absl::Status Run(const std::vector<std::string>&) {
                       "\"predicted_noise_rmse\":%.10g,\"predicted_approximation_rmse\":%.10g",
                       DesignName(release.plan().design()), MechanismName(choice.mechanism), choice.num_coordinates,
                       choice.total_error(), choice.noise_error, choice.approximation_error),
-      certificate, add_remove ? absl::nullopt : absl::optional<uint64_t>(rows_read));
+      certificate, rows_read);
 }
 
 }  // namespace

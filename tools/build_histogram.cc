@@ -15,6 +15,7 @@
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/matrix_view.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
@@ -29,6 +30,7 @@
 #include "dpkde/sketch/histogram.h"
 #include "dpkde/sketch/histogram_parts.h"
 #include "dpkde/sketch/vote_accumulator.h"
+#include "dpkde/tools/audience.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/input_options.h"
 #include "dpkde/tools/ledger_entries.h"
@@ -135,16 +137,25 @@ proto::HistogramPlan MakePlan(const NearestVotes& nearest, const Searcher& searc
   for (const char* what : {"items and their vectors", "votes", "candidates of a search"}) {
     plan.add_asserted_public(what);
   }
+  if (absl::GetFlag(FLAGS_threshold).has_value()) plan.add_asserted_public("threshold");
+  for (const std::string& what : AssertedByPrivacyFlags()) plan.add_asserted_public(what);
   plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
   plan.set_threshold(absl::GetFlag(FLAGS_threshold).value_or(0));
   return plan;
+}
+
+// How many records there are at least, by the noised counts; wrong for one release in forty.
+double LeastRecords(const Histogram& histogram, size_t votes) {
+  double total = 0;
+  for (size_t i = 0; i < histogram.size(); ++i) total += histogram.count(i);
+  const double deviation = std::sqrt(static_cast<double>(histogram.size())) * histogram.std_error();
+  return std::max(1.0, (total - 2 * deviation) / votes);
 }
 
 absl::Status Run(const std::vector<std::string>&) {
   const absl::Time start = absl::Now();
   DPKDE_ASSIGN_OR_RETURN(Settings settings, ParseFlags());
   const PrivacySpec& privacy = *settings.privacy;
-  const bool add_remove = privacy.neighboring() == Neighboring::kAddRemove;
   const bool dry_run = absl::GetFlag(FLAGS_dry_run);
   const std::string input = absl::GetFlag(FLAGS_input), index = absl::GetFlag(FLAGS_index);
   DPKDE_ASSIGN_OR_RETURN(const Searcher searcher, Searcher::Open(index));
@@ -189,9 +200,7 @@ absl::Status Run(const std::vector<std::string>&) {
   uint64_t rows_read = 0;
   const absl::Status added = ForEachBatch(*reader, [&](MatrixView rows) -> absl::Status {
     const auto votes = nearest->Vote(rows, settings.bad_records, rows_read, pool);
-    if (!votes.ok()) {
-      return absl::Status(votes.status().code(), absl::StrCat(input, ": ", std::string(votes.status().message())));
-    }
+    if (!votes.ok()) return Named(input, votes.status());
     for (const std::vector<uint32_t>& of_record : *votes) DPKDE_RETURN_IF_ERROR(accumulator->Add(of_record));
     rows_read += rows.rows;
     return absl::OkStatus();
@@ -205,6 +214,7 @@ absl::Status Run(const std::vector<std::string>&) {
   DPKDE_RETURN_IF_ERROR(Histogram::Deserialize(bytes).status());
   DPKDE_RETURN_IF_ERROR(output.WriteRelease(bytes, *entries));
 
+  WarnOfDelta(privacy, RecordsArePublicInNumber() ? rows_read : LeastRecords(histogram, nearest->votes()));
   const proto::Certificate& certificate = histogram.certificate();
   if (!absl::GetFlag(FLAGS_quiet)) {
     if (static_cast<size_t>(*absl::GetFlag(FLAGS_votes)) > nearest->votes()) {
@@ -214,14 +224,14 @@ absl::Status Run(const std::vector<std::string>&) {
     absl::FPrintF(stderr, "%s: %d items, %d votes a record, %s noise, standard error of a count %.4g; %s, %s\n",
                   absl::GetFlag(FLAGS_output), histogram.size(), nearest->votes(), MechanismName(*mechanism),
                   histogram.std_error(), Spent(certificate), NeighboringName(privacy.neighboring()));
-    if (!add_remove || IsTerminal()) absl::FPrintF(stderr, "%d rows read\n", rows_read);
+    if (StderrMayCount()) absl::FPrintF(stderr, "%d rows read\n", rows_read);
     output.PrintResources();
   }
   return output.WriteSummary(
       absl::StrFormat("\"items\":%d,\"votes\":%d,\"mechanism\":\"%s\",\"std_error\":%.10g,\"threshold\":%.10g",
                       histogram.size(), nearest->votes(), MechanismName(*mechanism), histogram.std_error(),
                       histogram.threshold()),
-      certificate, add_remove ? absl::nullopt : absl::optional<uint64_t>(rows_read));
+      certificate, rows_read);
 }
 
 }  // namespace

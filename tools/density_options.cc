@@ -146,6 +146,7 @@ std::vector<std::string> DensityOptions::AssertedPublic() const {
   if (design.has_value()) asserted.push_back("design");
   if (features.has_value()) asserted.push_back("features");
   if (reduce_to.has_value()) asserted.push_back("reduced dimension");
+  if (landmark_choice != LandmarkChoice::kKMeans) asserted.push_back("landmark choice");
   return asserted;
 }
 

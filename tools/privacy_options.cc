@@ -1,5 +1,7 @@
 #include "dpkde/tools/privacy_options.h"
 
+#include <cstdio>
+
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -68,6 +70,31 @@ absl::StatusOr<PrivacySpec> ParsePrivacy(const absl::optional<proto::Mechanism>&
     return PrivacyError("--delta is missing (or --rho): gaussian noise cannot be purely epsilon-private");
   }
   return privacy;
+}
+
+std::vector<std::string> AssertedByPrivacyFlags() {
+  std::vector<std::string> asserted;
+  if (absl::GetFlag(FLAGS_expected_n).has_value()) asserted.push_back("expected number of records");
+  if (absl::GetFlag(FLAGS_mechanism) != "auto") asserted.push_back("mechanism");
+  if (absl::GetFlag(FLAGS_public_seed) != 0) asserted.push_back("public seed");
+  asserted.push_back(absl::GetFlag(FLAGS_bad_records) == "fail" ? "all records well-formed (bad_records=fail)"
+                                                                : "each bad record replaced (bad_records=replace)");
+  return asserted;
+}
+
+std::string DeltaWarning(const PrivacySpec& privacy, double n) {
+  const double delta = privacy.delta().value_or(0);
+  if (delta * n <= 1) return "";
+  return absl::StrFormat(
+      "delta = %.4g is above 1/n for %.4g records: publishing a record drawn at random would meet it; choose a delta "
+      "far "
+      "below 1/n",
+      delta, n);
+}
+
+void WarnOfDelta(const PrivacySpec& privacy, double n) {
+  const std::string warning = DeltaWarning(privacy, n);
+  if (!warning.empty() && !absl::GetFlag(FLAGS_quiet)) absl::FPrintF(stderr, "warning: %s\n", warning);
 }
 
 std::string Spent(const proto::Certificate& certificate) {

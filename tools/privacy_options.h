@@ -2,6 +2,7 @@
 #define DPKDE_TOOLS_PRIVACY_OPTIONS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/flags/declare.h"
 #include "absl/status/status.h"
@@ -32,6 +33,16 @@ bool NeedsCount(const PrivacySpec& privacy);
 
 // A usage error unless --expected_n is positive and, but for dry runs, hides anything.
 absl::Status CheckExpectedN(bool dry_run);
+
+// What the certificate lists as asserted public, or as a condition, because of these flags, --mechanism, --public_seed
+// and --bad_records: among them that all records were well-formed, where a bad one ends the run.
+std::vector<std::string> AssertedByPrivacyFlags();
+
+// "delta = 0.5 is above 1/n ..." if it is, for n records; else "". `n` is public, a guess, or noised.
+std::string DeltaWarning(const PrivacySpec& privacy, double n);
+
+// Prints it on stderr, unless --quiet is given.
+void WarnOfDelta(const PrivacySpec& privacy, double n);
 
 // "epsilon = 1, delta = 0" or "rho = 0.1".
 std::string Spent(const proto::Certificate& certificate);

@@ -1,7 +1,6 @@
 #include "dpkde/tools/record_batches.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/tools/audience.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/shared_flags.h"
 
@@ -30,7 +30,7 @@ class Progress {
   }
   void Update(uint64_t rows) {
     const absl::Time now = absl::Now();
-    if (quiet_ || now - last_ < (terminal_ ? absl::Milliseconds(200) : absl::Seconds(10))) return;
+    if (silent_ || now - last_ < (terminal_ ? absl::Milliseconds(200) : absl::Seconds(10))) return;
     last_ = now;
     shown_ = true;
     const std::string seconds = absl::StrFormat("%.0f s", absl::ToDoubleSeconds(now - start_));
@@ -49,7 +49,7 @@ class Progress {
 
  private:
   const absl::optional<uint64_t> total_;
-  const bool quiet_ = absl::GetFlag(FLAGS_quiet);
+  const bool silent_ = absl::GetFlag(FLAGS_quiet) || !StderrMayCount();
   const bool terminal_ = IsTerminal();
   const absl::Time start_ = absl::Now();
   absl::Time last_ = start_;
@@ -74,8 +74,6 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenVectors(const std::string& pat
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", role, " must have ", dimension, " columns, as ", owner,
                                                  " has, but have ", (*reader)->dimension()));
 }
-
-bool IsTerminal() { return isatty(STDERR_FILENO) == 1; }
 
 absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit) {
   DPKDE_RETURN_IF_ERROR(reader.Rewind());

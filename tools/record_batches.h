@@ -23,11 +23,8 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenVectors(const std::string& pat
                                                           size_t dimension, absl::string_view role,
                                                           absl::string_view owner);
 
-// Counts of private rows are for the curator's terminal, not for the log of a batch job.
-bool IsTerminal();
-
 // Calls visit(rows) for the batches of the file from its beginning, and says on stderr how far it is: a bar on a
-// terminal, else a line every ten seconds.
+// terminal, else a line every ten seconds; nothing where the number of rows is not for everybody.
 absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit);
 
 // The reader makes every value of a malformed row NaN, so one column tells.

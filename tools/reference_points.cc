@@ -5,6 +5,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/stored_tokens.h"
@@ -43,13 +44,13 @@ absl::StatusOr<std::vector<float>> ReadReference(const std::string& path, const 
   VectorReaderOptions options;
   options.text_header = input_options.text_header;
   const auto reader = VectorReader::Open(path, options);
-  if (!reader.ok()) return DataError(reader.status());
+  if (!reader.ok()) return DataError(AboutPublicFile(reader.status()));
   DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, (*reader)->dimension(), dimension));
   while (true) {
     const size_t before = points.size(), batch_rows = kBatchFloats / dimension + 1;
     points.resize(before + batch_rows * dimension);
     const absl::StatusOr<size_t> rows = (*reader)->ReadRows(batch_rows, points.data() + before);
-    if (!rows.ok()) return DataError(rows.status());
+    if (!rows.ok()) return DataError(AboutPublicFile(rows.status()));
     points.resize(before + *rows * dimension);
     if (*rows == 0) return points;
   }

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/tools/audience.h"
 #include "dpkde/tools/json_text.h"
 #include "dpkde/tools/output_path.h"
 #include "dpkde/tools/record_batches.h"
@@ -48,22 +49,26 @@ absl::Status ReleaseOutput::WriteRelease(const std::string& bytes, const LedgerE
 }
 
 void ReleaseOutput::PrintResources() const {
+  if (!StderrMayCount()) return;
   absl::FPrintF(stderr, "%.2f s in all, peak memory %d MB\n", absl::ToDoubleSeconds(absl::Now() - start_),
                 PeakMemoryKilobytes() / 1024);
 }
 
 absl::Status ReleaseOutput::WriteSummary(const std::string& fields, const proto::Certificate& certificate,
-                                         absl::optional<uint64_t> public_rows) {
+                                         uint64_t rows) {
   if (summary_writer_ == nullptr) return absl::OkStatus();
   const std::string spent = certificate.rho_spent() > 0
                                 ? absl::StrFormat("\"rho_spent\":%.17g", certificate.rho_spent())
                                 : absl::StrFormat("\"epsilon_spent\":%.17g,\"delta_spent\":%.17g",
                                                   certificate.epsilon_spent(), certificate.delta_spent());
-  DPKDE_RETURN_IF_ERROR(summary_writer_->Append(absl::StrFormat(
-      "{\"output\":%s,\"bytes\":%d,\"sha256\":\"%s\",%s,%s,%s\"seconds\":%.3f,\"peak_memory_bytes\":%d}\n",
-      JsonString(absl::GetFlag(FLAGS_output)), bytes_, sha256_, fields, spent,
-      public_rows.has_value() ? absl::StrFormat("\"rows\":%d,", *public_rows) : "",
-      absl::ToDoubleSeconds(absl::Now() - start_), int64_t{PeakMemoryKilobytes()} * 1024)));
+  const std::string of_records =
+      RecordsArePublicInNumber()
+          ? absl::StrFormat(",\"rows\":%d,\"seconds\":%.3f,\"peak_memory_bytes\":%d", rows,
+                            absl::ToDoubleSeconds(absl::Now() - start_), int64_t{PeakMemoryKilobytes()} * 1024)
+          : "";
+  DPKDE_RETURN_IF_ERROR(summary_writer_->Append(
+      absl::StrFormat("{\"output\":%s,\"bytes\":%d,\"sha256\":\"%s\",%s,%s%s}\n",
+                      JsonString(absl::GetFlag(FLAGS_output)), bytes_, sha256_, fields, spent, of_records)));
   return summary_writer_->Commit();
 }
 

@@ -30,13 +30,12 @@ class ReleaseOutput {
   // Writes the release, which has been parsed again, and marks its entries in the ledger.
   absl::Status WriteRelease(const std::string& bytes, const LedgerEntries& entries);
 
-  // "0.12 s in all, peak memory 10 MB".
+  // "0.12 s in all, peak memory 10 MB", where time and memory may be seen on stderr.
   void PrintResources() const;
 
-  // What all releases have in common, and `fields` ("\"values\":7,...", no comma at the ends) in between.
-  // `public_rows`: the number of records where that is public.
-  absl::Status WriteSummary(const std::string& fields, const proto::Certificate& certificate,
-                            absl::optional<uint64_t> public_rows);
+  // What all releases have in common, and `fields` ("\"values\":7,...", no comma at the ends) in between. `rows`, time
+  // and memory only where the number of records is public.
+  absl::Status WriteSummary(const std::string& fields, const proto::Certificate& certificate, uint64_t rows);
 
  private:
   explicit ReleaseOutput(absl::Time start) : start_(start) {}

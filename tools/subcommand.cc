@@ -18,9 +18,11 @@
 #include "absl/strings/strip.h"
 #include "absl/types/optional.h"
 #include "dpkde/base/exceptions.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/base/version.h"
+#include "dpkde/tools/audience.h"
 #include "dpkde/tools/exit_code.h"
 #include "dpkde/tools/help_text.h"
 #include "dpkde/tools/process.h"
@@ -201,15 +203,15 @@ int RunTool(const std::string& tool, const std::string& summary, absl::Span<cons
   }
   if (status.ok()) status = FinishStandardOutput();
   if (status.ok()) return 0;
-  const absl::string_view message = status.message();
   if (ResourcesHaveRunOut()) {
     // Whatever was made of it on the way. The rest of the message says what could not be done.
+    const absl::string_view message = StderrMayCount() || !HidesPlace(status) ? status.message() : "";
     const bool says_so = absl::StrContains(message, "out of memory") || absl::StrContains(message, "no thread");
     std::fprintf(stderr, "%s: %s%.*s\n", tool.c_str(),
                  says_so ? "" : "out of memory: ", static_cast<int>(message.size()), message.data());
     EndProcess(static_cast<int>(ExitCode::kInternal));
   }
-  std::fprintf(stderr, "%s: %.*s\n", tool.c_str(), static_cast<int>(message.size()), message.data());
+  std::fprintf(stderr, "%s: %s\n", tool.c_str(), MessageForStderr(status).c_str());
   const ExitCode code = ExitCodeOf(status);
   if (name.empty()) {
     std::fputs(ToolHelp(tool, summary, subcommands).c_str(), stderr);

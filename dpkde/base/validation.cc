@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/record_error.h"
 
 namespace dpkde {
 
@@ -26,8 +27,9 @@ absl::Status CheckFiniteRows(MatrixView rows, uint64_t first_row) {
   for (size_t r = 0; r < rows.rows; ++r) {
     for (size_t c = 0; c < rows.columns; ++c) {
       if (std::isfinite(rows.row(r)[c])) continue;
-      return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
-                                                     " (counting from 0): must be finite, but is ", rows.row(r)[c]));
+      return RecordError(absl::StatusCode::kInvalidArgument,
+                         absl::StrCat("row ", first_row + r, ", column ", c, " (counting from 0)"),
+                         absl::StrCat("must be finite, but is ", rows.row(r)[c]));
     }
   }
   return absl::OkStatus();

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/base/wipe.h"
@@ -62,9 +63,9 @@ absl::Status ClassAccumulator::CheckRecords(MatrixView records, absl::Span<const
   }
   for (size_t r = 0; r < records.rows; ++r) {
     if (classes[r] >= static_cast<uint32_t>(plan_.label_size())) {
-      return absl::InvalidArgumentError(absl::StrCat("class of row ", sums_.records() + r,
-                                                     " (counting from 0): must be below ", plan_.label_size(),
-                                                     ", but is ", classes[r]));
+      return RecordError(absl::StatusCode::kInvalidArgument,
+                         absl::StrCat("class of row ", sums_.records() + r, " (counting from 0)"),
+                         absl::StrCat("must be below ", plan_.label_size()));
     }
   }
   if (bad_records_ == BadRecords::kFail) DPKDE_RETURN_IF_ERROR(CheckFiniteRows(records, sums_.records()));

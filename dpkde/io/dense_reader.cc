@@ -17,6 +17,7 @@
 #include "absl/strings/strip.h"
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/floats.h"
 
@@ -67,6 +68,17 @@ T Load(const char* bytes) {
   T value;
   std::memcpy(&value, bytes, sizeof(value));
   return value;
+}
+
+// Of a row whose own prefix disagrees with the first row's.
+absl::Status OtherColumns(const InputFile& file, uint64_t row, int32_t columns, size_t expected) {
+  return Named(file.path(), RecordError(absl::StatusCode::kDataLoss, absl::StrCat("row ", row, " (counting from 0)"),
+                                        absl::StrCat("has ", columns, " columns instead of ", expected)));
+}
+
+absl::Status CellError(const InputFile& file, uint64_t row, size_t column, absl::string_view problem) {
+  return Named(file.path(), RecordError(absl::StatusCode::kInvalidArgument,
+                                        absl::StrCat("row ", row, ", column ", column, " (counting from 0)"), problem));
 }
 
 template <typename T>
@@ -195,9 +207,7 @@ class DenseReader : public VectorReader {
 
  private:
   // Whether the bytes of the file are those of the result.
-  bool InPlace() const {
-    return layout_.type == ElementType::kFloat32 && !layout_.prefixed && !layout_.fortran;
-  }
+  bool InPlace() const { return layout_.type == ElementType::kFloat32 && !layout_.prefixed && !layout_.fortran; }
 
   absl::Status ReadChunk(size_t rows, float* out) {
     const size_t row_bytes = layout_.row_bytes();
@@ -242,8 +252,7 @@ class DenseReader : public VectorReader {
 
   absl::Status CheckPrefix(size_t row, int32_t columns) const {
     if (columns == static_cast<int32_t>(dimension_)) return absl::OkStatus();
-    return file_->Error(absl::StatusCode::kDataLoss, absl::StrCat("row ", next_row_ + row, " (counting from 0): has ",
-                                                                  columns, " columns instead of ", dimension_));
+    return OtherColumns(*file_, next_row_ + row, columns, dimension_);
   }
 
   absl::Status NonFinite(size_t row, size_t column, const char* row_values, float value) const {
@@ -253,8 +262,7 @@ class DenseReader : public VectorReader {
     } else if (!origins_.empty() && std::isinf(value)) {
       problem = "is infinite, or does not fit into float32";
     }
-    return file_->Error(absl::StatusCode::kInvalidArgument,
-                        absl::StrCat("row ", next_row_ + row, ", column ", column, " (counting from 0): ", problem));
+    return CellError(*file_, next_row_ + row, column, problem);
   }
 
   const std::unique_ptr<InputFile> file_;
@@ -284,12 +292,16 @@ absl::Status CheckRows(const InputFile& file, const Layout& layout) {
   const uint64_t data_bytes = file.size() - layout.offset;
   const uint64_t rows = data_bytes / layout.row_bytes();
   if (layout.rows > rows) {
-    return file.Error(absl::StatusCode::kDataLoss, absl::StrCat("is truncated: its header promises ", layout.rows,
-                                                                " rows, but it holds only ", rows));
+    return Named(file.path(), CountError(absl::StatusCode::kDataLoss,
+                                         absl::StrCat("is truncated: its header promises ", layout.rows,
+                                                      " rows, but it holds only ", rows),
+                                         "is truncated: it holds fewer rows than its header promises"));
   }
   if (data_bytes > layout.rows * layout.row_bytes()) {
-    return file.Error(absl::StatusCode::kDataLoss,
-                      absl::StrCat("has ", data_bytes - layout.rows * layout.row_bytes(), " bytes after its last row"));
+    return Named(file.path(), CountError(absl::StatusCode::kDataLoss,
+                                         absl::StrCat("has ", data_bytes - layout.rows * layout.row_bytes(),
+                                                      " bytes after its last row"),
+                                         "has bytes after its last row"));
   }
   return absl::OkStatus();
 }
@@ -512,8 +524,10 @@ absl::StatusOr<Layout> BinLayout(ElementType type, const InputFile* file, const 
   const int32_t rows = Load<int32_t>(header);
   const int32_t columns = Load<int32_t>(header + 4);
   if (rows < 0 || columns < 0) {
-    return file->Error(absl::StatusCode::kDataLoss,
-                       absl::StrCat("is damaged: its header promises ", rows, " rows of ", columns, " columns"));
+    return Named(file->path(),
+                 CountError(absl::StatusCode::kDataLoss,
+                            absl::StrCat("is damaged: its header promises ", rows, " rows of ", columns, " columns"),
+                            "is damaged: its header promises a negative number of rows or columns"));
   }
   DPKDE_RETURN_IF_ERROR(CheckColumns(*file, columns, options));
   Layout layout;
@@ -559,13 +573,14 @@ absl::StatusOr<Layout> VecsLayout(ElementType type, const InputFile* file, const
   for (uint64_t row = 1; row < rows_to_search; ++row) {
     DPKDE_RETURN_IF_ERROR(file->ReadAt(row * row_bytes, kPrefixBytes, prefix));
     if (Load<int32_t>(prefix) != columns) {
-      return file->Error(absl::StatusCode::kDataLoss,
-                         absl::StrCat("row ", row, " (counting from 0): has ", Load<int32_t>(prefix),
-                                      " columns instead of ", columns));
+      return OtherColumns(*file, row, Load<int32_t>(prefix), columns);
     }
   }
-  return file->Error(absl::StatusCode::kDataLoss, absl::StrCat("is truncated, or a row has another length: it ends ",
-                                                               rest, " bytes into a row of ", row_bytes, " bytes"));
+  constexpr char kProblem[] = "is truncated, or a row has another length";
+  return Named(
+      file->path(),
+      CountError(absl::StatusCode::kDataLoss,
+                 absl::StrCat(kProblem, ": it ends ", rest, " bytes into a row of ", row_bytes, " bytes"), kProblem));
 }
 
 }  // namespace
@@ -680,9 +695,7 @@ absl::Status ForEachRow(const InputFile& file, const Layout& layout, const Visit
     for (size_t r = 0; r < rows; ++r) {
       const char* const row = bytes.data() + r * row_bytes;
       if (layout.prefixed && Load<int32_t>(row) != static_cast<int32_t>(layout.columns)) {
-        return file.Error(absl::StatusCode::kDataLoss,
-                          absl::StrCat("row ", first + r, " (counting from 0): has ", Load<int32_t>(row),
-                                       " columns instead of ", layout.columns));
+        return OtherColumns(file, first + r, Load<int32_t>(row), layout.columns);
       }
       DPKDE_RETURN_IF_ERROR(visit(first + r, row + layout.prefix_bytes()));
     }
@@ -703,9 +716,7 @@ absl::StatusOr<IntegerTable> ReadDenseIntegers(DenseFormat format, ElementType t
       absl::int128 value;
       if (!LoadInteger(layout.type, bytes + column * layout.element_bytes(), &value) ||
           value > std::numeric_limits<int64_t>::max()) {
-        return file.Error(
-            absl::StatusCode::kInvalidArgument,
-            absl::StrCat("row ", row, ", column ", column, " (counting from 0): is not an integer of 64 bits"));
+        return CellError(file, row, column, "is not an integer of 64 bits");
       }
       table.values.push_back(static_cast<int64_t>(value));
     }
@@ -714,10 +725,9 @@ absl::StatusOr<IntegerTable> ReadDenseIntegers(DenseFormat format, ElementType t
   return table;
 }
 
-absl::Status ForEachDenseText(
-    DenseFormat format, ElementType type, const InputFile& file,
-    const std::function<absl::Status(uint64_t row, absl::optional<absl::string_view> text, absl::string_view problem)>&
-        visit) {
+absl::Status ForEachDenseText(DenseFormat format, ElementType type, const InputFile& file,
+                              const std::function<absl::Status(uint64_t row, absl::optional<absl::string_view> text,
+                                                               absl::string_view problem)>& visit) {
   DPKDE_ASSIGN_OR_RETURN(const Layout layout, ListLayout(format, type, file));
   if (layout.columns != 1 && layout.rows > 0) {
     return file.Error(absl::StatusCode::kInvalidArgument,

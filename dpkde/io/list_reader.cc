@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/dense_reader.h"
 #include "dpkde/io/input_file.h"
@@ -39,7 +40,10 @@ bool IsFormat(const std::string& path, const ListOptions& options, const char* n
 
 // 'x' for .txt, ',' or a tab; 0 for another format.
 char TextKind(const std::string& path, const ListOptions& options) {
-  return IsFormat(path, options, "txt") ? 'x' : IsFormat(path, options, "csv") ? ',' : IsFormat(path, options, "tsv") ? '\t' : 0;
+  return IsFormat(path, options, "txt")   ? 'x'
+         : IsFormat(path, options, "csv") ? ','
+         : IsFormat(path, options, "tsv") ? '\t'
+                                          : 0;
 }
 
 absl::StatusOr<const Format*> DenseFormatOf(const InputFile& file, const ListOptions& options) {
@@ -80,7 +84,8 @@ absl::StatusOr<IntegerTable> ReadTextIntegers(std::unique_ptr<InputFile> file, c
     for (size_t column = 0; column < cells.size(); ++column) {
       int64_t value;
       double whole;  // as written by programs that turn columns with gaps into floats
-      const bool is_whole = ParseDecimal(cells[column], &whole) && std::abs(whole) < 0x1p53 && whole == std::floor(whole);
+      const bool is_whole =
+          ParseDecimal(cells[column], &whole) && std::abs(whole) < 0x1p53 && whole == std::floor(whole);
       if (!absl::SimpleAtoi(cells[column], &value) && is_whole) {
         value = static_cast<int64_t>(whole);
       } else if (!absl::SimpleAtoi(cells[column], &value)) {
@@ -118,7 +123,8 @@ absl::optional<std::string> CellOf(absl::string_view line, char separator, size_
   if (cells.unclosed()) {
     *problem = "ends inside quotes";
   } else if (only && count != 1) {
-    *problem = absl::StrCat("has a second column (", count, " cells), but one is read; --label_column or --id_column "
+    *problem = absl::StrCat("has a second column (", count,
+                            " cells), but one is read; --label_column or --id_column "
                             "chooses it");
   } else if (!text.has_value()) {
     *problem = absl::StrCat("has ", count, " cells, and so no column ", column);
@@ -130,8 +136,7 @@ absl::Status ForEachLine(std::unique_ptr<InputFile> file, char kind, const ListO
                          const ListVisitor& visit) {
   TextRows::Options text;
   text.separator = kind == 'x' ? 0 : kind;
-  text.header =
-      kind != 'x' && options.text_header == TextHeader::kPresent ? TextHeader::kPresent : TextHeader::kAbsent;
+  text.header = kind != 'x' && options.text_header == TextHeader::kPresent ? TextHeader::kPresent : TextHeader::kAbsent;
   text.blank_lines = options.any_row ? BlankLines::kRows : BlankLines::kSkippedAtEnd;
   text.any_row = options.any_row;
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<TextRows> rows, TextRows::Open(std::move(file), text));
@@ -174,12 +179,13 @@ absl::Status ForEachText(const std::string& path, const ListOptions& options, co
     return file->Error(absl::StatusCode::kInvalidArgument, "has no columns to choose from: only .csv and .tsv have");
   }
   DPKDE_ASSIGN_OR_RETURN(const Format* const format, DenseFormatOf(*file, options));
-  return ForEachDenseText(format->format, format->type, *file, [&](uint64_t row, absl::optional<absl::string_view> text,
-                                                                   absl::string_view problem) -> absl::Status {
-    if (text.has_value() || options.any_row) return visit(row, 0, text);
-    return file->Error(absl::StatusCode::kInvalidArgument,
-                       absl::StrCat("row ", row, " (counting from 0): ", problem));
-  });
+  return ForEachDenseText(
+      format->format, format->type, *file,
+      [&](uint64_t row, absl::optional<absl::string_view> text, absl::string_view problem) -> absl::Status {
+        if (text.has_value() || options.any_row) return visit(row, 0, text);
+        return Named(path, RecordError(absl::StatusCode::kInvalidArgument,
+                                       absl::StrCat("row ", row, " (counting from 0)"), problem));
+      });
 }
 
 absl::StatusOr<std::vector<std::string>> ReadIds(const std::string& path, const ListOptions& options) {

@@ -141,12 +141,9 @@ class TextReader : public VectorReader {
   absl::Status RowError(const Problem& problem) const {
     // The first row may be a header that has a number among its names.
     const bool may_be_header = next_row_ == 0 && !rows_->header().has_value() && problem.phrase == kNotANumber;
-    return rows_->RowError(next_row_, problem.column,
-                           absl::StrCat(problem.phrase,
-                                        may_be_header ? absl::StrCat("; if line ", rows_->line_number(),
-                                                                     " is a header, say --csv_header=present")
-                                                      : "",
-                                        Hint()));
+    const std::string about_header =
+        may_be_header ? absl::StrCat("; if line ", rows_->line_number(), " is a header, say --csv_header=present") : "";
+    return rows_->RowError(next_row_, problem.column, problem.phrase, absl::StrCat(about_header, Hint()));
   }
 
   const char separator_;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 
 namespace dpkde {
@@ -312,8 +313,7 @@ absl::Status TextRows::ReadStart() {
   if (options_.header == TextHeader::kPresent || header_was_detected_) {
     DPKDE_RETURN_IF_ERROR(first_line_);
     if (lines_.other_end() || (options_.any_row && lines_.return_at_end())) {
-      return Error(absl::StrCat("line ", lines_.line_number(),
-                                " holds a carriage return without a line feed; save the file with line feeds"));
+      return LineError("holds a carriage return without a line feed; save the file with line feeds");
     }
     header_.emplace();
     header_line_ = lines_.line_number();
@@ -350,13 +350,11 @@ absl::StatusOr<absl::optional<size_t>> TextRows::columns() const {
 
 absl::Status TextRows::CheckLine(bool unclosed, size_t columns) const {
   if (lines_.too_long()) {
-    return Error(
-        absl::StrCat("line ", lines_.line_number(), " is longer than ", VectorReader::kMaxLineBytes, " bytes"));
+    return LineError(absl::StrCat("is longer than ", VectorReader::kMaxLineBytes, " bytes"));
   }
-  if (unclosed) return Error(absl::StrCat("line ", lines_.line_number(), " ends inside quotes"));
+  if (unclosed) return LineError("ends inside quotes");
   if (columns > VectorReader::kMaxDimension) {
-    return Error(
-        absl::StrCat("has ", columns, " columns; at most ", VectorReader::kMaxDimension, " are accepted"));
+    return Error(absl::StrCat("has ", columns, " columns; at most ", VectorReader::kMaxDimension, " are accepted"));
   }
   return absl::OkStatus();
 }
@@ -403,9 +401,19 @@ absl::Status TextRows::Rewind() {
   return absl::OkStatus();
 }
 
-absl::Status TextRows::RowError(uint64_t row, absl::optional<size_t> column, absl::string_view phrase) const {
-  return Error(absl::StrCat("row ", row, column.has_value() ? absl::StrCat(", column ", *column) : "",
-                            " (counting from 0; line ", line_number(), " of the file): ", phrase));
+absl::Status TextRows::RowError(uint64_t row, absl::optional<size_t> column, absl::string_view problem,
+                                absl::string_view hint) const {
+  const std::string place = absl::StrCat("row ", row, column.has_value() ? absl::StrCat(", column ", *column) : "",
+                                         " (counting from 0; line ", line_number(), " of the file)");
+  return Named(lines_.file().path(),
+               CountError(absl::StatusCode::kInvalidArgument, absl::StrCat(place, ": ", problem, hint),
+                          absl::StrCat("a record: ", problem)));
+}
+
+absl::Status TextRows::LineError(absl::string_view problem) const {
+  return Named(lines_.file().path(),
+               CountError(absl::StatusCode::kInvalidArgument, absl::StrCat("line ", lines_.line_number(), " ", problem),
+                          absl::StrCat("a line ", problem)));
 }
 
 absl::Status TextRows::Error(absl::string_view phrase) const {

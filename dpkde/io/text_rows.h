@@ -24,7 +24,8 @@ class LineReader {
  public:
   enum class Ends {
     kAny,           // a line feed, a carriage return, or a carriage return and a line feed
-    kFirstDecides,  // as the first line ends: in a line feed (with or without a carriage return) or in a carriage return
+    kFirstDecides,  // as the first line ends: in a line feed (with or without a carriage return) or in a carriage
+                    // return
     kLineFeed,      // a line feed, with or without a carriage return
   };
 
@@ -130,8 +131,8 @@ class CellReader {
   bool unclosed_ = false;
 };
 
-// A decimal number to the nearest float or double, NaN and infinities among them. Takes no hexadecimal numbers, which in
-// a table are somebody's identifiers.
+// A decimal number to the nearest float or double, NaN and infinities among them. Takes no hexadecimal numbers, which
+// in a table are somebody's identifiers.
 bool ParseDecimal(absl::string_view text, float* value);
 bool ParseDecimal(absl::string_view text, double* value);
 
@@ -181,8 +182,10 @@ class TextRows {
   // Back to the first row. kUnavailable if somebody has written to the file since it was opened.
   absl::Status Rewind();
 
-  // "row 3, column 1 (counting from 0; line 5 of the file): is nan". Names no content, which may be confidential.
-  absl::Status RowError(uint64_t row, absl::optional<size_t> column, absl::string_view phrase) const;
+  // "row 3, column 1 (counting from 0; line 5 of the file): is nan<hint>" for the curator, "a record: is nan" for
+  // everybody (record_error.h). Names no content, which may be confidential.
+  absl::Status RowError(uint64_t row, absl::optional<size_t> column, absl::string_view problem,
+                        absl::string_view hint = "") const;
   absl::Status Error(absl::string_view phrase) const;
 
  private:
@@ -193,6 +196,8 @@ class TextRows {
   bool IsBlank() const;
   // Whether the line can be cut into cells.
   absl::Status CheckLine(bool unclosed, size_t columns) const;
+  // Of the line that lines_ has taken.
+  absl::Status LineError(absl::string_view problem) const;
 
   const Options options_;
   LineReader lines_;

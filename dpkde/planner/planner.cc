@@ -97,11 +97,9 @@ class Planner {
       const absl::optional<double> evenly = TypicalSimilarity();
       if (evenly.has_value()) ranking_similarity_ = std::sqrt(*evenly);
       result_.assumptions.push_back(
-          absl::StrCat("predicted errors are for an expected similarity of 1, the worst case: all records in one "
-                       "place; the choice is "
-                       "for records in many places",
-                       evenly.has_value() ? absl::StrFormat(" and a mean similarity of %.2g", ranking_similarity_) : "",
-                       " (a public guess of the mean similarity gives sharper predictions and often a better choice)"));
+          "predicted errors are the worst case, all records in one place; a public guess of the mean similarity "
+          "sharpens "
+          "them, and the choice");
     }
     Consider("landmark", &Planner::AddLandmarks);
     Consider("spline_grid", &Planner::AddSplineGrids);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/base/wipe.h"
@@ -48,9 +49,9 @@ absl::Status Accumulator::CheckWeights(absl::Span<const float> weights) const {
   const float high = static_cast<float>(spec.bound()), low = spec.allow_negative() ? -high : 0.0f;
   for (size_t r = 0; r < weights.size(); ++r) {
     if (weights[r] >= low && weights[r] <= high) continue;
-    return absl::InvalidArgumentError(absl::StrCat("weight of row ", sums_.records() + r,
-                                                   " (counting from 0): must be between ", low, " and ", high,
-                                                   ", but is ", weights[r]));
+    return RecordError(absl::StatusCode::kInvalidArgument,
+                       absl::StrCat("weight of row ", sums_.records() + r, " (counting from 0)"),
+                       absl::StrCat("must be between ", low, " and ", high));
   }
   return absl::OkStatus();
 }

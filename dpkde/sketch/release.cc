@@ -27,6 +27,9 @@ constexpr char kEnvelopeKind[] = "release";
 // be covered with 93.7 %.
 constexpr double kNormalQuantile = 1.959964;
 
+// A count of so many standard errors says how many records there are. Post-processing, no privacy effect.
+constexpr double kCountableSds = 5;
+
 }  // namespace
 
 Release::Release(proto::Release message, Similarity similarity, absl::optional<Domain> domain,
@@ -165,7 +168,7 @@ void Release::Finish(Answer answer, DensityEstimate& estimate) const {
   if (n.value > 2 * bound) {
     const double mean = answer.sum / n.value;
     estimate.mean = mean;
-    if (n.value > 5 * n.std_error) {
+    if (n.value > kCountableSds * n.std_error) {
       const double variance = answer.total_variance.value_or(answer.noise_variance) -
                               2 * mean * answer.count_covariance + mean * mean * n.std_error * n.std_error;
       estimate.mean_std_error = std::sqrt(std::max(variance, 0.0)) / n.value;
@@ -216,8 +219,13 @@ std::string Release::DebugString() const {
   if (plan().has_weights()) {
     line("weights", "in [", plan().weights().allow_negative() ? -weight_bound() : 0, ", ", weight_bound(), "]");
   }
-  line(plan().has_weights() ? "sum of weights" : "records", n.value,
-       n.std_error > 0 ? absl::StrCat(" +- ", n.std_error, " (noised)") : " (public)");
+  // A guess of the number in place of a noised count leaves the count in the release next to no budget.
+  const bool drowned = plan().privacy().neighboring() == proto::ADD_REMOVE && !plan().has_planning_count() &&
+                       n.value <= kCountableSds * n.std_error;
+  line(plan().has_weights() ? "sum of weights" : "records",
+       drowned           ? "not asked for (means need it; leave out --expected_n to pay for a noised count)"
+       : n.std_error > 0 ? absl::StrCat(n.value, " +- ", n.std_error, " (noised)")
+                         : absl::StrCat(n.value, " (public)"));
   text += DescribeOrigin(plan().ledger_dataset(), {plan().asserted_public().begin(), plan().asserted_public().end()},
                          certificate(), kVersion);
   return text;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/wipe.h"
 #include "dpkde/designs/design.h"
@@ -33,20 +34,21 @@ absl::Status VoteAccumulator::Add(absl::Span<const uint32_t> items) try {
   const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
   const auto refuse = [&](const auto&... parts) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("votes of record ", sums_.records(), " (counting from 0): ", parts...));
+    return RecordError(absl::StatusCode::kInvalidArgument,
+                       absl::StrCat("votes of record ", sums_.records(), " (counting from 0)"),
+                       absl::StrCat("must be ", parts...));
   };
   if (items.size() > plan_.votes()) {
-    return refuse("must be at most ", plan_.votes(), ", but are ", items.size());
+    return refuse("at most ", plan_.votes());
   }
   PrivateVector<uint32_t> sorted(items.begin(), items.end());
   std::sort(sorted.begin(), sorted.end());
   const absl::Span<int64_t> counts = sums_.OfWorker(0);
   if (!sorted.empty() && sorted.back() >= counts.size()) {
-    return refuse("must be below ", counts.size(), ", but one is ", sorted.back());
+    return refuse("below ", counts.size());
   }
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-    return refuse("must be for different items");
+    return refuse("for different items");
   }
   DPKDE_RETURN_IF_ERROR(sums_.CheckCapacity(1));
   for (const uint32_t item : sorted) counts[item] += kGridUnit;

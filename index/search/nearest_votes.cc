@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
@@ -62,8 +63,8 @@ absl::Status NearestVotes::CheckRecord(MatrixView record, uint64_t row) const {
   double square = 0;
   for (const float value : record.row(0)) square += static_cast<double>(value) * value;
   if (square <= kLargestSquaredNorm) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("row ", row, " (counting from 0): the squared norm must be at most ", kLargestSquaredNorm));
+  return RecordError(absl::StatusCode::kInvalidArgument, absl::StrCat("row ", row, " (counting from 0)"),
+                     absl::StrCat("the squared norm must be at most ", kLargestSquaredNorm));
 }
 
 absl::StatusOr<std::vector<std::vector<uint32_t>>> NearestVotes::Vote(MatrixView records, BadRecords bad_records,

@@ -21,10 +21,12 @@ using ::testing::Not;
 
 class WeightsTest : public ::testing::Test {
  protected:
-  CommandResult Build(const std::string& weights, const Flags& changes) const {
+  CommandResult Build(const std::string& weights, const Flags& changes, bool terminal = false) const {
+    Surroundings surroundings;
+    surroundings.terminal = terminal;
     Flags flags = {{"input", input_}, {"output", release_}, {"weights", weights}, {"weight_bound", "2"}};
     for (const auto& [name, value] : changes) flags[name] = value;
-    return BuildDensity(flags);
+    return BuildDensity(flags, surroundings);
   }
 
   // The sum at the only place where there are records.
@@ -162,9 +164,9 @@ TEST_F(WeightsTest, RefusesWeightsThatDoNotFit) {
   } cases[] = {
       {"a.npy", Npy(nan, 1), {"row 7", "nan"}},
       {"a.csv", Csv(nan, 1), {"row 7", "nan"}},
-      {"a.npy", Npy(large, 1), {"weight of row 13 (counting from 0): must be between 0 and 2, but is 2.5"}},
+      {"a.npy", Npy(large, 1), {"weight of row 13 (counting from 0): must be between 0 and 2"}},
       {"a.csv", Csv(large, 1), {"weight of row 13"}},
-      {"a.npy", Npy(negative, 1), {"weight of row 20", "-0.5"}},
+      {"a.npy", Npy(negative, 1), {"weight of row 20 (counting from 0): must be between 0 and 2"}},
       {"a.npy", Npy(longer, 1), {"has 401 weights", "has 400 rows", "row 400"}},
       {"a.npy", Npy({1, 1}, 1), {"has 2 weights", "row 2"}},
       {"a.npy", Npy({}, 1), {"has 0 weights", "row 0"}},
@@ -182,14 +184,26 @@ TEST_F(WeightsTest, RefusesWeightsThatDoNotFit) {
       const std::string weights = inputs_.Write(test.file, test.bytes);
       std::vector<std::string> phrases = test.phrases;
       phrases.push_back(weights);
-      ExpectRefusal(Build(weights, mode), "dpkde_build", 2, phrases);
+      const bool is_public = mode.count("neighboring") > 0;
+      Flags quiet = mode;
+      quiet["quiet"] = "true";
+      const CommandResult curator = Build(weights, quiet, /*terminal=*/!is_public);
+      ExpectRefusal(curator, "dpkde_build", 2, phrases);
+      EXPECT_THAT(curator.err, Not(::testing::ContainsRegex("2\\.5|-0\\.5")));
+      if (!is_public) {
+        const CommandResult log = Build(weights, mode);
+        ExpectRefusal(log, "dpkde_build", 2, {weights});
+        EXPECT_THAT(log.err, Not(::testing::ContainsRegex("row [0-9]|[0-9] (rows|weights)")));
+      }
       EXPECT_THAT(outputs_.List(), IsEmpty());
     }
   }
   // Rows of text are counted while they are read.
   const std::string rows = inputs_.Write("rows.csv", "1,2\n1,2\n1,2\n");
-  ExpectRefusal(Build(inputs_.Write("w.npy", Npy({1, 1, 1, 1}, 1)), {{"input", rows}}), "dpkde_build", 2,
+  const std::string four = inputs_.Write("w.npy", Npy({1, 1, 1, 1}, 1));
+  ExpectRefusal(Build(four, {{"input", rows}, {"quiet", "true"}}, /*terminal=*/true), "dpkde_build", 2,
                 {"w.npy", "row 3 (counting from 0) has no record"});
+  ExpectRefusal(Build(four, {{"input", rows}}), "dpkde_build", 2, {"w.npy: a row has no record"});
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ TEST_F(HistogramToolTest, CountsVotesAndDrawsASyntheticSet) {
 
   // Neither a path nor a record.
   const std::string bytes = FileBytes(Output());
-  EXPECT_THAT(bytes, Not(HasSubstr("records")));
+  EXPECT_THAT(bytes, Not(HasSubstr("records.npy")));
   const float record[] = {10.1f, 0.5f};
   EXPECT_THAT(bytes, Not(HasSubstr(std::string(reinterpret_cast<const char*>(record), sizeof(record)))));
   EXPECT_THAT(FileBytes(shared_->Path("records.npy")),
@@ -202,7 +202,10 @@ TEST_F(HistogramToolTest, NoRecordsAreAnOrdinaryRelease) {
 
 TEST_F(HistogramToolTest, BadRecordsAreRefusedOrVoteForNothing) {
   flags_["input"] = inputs_.Write("bad.npy", Npy({10.1f, 0, std::nanf(""), 0, 10.1f, 0, 3e19f, 1}, 2));
+  Refuse(2, {"bad.npy: a record: is nan"});
+  flags_["neighboring"] = "replace";
   Refuse(2, {"bad.npy", "row 1, column 0 (counting from 0): is nan"});
+  flags_["neighboring"] = "add_remove";
   flags_["bad_records"] = "replace";
   flags_["epsilon"] = "100";
   ASSERT_EQ(Build().exit_code, 0);

@@ -260,7 +260,7 @@ TEST(ClassAccumulatorTest, RefusesBadRecordsClassesAndSecondReleases) {
   row[1] = 0;
   classes[0] = 3;
   EXPECT_EQ(accumulator.Add({row.data(), 1, 4}, classes).message(),
-            "class of row 0 (counting from 0): must be below 3, but is 3");
+            "class of row 0 (counting from 0): must be below 3");
   EXPECT_FALSE(accumulator.Add({row.data(), 1, 4}, {}).ok());
   EXPECT_FALSE(accumulator.Add({row.data(), 1, 3}, {classes.data(), 1}).ok());
   for (int64_t value : RawSumsTestPeer::Total(accumulator)) EXPECT_EQ(value, 0);

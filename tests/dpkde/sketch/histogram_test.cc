@@ -115,9 +115,9 @@ TEST(VoteAccumulatorTest, SensitivitiesAreExact) {
 TEST(VoteAccumulatorTest, RefusesVotesThatCountTooMuch) {
   VoteAccumulator accumulator = MakeAccumulator(MakePlan(4, 2, Pure(1)));
   ASSERT_TRUE(accumulator.Add({}).ok());
-  EXPECT_EQ(accumulator.Add({0, 1, 2}).message(), "votes of record 1 (counting from 0): must be at most 2, but are 3");
+  EXPECT_EQ(accumulator.Add({0, 1, 2}).message(), "votes of record 1 (counting from 0): must be at most 2");
   EXPECT_EQ(accumulator.Add({3, 3}).message(), "votes of record 1 (counting from 0): must be for different items");
-  EXPECT_EQ(accumulator.Add({4}).message(), "votes of record 1 (counting from 0): must be below 4, but one is 4");
+  EXPECT_EQ(accumulator.Add({4}).message(), "votes of record 1 (counting from 0): must be below 4");
   EXPECT_EQ(RawSumsTestPeer::Total(accumulator), std::vector<int64_t>(4, 0));
   SeededBitSource source(1);
   ASSERT_TRUE(std::move(accumulator).Privatize(source).ok());
