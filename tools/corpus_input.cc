@@ -61,8 +61,8 @@ absl::StatusOr<CorpusInput> ReadCorpusInput(const absl::optional<std::vector<dou
   if (single_vectors) {
     DPKDE_ASSIGN_OR_RETURN(read, AboutData(ReadVectors(options, origin)));
   } else {
-    DPKDE_ASSIGN_OR_RETURN(
-        read.vectors, AboutData(ReadTokenSets(absl::GetFlag(FLAGS_tokens), absl::GetFlag(FLAGS_lens), options)));
+    DPKDE_ASSIGN_OR_RETURN(read.vectors,
+                           AboutData(ReadTokenSets(absl::GetFlag(FLAGS_tokens), absl::GetFlag(FLAGS_lens), options)));
   }
   TokenSets& documents = read.vectors;
   std::vector<std::string> ids;
@@ -98,21 +98,23 @@ absl::Status WithinMemory(const std::function<absl::Status()>& change) {
     status = absl::ResourceExhaustedError("out of memory");
   }
   if (status.code() != absl::StatusCode::kResourceExhausted) return status;
-  return absl::InternalError(absl::StrCat(
-      std::string(status.message()),
-      ": documents are held as float32, besides their codes and what is written of them, about four times the input for "
-      "single vectors; build an index of a part of them and let dpkde_build add bring the rest, or choose smaller codes "
-      "with --config"));
+  return absl::InternalError(absl::StrCat(std::string(status.message()),
+                                          ": documents are held as float32, besides their codes and what is written of "
+                                          "them, about four times the input for "
+                                          "single vectors; build an index of a part of them and let dpkde_build add "
+                                          "bring the rest, or choose smaller codes "
+                                          "with --config"));
 }
 
 void WarnOfLoss(proto::TokenStoreSpec::Format format, TokenSetsView documents) {
   const TokenFormat tokens = ToTokenFormat(format);
   const double loss = StorageLoss(tokens, documents.all());
   if (loss <= (tokens == TokenFormat::kInt8 ? kWorthyLossOfInt8 : kWorthyLossOfFloat16)) return;
-  absl::FPrintF(stderr,
-                "warning: stored as %s, these vectors are off by %.2g %% of their spread (root mean square); as FLOAT32 by "
-                "nothing\n",
-                proto::TokenStoreSpec::Format_Name(format), 100 * loss);
+  absl::FPrintF(
+      stderr,
+      "warning: stored as %s, these vectors are off by %.2g %% of their spread (root mean square); as FLOAT32 by "
+      "nothing\n",
+      proto::TokenStoreSpec::Format_Name(format), 100 * loss);
 }
 
 absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config) {
@@ -126,11 +128,9 @@ absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config) {
   DPKDE_ASSIGN_OR_RETURN(TokenSets sets, AboutData(lens.empty() ? ReadSingleVectors(queries, options)
                                                                 : ReadTokenSets(queries, lens, options)));
   if (sets.dimension() != config.tokens().dimension()) {
-    const uint32_t dimension = config.tokens().dimension();
-    const bool one_row = sets.dimension() == 1 && sets.view().token_count() == dimension;
-    return absl::InvalidArgumentError(
-        absl::StrCat(queries, ": queries must have ", dimension, " columns, as the index has, but have ",
-                     sets.dimension(), one_row ? " (an array of one dimension is one column; save q[None])" : ""));
+    return absl::InvalidArgumentError(absl::StrCat(queries, ": queries must have ", config.tokens().dimension(),
+                                                   " columns, as the index has, but have ", sets.dimension(),
+                                                   OneColumnHint(queries, sets.dimension())));
   }
   return sets;
 }

@@ -28,4 +28,9 @@ bool IsTextInput(const std::string& path, const VectorReaderOptions& options) {
   return absl::EndsWithIgnoreCase(path, ".csv") || absl::EndsWithIgnoreCase(path, ".tsv");
 }
 
+std::string OneColumnHint(const std::string& path, size_t columns) {
+  if (columns != 1 || !absl::EndsWithIgnoreCase(path, ".npy")) return "";
+  return " (an array of one dimension is one column; save q[None])";
+}
+
 }  // namespace dpkde

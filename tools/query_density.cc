@@ -94,7 +94,13 @@ absl::Status Answer(const Release& release, VectorReader& reader, const std::str
 
   std::vector<double> npy;
   uint64_t done = 0;
-  if (format == "tsv") DPKDE_RETURN_IF_ERROR(Write(kTsvHeader));
+  // No cell holds a comma.
+  const auto write = [&](std::string text) {
+    if (format == "csv") absl::StrReplaceAll({{"\t", ","}}, &text);
+    return Write(text);
+  };
+  const bool is_table = format == "tsv" || format == "csv";
+  if (is_table) DPKDE_RETURN_IF_ERROR(write(kTsvHeader));
   while (true) {
     DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(kBatchRows, batch.data()));
     if (rows == 0) break;
@@ -106,10 +112,10 @@ absl::Status Answer(const Release& release, VectorReader& reader, const std::str
       if (format == "npy") {
         AppendNpyRow(estimate, npy);
       } else {
-        text += format == "tsv" ? TsvLine(done + i, estimate) : JsonLine(done + i, estimate);
+        text += is_table ? TsvLine(done + i, estimate) : JsonLine(done + i, estimate);
       }
     }
-    DPKDE_RETURN_IF_ERROR(Write(text));
+    DPKDE_RETURN_IF_ERROR(write(std::move(text)));
     done += rows;
   }
   return format == "npy" ? Write(EncodeNpy(npy.data(), done, kNpyColumns)) : absl::OkStatus();
@@ -127,7 +133,7 @@ absl::Status AnswerFile(const Release& release, const std::string& path, const V
 
 absl::Status Run(const std::vector<std::string>&) {
   const std::string format = absl::GetFlag(FLAGS_output_format).empty() ? "jsonl" : absl::GetFlag(FLAGS_output_format);
-  DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"jsonl", "tsv", "npy"}));
+  DPKDE_RETURN_IF_ERROR(CheckChoice("output_format", format, {"jsonl", "csv", "tsv", "npy"}));
   if (absl::GetFlag(FLAGS_release).empty()) return UsageError("--release is missing");
   const std::string queries = absl::GetFlag(FLAGS_queries);
   if (queries.empty()) return UsageError("--queries is missing");
@@ -153,11 +159,11 @@ absl::Status Run(const std::vector<std::string>&) {
 Subcommand QueryDensitySubcommand() {
   return {"density",
           "Prints the estimated sum of similarities between each query and the private records.",
-          "--release=FILE --queries=FILE|- [--output_format=jsonl|tsv|npy] [--project]",
+          "--release=FILE --queries=FILE|- [--output_format=jsonl|csv|tsv|npy] [--project]",
           "--release=records.dpkde --queries=queries.csv",
           {{"Required", {"release", "queries"}},
            {"Queries", {"input_format", "csv_header"}},
-           {"Output", {{"output_format", "`jsonl|tsv|npy`. Left out: jsonl, one object a query."}, "project"}},
+           {"Output", {{"output_format", "`jsonl|csv|tsv|npy`. Left out: jsonl, one object a query."}, "project"}},
            {"Running", {"threads", "quiet"}}},
           {},
           Run};

@@ -16,6 +16,7 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/tools/audience.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/input_options.h"
 #include "dpkde/tools/shared_flags.h"
 
 namespace dpkde {
@@ -71,8 +72,9 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenVectors(const std::string& pat
   }
   if (!reader.ok()) return DataError(reader.status());
   if ((*reader)->dimension() == dimension) return reader;
+  const size_t columns = (*reader)->dimension();
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", role, " must have ", dimension, " columns, as ", owner,
-                                                 " has, but have ", (*reader)->dimension()));
+                                                 " has, but have ", columns, OneColumnHint(path, columns)));
 }
 
 absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit) {

@@ -10,6 +10,7 @@
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/stored_tokens.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/input_options.h"
 #include "dpkde/tools/record_batches.h"
 
 ABSL_FLAG(
@@ -23,8 +24,8 @@ namespace {
 
 absl::Status CheckReferenceDimension(const std::string& path, size_t found, size_t dimension) {
   if (found == dimension) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": must have ", dimension, " columns, as the records have, but has ", found));
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": must have ", dimension, " columns, as the records have, but has ", found, OneColumnHint(path, found)));
 }
 
 }  // namespace
