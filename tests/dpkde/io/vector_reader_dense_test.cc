@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/io/npy_writer.h"
 #include "dpkde/io/vector_reader.h"
 #include "gmock/gmock.h"
@@ -44,7 +45,7 @@ absl::Status Refusal(absl::StatusCode code, absl::string_view path, absl::string
 void ExpectError(absl::string_view name, absl::string_view bytes, absl::StatusCode code, absl::string_view phrase,
                  const VectorReaderOptions& options = {}) {
   const std::string path = MakeFile(name, bytes);
-  EXPECT_EQ(ReadAll(path, options).status(), Refusal(code, path, phrase));
+  EXPECT_EQ(AboutPublicFile(ReadAll(path, options).status()), Refusal(code, path, phrase));
 }
 
 // One row of .fvecs and its kin.
@@ -260,7 +261,7 @@ TEST(VectorReaderTest, NamesRowsOfTheFileAndNotOfTheBlock) {
   values[99999] = kNan;
   for (const size_t block_rows : {7, 1000, 100000}) {
     const std::string path = MakeFile("a.npy", EncodeNpy(values.data(), 50000, 2));
-    EXPECT_EQ(ReadAll(path, {}, block_rows).status(),
+    EXPECT_EQ(AboutPublicFile(ReadAll(path, {}, block_rows).status()),
               Refusal(absl::StatusCode::kInvalidArgument, path, "row 49999, column 1 (counting from 0): is nan"));
   }
 }
@@ -274,14 +275,14 @@ TEST(VectorReaderTest, FailsAgainUntilRewound) {
   for (int round = 0; round < 2; ++round) {
     EXPECT_EQ(*(*reader)->ReadRows(1, &value), 1);
     EXPECT_EQ(value, 1);
-    EXPECT_EQ((*reader)->ReadRows(1, &value).status(), refusal);
-    EXPECT_EQ((*reader)->ReadRows(1, &value).status(), refusal);
+    EXPECT_EQ(AboutPublicFile((*reader)->ReadRows(1, &value).status()), refusal);
+    EXPECT_EQ(AboutPublicFile((*reader)->ReadRows(1, &value).status()), refusal);
     EXPECT_EQ((*reader)->Rewind(), absl::OkStatus());
   }
   // Also after a block whose first rows are good.
   float block[3];
-  EXPECT_EQ((*reader)->ReadRows(3, block).status(), refusal);
-  EXPECT_EQ((*reader)->ReadRows(1, block).status(), refusal);
+  EXPECT_EQ(AboutPublicFile((*reader)->ReadRows(3, block).status()), refusal);
+  EXPECT_EQ(AboutPublicFile((*reader)->ReadRows(1, block).status()), refusal);
 }
 
 TEST(VectorReaderTest, GivesNanForWholeRows) {
@@ -301,8 +302,8 @@ TEST(VectorReaderTest, GivesNanForWholeRows) {
 // --- .npy ---
 
 TEST(VectorReaderTest, ReadsPaddedGroupsRowByRow) {
-  const std::string path = MakeFile("a.npy", Npy(NpyText("'<f4'", "(2, 3, 2)"),
-                                                 Raw<float>({1, 2, 3, 4, NAN, 0, 5, 6, NAN, 0, NAN, 0})));
+  const std::string path =
+      MakeFile("a.npy", Npy(NpyText("'<f4'", "(2, 3, 2)"), Raw<float>({1, 2, 3, 4, NAN, 0, 5, 6, NAN, 0, NAN, 0})));
   VectorReaderOptions options;
   options.padded_groups = true;
   const auto reader = VectorReader::Open(path, options);
@@ -318,10 +319,11 @@ TEST(VectorReaderTest, ReadsPaddedGroupsRowByRow) {
   EXPECT_EQ(rows[1], 6);
   EXPECT_EQ((*reader)->SkipRows(7), absl::OkStatus());
   EXPECT_EQ(*(*reader)->ReadRows(1, rows), 0);
-  EXPECT_EQ(VectorReader::Open(MakeFile("a.npy", Npy(FortranText("'<f4'", "(2, 3, 2)"), std::string(48, '\0'))), options)
-                .status()
-                .code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      VectorReader::Open(MakeFile("a.npy", Npy(FortranText("'<f4'", "(2, 3, 2)"), std::string(48, '\0'))), options)
+          .status()
+          .code(),
+      absl::StatusCode::kInvalidArgument);
   for (const char* shape : {"(2, 0, 2)", "(2, 18446744073709551615, 2)", "(1099511627776, 1099511627776, 1)"}) {
     EXPECT_FALSE(VectorReader::Open(MakeFile("a.npy", Npy(NpyText("'<f4'", shape), "")), options).ok()) << shape;
   }
@@ -355,8 +357,10 @@ TEST(VectorReaderTest, RefusesNpyOfOtherShapes) {
   const auto invalid = absl::StatusCode::kInvalidArgument;
   const auto damaged = absl::StatusCode::kDataLoss;
   expect_refusal("()", invalid, "has an array of 0 dimensions; 1 or 2 can be read");
-  expect_refusal("(2, 2, 1)", invalid, "has an array of 3 dimensions; 1 or 2 can be read, and padded token sets (sets x tokens x columns) together "
-                 "with their lengths (--lens, --query_lens)");
+  expect_refusal(
+      "(2, 2, 1)", invalid,
+      "has an array of 3 dimensions; 1 or 2 can be read, and padded token sets (sets x tokens x columns) together "
+      "with their lengths (--lens, --query_lens)");
   expect_refusal("(4, 0)", invalid, "has no columns");
   expect_refusal("(0, 0)", invalid, "has no columns");
   expect_refusal("(0, 65537)", invalid, "has 65537 columns; at most 65536 are accepted");

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/io/vector_reader.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -48,7 +49,8 @@ std::vector<float> ReadCsv(absl::string_view text, const VectorReaderOptions& op
 void ExpectError(absl::string_view name, absl::string_view text, absl::string_view phrase,
                  const VectorReaderOptions& options = {}) {
   const std::string path = MakeFile(name, text);
-  EXPECT_EQ(ReadAll(path, options).status(), absl::InvalidArgumentError(absl::StrCat(path, ": ", phrase)));
+  EXPECT_EQ(AboutPublicFile(ReadAll(path, options).status()),
+            absl::InvalidArgumentError(absl::StrCat(path, ": ", phrase)));
 }
 
 TEST(TextVectorReaderTest, ReadsRowsWithoutCountingThem) {
@@ -108,9 +110,31 @@ TEST(TextVectorReaderTest, DetectsHeaders) {
 
 // A first row with a gap or a typing error is a row, and a bad one.
 TEST(TextVectorReaderTest, TakesNoRowForAHeader) {
-  for (const char* cell : {"NA",   "na",   "NaN", "null", "NULL", "N/A", "?",    "-",   "None", "#N/A",       "1O",
-                           "-x",   "+x",   ".x",  "<5",   "'1'",  "(3)", "$5",   "0x1", "--",   "\xe2\x88\x92" "1", "2026-01-02",
-                           "\"NA\"", " NA "}) {
+  for (const char* cell : {"NA",
+                           "na",
+                           "NaN",
+                           "null",
+                           "NULL",
+                           "N/A",
+                           "?",
+                           "-",
+                           "None",
+                           "#N/A",
+                           "1O",
+                           "-x",
+                           "+x",
+                           ".x",
+                           "<5",
+                           "'1'",
+                           "(3)",
+                           "$5",
+                           "0x1",
+                           "--",
+                           "\xe2\x88\x92"
+                           "1",
+                           "2026-01-02",
+                           "\"NA\"",
+                           " NA "}) {
     for (const char* format : {"%s,2\n3,4\n", "2,%s\n3,4\n", "x,%s\n3,4\n"}) {
       char text[100];
       snprintf(text, sizeof(text), format, cell);
@@ -183,9 +207,22 @@ TEST(TextVectorReaderTest, NoBytesOfARowReachAnother) {
   for (int c = 0; c < 256; ++c) {
     if (c != '\n') all_bytes.push_back(static_cast<char>(c));
   }
-  std::vector<std::string> rows = {"\"",      "\"1,2", "1\"", "\r",       "1,2\r3,4", "\r1,2",   "1,2\r\r",
-                                   "\xff\xfe", "\xfe\xff", "",    " ",        "\t",        "\xef\xbb\xbf", all_bytes,
-                                   std::string(1, '\0'), std::string(VectorReader::kMaxLineBytes + 9, '"'),
+  std::vector<std::string> rows = {"\"",
+                                   "\"1,2",
+                                   "1\"",
+                                   "\r",
+                                   "1,2\r3,4",
+                                   "\r1,2",
+                                   "1,2\r\r",
+                                   "\xff\xfe",
+                                   "\xfe\xff",
+                                   "",
+                                   " ",
+                                   "\t",
+                                   "\xef\xbb\xbf",
+                                   all_bytes,
+                                   std::string(1, '\0'),
+                                   std::string(VectorReader::kMaxLineBytes + 9, '"'),
                                    std::string(VectorReader::kMaxLineBytes + 9, '\r')};
   for (const BlankLines blank : {BlankLines::kSkippedAtEnd, BlankLines::kRows}) {
     VectorReaderOptions options = AsNan();
@@ -315,14 +352,14 @@ TEST(TextVectorReaderTest, FailsAgainUntilRewound) {
   for (int round = 0; round < 2; ++round) {
     EXPECT_EQ(*(*reader)->ReadRows(1, &value), 1);
     EXPECT_EQ(value, 1);
-    EXPECT_EQ((*reader)->ReadRows(1, &value).status(), refusal);
-    EXPECT_EQ((*reader)->ReadRows(1, &value).status(), refusal);
+    EXPECT_EQ(AboutPublicFile((*reader)->ReadRows(1, &value).status()), refusal);
+    EXPECT_EQ(AboutPublicFile((*reader)->ReadRows(1, &value).status()), refusal);
     EXPECT_EQ((*reader)->Rewind(), absl::OkStatus());
   }
   // Also after a block whose first rows are good.
   float block[3];
-  EXPECT_EQ((*reader)->ReadRows(3, block).status(), refusal);
-  EXPECT_EQ((*reader)->ReadRows(1, block).status(), refusal);
+  EXPECT_EQ(AboutPublicFile((*reader)->ReadRows(3, block).status()), refusal);
+  EXPECT_EQ(AboutPublicFile((*reader)->ReadRows(1, block).status()), refusal);
 }
 
 TEST(TextVectorReaderTest, GivesNanForMalformedRows) {
