@@ -20,6 +20,15 @@ struct MatrixView {
   MatrixView Slice(size_t begin, size_t end) const { return {data + begin * columns, end - begin, columns}; }
 };
 
+// Rows from which a public origin has been subtracted in double, as a VectorReader with that origin and
+// SubtractOrigin() give them. A type of its own, so that coordinates as a user has them and these are never mixed:
+// what takes a MatrixView subtracts the origin itself.
+struct CenteredRows {
+  explicit CenteredRows(MatrixView centered) : rows(centered) {}
+
+  MatrixView rows;
+};
+
 }  // namespace dpkde
 
 #endif  // DPKDE_BASE_MATRIX_VIEW_H_

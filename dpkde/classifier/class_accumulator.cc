@@ -9,6 +9,7 @@
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
 #include "dpkde/base/record_error.h"
+#include "dpkde/base/row_origin.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/base/wipe.h"
@@ -35,6 +36,7 @@ absl::StatusOr<ClassAccumulator> ClassAccumulator::Create(const proto::Classifie
   proto::ClassifierPlan complete = plan;
   if (parts.kernel != nullptr) {
     *complete.mutable_kernel() = parts.kernel->spec();
+    complete.set_capacity(std::min<uint64_t>(plan.capacity(), LargestCapacity(parts.kernel->design())));
   } else {
     *complete.mutable_features() = parts.features->spec();
   }
@@ -74,6 +76,19 @@ absl::Status ClassAccumulator::CheckRecords(MatrixView records, absl::Span<const
 
 absl::Status ClassAccumulator::Add(MatrixView records, absl::Span<const uint32_t> classes) try {
   const DefaultFloatEnvironment environment;
+  if (plan_.origin().empty()) return Add(CenteredRows(records), classes);
+  DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
+  DPKDE_RETURN_IF_ERROR(CheckRecords(records, classes));
+  PrivateVector<float> centered(records.rows * records.columns);
+  SubtractOrigin(records, {plan_.origin().data(), static_cast<size_t>(plan_.origin_size())}, centered.data());
+  return Add(CenteredRows({centered.data(), records.rows, records.columns}), classes);
+} catch (...) {
+  return StatusOfException();
+}
+
+absl::Status ClassAccumulator::Add(CenteredRows centered, absl::Span<const uint32_t> classes) try {
+  const DefaultFloatEnvironment environment;
+  const MatrixView records = centered.rows;
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
   DPKDE_RETURN_IF_ERROR(CheckRecords(records, classes));
   try {

@@ -47,10 +47,12 @@ class ClassAccumulator {
   ClassAccumulator(ClassAccumulator&&) = default;
   ClassAccumulator& operator=(ClassAccumulator&&) = default;
 
-  // Adds n x dimension records, classes[i] in [0, number of labels) that of row i. On an error nothing is added:
+  // Adds n x dimension records, with coordinates as the user has them, or relative to the plan's origin (as
+  // Accumulator::Add), classes[i] in [0, number of labels) that of row i. On an error nothing is added:
   // kInvalidArgument for another number of columns or classes, a class out of range or a bad record (rows counted from
   // 0 over all batches); kResourceExhausted beyond the plan's capacity; kFailedPrecondition after Privatize.
   absl::Status Add(MatrixView records, absl::Span<const uint32_t> classes);
+  absl::Status Add(CenteredRows records, absl::Span<const uint32_t> classes);
 
   // Adds what `other` has seen. kInvalidArgument unless the plans are equal; then `other` is unchanged.
   absl::Status Merge(ClassAccumulator&& other);

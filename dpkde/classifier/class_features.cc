@@ -93,6 +93,14 @@ absl::Status CompleteFingerprint(const std::vector<float>& values, Map& map) {
   return absl::OkStatus();
 }
 
+// Of scaled records, which are at most 1 long: others tell nothing apart, or everything.
+absl::Status CheckFeatureBandwidth(double bandwidth) {
+  DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", bandwidth));
+  if (bandwidth >= 1e-6 && bandwidth <= 1e6) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("bandwidth of features must be between 1e-6 and 1e6 of the scaled record, but is ", bandwidth));
+}
+
 FrequencyPanels Panels(const std::vector<float>& values, size_t d) {
   return MakeFrequencyPanels(values, d, std::vector<bool>(values.size() / d, false));
 }
@@ -197,7 +205,7 @@ class FourierFeatures final : public ScaledFeatures {
   absl::Status Init() {
     proto::FourierFeatureMap& map = *spec_.mutable_fourier();
     DPKDE_RETURN_IF_ERROR(CheckInRange("frequencies", map.frequencies(), 1, 4096));
-    DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", map.bandwidth()));
+    DPKDE_RETURN_IF_ERROR(CheckFeatureBandwidth(map.bandwidth()));
     const std::vector<double> rows = RandomRows(map.public_seed(), "class frequencies", map.frequencies(), dimension());
     std::vector<float> turns;
     for (double value : rows) turns.push_back(static_cast<float>(value / map.bandwidth() / (2 * kPi)));
@@ -243,7 +251,7 @@ class LandmarkClassFeatures final : public ScaledFeatures {
 
   absl::Status Init() {
     const proto::LandmarkFeatureMap& map = spec_.landmark();
-    DPKDE_RETURN_IF_ERROR(CheckPositive("bandwidth", map.bandwidth()));
+    DPKDE_RETURN_IF_ERROR(CheckFeatureBandwidth(map.bandwidth()));
     proto::SimilaritySpec gaussian;
     gaussian.set_kind(proto::SimilaritySpec::GAUSSIAN);
     gaussian.set_bandwidth(map.bandwidth());

@@ -47,7 +47,12 @@ absl::StatusOr<std::unique_ptr<ClassKernel>> ClassKernel::Create(const proto::Cl
   release.set_dimension(plan.dimension());
   DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> own,
                          ClassKernelDomain(spec.unit_rows(), plan.dimension(), domain));
-  if (own.has_value()) *release.mutable_domain() = own->ToProto();
+  if (own.has_value()) {
+    *release.mutable_domain() = own->ToProto();
+    *release.mutable_origin() = {own->origin().begin(), own->origin().end()};
+  } else {
+    *release.mutable_origin() = plan.origin();
+  }
   release.set_mechanism(plan.mechanism());
   *release.mutable_privacy() = step.ToProto();
   release.set_capacity(plan.capacity());

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
+#include "dpkde/base/row_origin.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design_factory.h"
@@ -48,7 +49,7 @@ absl::StatusOr<Classifier> Classifier::FromProto(proto::ClassifierRelease messag
   const proto::ClassFeatureSpec& spec = plan.features();
   int64_t stated = values;
   if (plan.has_kernel()) {
-    stated = StatedCoordinates(plan.kernel().design()).value_or(values);
+    DPKDE_RETURN_IF_ERROR(CheckStatedCoordinates(plan.kernel().design(), plan.dimension(), values));
   } else if (spec.has_fourier()) {
     stated = 2 * int64_t{spec.fourier().frequencies()} + 1;
   } else if (spec.has_linear()) {
@@ -78,6 +79,9 @@ absl::StatusOr<Classifier> Classifier::Deserialize(absl::string_view bytes) try 
   if (!ParseMessage(envelope.payload, &message)) {
     return absl::DataLossError("is damaged: its content is not a classifier");
   }
+  if (envelope.version == 1 && message.plan().origin_size() > 0) {
+    return absl::DataLossError("is not a valid classifier: files of version 1 have no origin");
+  }
   absl::StatusOr<Classifier> classifier = FromProto(std::move(message));
   if (classifier.ok() || classifier.status().code() == absl::StatusCode::kFailedPrecondition) return classifier;
   return absl::DataLossError(absl::StrCat("is not a valid classifier: ", std::string(classifier.status().message())));
@@ -88,7 +92,7 @@ absl::StatusOr<Classifier> Classifier::Deserialize(absl::string_view bytes) try 
 bool Classifier::IsClassifier(absl::string_view bytes) { return IsEnvelope(kEnvelopeKind, bytes); }
 
 std::string Classifier::Serialize() const {
-  return SealEnvelope(kEnvelopeKind, kVersion, message_.SerializeAsString());
+  return SealEnvelope(kEnvelopeKind, version(), message_.SerializeAsString());
 }
 
 absl::Status Classifier::CheckQueries(MatrixView queries, uint64_t first_row) const {
@@ -99,9 +103,24 @@ absl::Status Classifier::CheckQueries(MatrixView queries, uint64_t first_row) co
   return CheckFiniteRows(queries, first_row);
 }
 
+absl::Status Classifier::CheckQueries(CenteredRows queries, uint64_t first_row) const {
+  return CheckQueries(queries.rows, first_row);
+}
+
 absl::StatusOr<std::vector<Prediction>> Classifier::Classify(MatrixView queries, ThreadPool& pool) const try {
   const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(CheckQueries(queries));
+  if (origin().empty()) return Classify(CenteredRows(queries), pool);
+  const std::vector<float> centered = SubtractOrigin(queries, origin());
+  return Classify(CenteredRows({centered.data(), queries.rows, queries.columns}), pool);
+} catch (...) {
+  return StatusOfException();
+}
+
+absl::StatusOr<std::vector<Prediction>> Classifier::Classify(CenteredRows centered, ThreadPool& pool) const try {
+  const DefaultFloatEnvironment environment;
+  const MatrixView queries = centered.rows;
+  DPKDE_RETURN_IF_ERROR(CheckQueries(centered));
   const ClassScorer& fitted = scorer();
   std::vector<Prediction> predictions(queries.rows);
   pool.ParallelFor(queries.rows, 64, [&](size_t begin, size_t end, int) {
@@ -179,7 +198,7 @@ std::string Classifier::DebugString() const {
   line("records", absl::StrJoin(counts, ","), " +- ", std::sqrt(mechanism_.variances().back()) / kGridUnit,
        " (noised)");
   text += DescribeOrigin(plan().ledger_dataset(), {plan().asserted_public().begin(), plan().asserted_public().end()},
-                         certificate(), kVersion);
+                         certificate(), version());
   return text;
 }
 

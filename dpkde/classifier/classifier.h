@@ -44,15 +44,22 @@ class Classifier {
   // Equal classifiers give equal bytes.
   std::string Serialize() const;
 
-  // One prediction a query row; q x dimension(), finite. A query outside of the domain is moved into it, as records
+  // One prediction a query row; q x dimension(), finite, with coordinates as the user has them, or relative to origin()
+  // (as Release::Estimate). A query outside of the domain is moved into it, as records
   // are. kInvalidArgument, naming row and column, otherwise. Threads do not change the results.
   absl::StatusOr<std::vector<Prediction>> Classify(MatrixView queries, ThreadPool& pool) const;
+  absl::StatusOr<std::vector<Prediction>> Classify(CenteredRows queries, ThreadPool& pool) const;
 
   // The conditions of Classify alone; rows are numbered from `first_row` in messages.
   absl::Status CheckQueries(MatrixView queries, uint64_t first_row = 0) const;
+  absl::Status CheckQueries(CenteredRows queries, uint64_t first_row = 0) const;
 
   const std::vector<std::string>& labels() const { return labels_; }
   size_t dimension() const { return plan().dimension(); }
+  // What the domain is relative to; empty: nothing is subtracted from queries.
+  absl::Span<const double> origin() const {
+    return {plan().origin().data(), static_cast<size_t>(plan().origin_size())};
+  }
   const proto::ClassifierPlan& plan() const { return message_.plan(); }
   const proto::Certificate& certificate() const { return message_.certificate(); }
   // Without the values.
@@ -61,7 +68,8 @@ class Classifier {
   // The certificate and the plan in words, for a terminal.
   std::string DebugString() const;
 
-  static constexpr uint32_t kVersion = 1;
+  // As Release::kVersion.
+  static constexpr uint32_t kVersion = 2;
 
  private:
   friend class ClassAccumulator;
@@ -69,6 +77,8 @@ class Classifier {
 
   static absl::StatusOr<Classifier> FromProto(proto::ClassifierRelease message);
   Classifier(proto::ClassifierRelease message, ClassifierParts parts, Mechanism mechanism);
+
+  uint32_t version() const { return plan().origin().empty() ? 1 : kVersion; }
 
   // Made at the first call.
   const ClassScorer& scorer() const;

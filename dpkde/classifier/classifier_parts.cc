@@ -156,8 +156,13 @@ absl::StatusOr<ClassifierParts> BuildClassifierPlan(const Plan& plan) {
     DPKDE_RETURN_IF_ERROR(CheckPositive("epsilon of the planning count", plan.planning_count().epsilon()));
   }
   absl::optional<Domain> domain;
+  const std::vector<double> origin(plan.origin().begin(), plan.origin().end());
   if (plan.has_domain()) {
-    DPKDE_ASSIGN_OR_RETURN(domain, Domain::FromProto(plan.domain()));
+    DPKDE_ASSIGN_OR_RETURN(domain, Domain::FromProto(plan.domain(), origin));
+  }
+  DPKDE_RETURN_IF_ERROR(CheckPlanOrigin(origin, plan.dimension()));
+  if (!origin.empty() && (plan.features().unit_rows() || plan.kernel().unit_rows())) {
+    return absl::InvalidArgumentError("unit rows have no origin: lengths are from 0");
   }
   if (plan.model() == proto::ClassifierPlan_Model_KERNEL) {
     return BuildKernelPlan(plan, std::move(domain), privacy, step);

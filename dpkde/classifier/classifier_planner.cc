@@ -44,6 +44,10 @@ constexpr double kFewestOfPoints = 256, kMostOfPoints = 8192;
 constexpr double kPointsRadius = 0.6;
 constexpr double kNormalShare = 0.05;
 
+const std::vector<double>& OriginOf(const ClassifierInputs& inputs) {
+  return inputs.domain.has_value() ? inputs.domain->origin() : inputs.origin;
+}
+
 class Planner {
  public:
   Planner(const ClassifierInputs& inputs, ThreadPool& pool) : inputs_(inputs), pool_(pool) {}
@@ -81,6 +85,8 @@ class Planner {
 
     plan.set_dimension(static_cast<uint32_t>(inputs_.dimension));
     if (inputs_.domain.has_value()) *plan.mutable_domain() = inputs_.domain->ToProto();
+    const std::vector<double>& origin = OriginOf(inputs_);
+    *plan.mutable_origin() = {origin.begin(), origin.end()};
     for (const std::string& label : inputs_.labels) plan.add_label(label);
     *plan.mutable_privacy() = inputs_.privacy.ToProto();
     plan.set_capacity(kCapacity);
@@ -283,8 +289,7 @@ class Planner {
     options.choice = LandmarkChoice::kUniform;
     DPKDE_ASSIGN_OR_RETURN(
         const LandmarkFit fit,
-        LandmarkFit::Create(similarity, absl::nullopt, {scaled.data(), inputs_.reference.rows, inputs_.dimension},
-                            options, pool_));
+        LandmarkFit::Create(similarity, absl::nullopt, MatrixView{scaled.data(), inputs_.reference.rows, inputs_.dimension}, options, pool_));
     const double most = inputs_.features.has_value() ? *inputs_.features : MostLandmarkFeatures();
     size_t choice = 0;
     for (size_t i = 0; i < fit.ranks().size(); ++i) {
@@ -404,9 +409,11 @@ absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitKernelLandmarks(const Clas
   LandmarkFitOptions options;
   options.public_seed = inputs.public_seed;
   options.choice = inputs.kernel->landmark_choice;
+  if (!domain.has_value()) options.origin = OriginOf(inputs);
   DPKDE_ASSIGN_OR_RETURN(LandmarkFit fit,
                          LandmarkFit::Create(inputs.kernel->similarity, domain,
-                                             {placed.data(), reference.rows, inputs.dimension}, options, pool));
+                                             CenteredRows({placed.data(), reference.rows, inputs.dimension}), options,
+                                             pool));
   return std::make_shared<const LandmarkFit>(std::move(fit));
 }
 

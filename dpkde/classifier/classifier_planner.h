@@ -52,9 +52,11 @@ struct ClassifierInputs {
   // KERNEL alone, which takes neither features nor bandwidth.
   absl::optional<KernelInputs> kernel = absl::nullopt;
   uint64_t public_seed = 0;
-  // Public unlabelled points of the same kind, n x dimension, unscaled; empty: none are at hand. Landmarks are stored
-  // in the release in the clear.
+  // Public unlabelled points of the same kind, n x dimension, unscaled, relative to the domain's origin or, without a
+  // domain, to `origin`; empty: none are at hand. Landmarks are stored in the release in the clear.
   MatrixView reference = {};
+  // KERNEL without a domain and unit rows alone: the plan's origin. A domain brings its own.
+  std::vector<double> origin = {};
 };
 
 struct ClassifierChoice {

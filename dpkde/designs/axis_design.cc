@@ -246,7 +246,11 @@ absl::StatusOr<std::unique_ptr<Design>> MakeAxisDesign(const Similarity& similar
   DPKDE_RETURN_IF_ERROR(CheckInRange("harmonics", spec.harmonics(), 1, 1 << 16));
   DPKDE_RETURN_IF_ERROR(CheckInRange("harmonics times dimension",
                                      static_cast<int64_t>(spec.harmonics()) * domain.dimension(), 1, kMostValues));
-  return std::unique_ptr<Design>(std::make_unique<AxisDesign>(p, domain, spec));
+  auto design = std::make_unique<AxisDesign>(p, domain, spec);
+  if (!std::isfinite(*design->SupError())) {
+    return absl::InvalidArgumentError(absl::StrCat("p is too small for a cosine series: ", p));
+  }
+  return std::unique_ptr<Design>(std::move(design));
 }
 
 }  // namespace dpkde

@@ -41,6 +41,16 @@ void Design::AccumulateWeighted(MatrixView rows, absl::Span<const int32_t> weigh
   }
 }
 
+uint64_t Design::LargestCoordinate() const {
+  uint64_t largest = 1;
+  for (const CoordinateGroup& group : groups()) {
+    largest = std::max(largest, std::min(group.add_remove.l1, group.add_remove.l2));
+  }
+  return largest;
+}
+
+uint64_t LargestCapacity(const Design& design) { return (uint64_t{1} << 62) / design.LargestCoordinate(); }
+
 std::vector<CoordinateGroup> WeightedGroups(std::vector<CoordinateGroup> groups, bool allow_negative) {
   if (allow_negative) {
     for (CoordinateGroup& group : groups) group.replace = {2 * group.add_remove.l1, 2 * group.add_remove.l2};

@@ -94,6 +94,9 @@ class Design {
   // by weights in [0, 1] (AccumulateWeighted); for the count see WeightedGroups.
   virtual const std::vector<CoordinateGroup>& groups() const = 0;
 
+  // The largest |q_j(x)| of any record and coordinate: by default what the groups' norms bound.
+  virtual uint64_t LargestCoordinate() const;
+
   // Adds q(x) of each row (rows x dimension(), any floats) to sums, of length num_coordinates(). Records outside the
   // domain are clamped first.
   virtual void Accumulate(MatrixView rows, absl::Span<int64_t> sums) const = 0;
@@ -128,6 +131,9 @@ class Design {
   enum class QueryRegion { kEverywhere, kBoundingBox, kDomain };
   virtual QueryRegion query_region() const { return QueryRegion::kEverywhere; }
 };
+
+// So many records, at most, that their sums stay below 2^62.
+uint64_t LargestCapacity(const Design& design);
 
 // The groups of weighted sums, for weights that are at most 1 and at least 0 or -1. ADD_REMOVE: as they are, see
 // AccumulateWeighted. REPLACE: for non-negative weights as they are, but that the count, now the sum of weights,

@@ -1,5 +1,6 @@
 #include "dpkde/designs/design_factory.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -18,6 +19,7 @@
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/designs/spline_grid.h"
 #include "dpkde/designs/tree_design.h"
+#include "dpkde/similarity/resolution.h"
 
 namespace dpkde {
 namespace {
@@ -33,6 +35,11 @@ Similarity L1() {
 absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarity, size_t dimension,
                                                      const absl::optional<Domain>& domain,
                                                      const proto::DesignSpec& spec) {
+  DPKDE_RETURN_IF_ERROR(CheckScale(similarity, domain));
+  if (domain.has_value() && !domain->origin().empty() && !similarity.is_shift_invariant()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(similarity.name(), " is no function of x - y: its domain must have no origin"));
+  }
   if (spec.has_reduction()) {
     if (!domain.has_value() || domain->dimension() != dimension) {
       return absl::InvalidArgumentError("a reduction needs a domain of the records' dimension");
@@ -79,14 +86,53 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
   return MakeSplineGridDesign(similarity, *domain, spec.spline_grid());
 }
 
-absl::optional<int64_t> StatedCoordinates(const proto::DesignSpec& spec) {
-  if (spec.has_monte_carlo()) return 2 * int64_t{spec.monte_carlo().features()} + 1;
+namespace {
+
+// Of a grid with so many values an axis; saturates.
+int64_t Product(const google::protobuf::RepeatedField<uint32_t>& axes, int64_t add, int64_t times) {
+  int64_t product = 1;
+  for (const uint32_t cells : axes) product = std::min((cells + add) * times * product, int64_t{1} << 30);
+  return product;
+}
+
+// How many coordinates the spec says that there are, or at least how many: all that it can say.
+struct Stated {
+  int64_t coordinates = 1;
+  bool exactly = false;
+};
+
+Stated CoordinatesOf(const proto::DesignSpec& spec, size_t dimension) {
+  const int64_t d = spec.has_reduction() ? spec.reduction().dimension() : static_cast<int64_t>(dimension);
+  if (spec.has_monte_carlo()) return {2 * int64_t{spec.monte_carlo().features()} + 1, true};
   if (spec.has_slice()) {
-    return 2 * int64_t{spec.slice().directions()} * ((int64_t{spec.slice().harmonics()} + 1) / 2) + 1;
+    return {2 * int64_t{spec.slice().directions()} * ((int64_t{spec.slice().harmonics()} + 1) / 2) + 1, true};
   }
-  if (spec.has_lsq_rff()) return int64_t{spec.lsq_rff().features()} + 1;
-  if (spec.has_race()) return int64_t{spec.race().rows()} * spec.race().buckets() + 1;
-  return absl::nullopt;
+  if (spec.has_lsq_rff()) return {int64_t{spec.lsq_rff().features()} + 1, true};
+  if (spec.has_race()) return {int64_t{spec.race().rows()} * spec.race().buckets() + 1, true};
+  if (spec.has_spline_grid()) {
+    const int64_t degree = spec.spline_grid().degree() == 0 ? 3 : spec.spline_grid().degree();
+    return {Product(spec.spline_grid().cells(), degree, 1) + 1, true};
+  }
+  if (spec.has_lsq_fgt()) return {Product(spec.lsq_fgt().cells(), 0, spec.lsq_fgt().terms()) + 1, true};
+  if (spec.has_tree() && spec.tree().levels() <= 20) {
+    const int64_t nodes = (int64_t{2} << spec.tree().levels()) - 2;
+    return {nodes * (spec.tree().variant() == proto::TreeSpec::RINGS ? 1 : 2) * d + 1, true};
+  }
+  // A pair each; of l1 every other one is 0.
+  if (spec.has_axis()) return {int64_t{spec.axis().harmonics()} * d, false};
+  // There is one term at least.
+  if (spec.has_exponential_sum()) return {int64_t{spec.exponential_sum().features()} + 1, false};
+  if (spec.has_landmark()) return {int64_t{spec.landmark().rank()} + 1, false};
+  if (spec.has_moments()) return {d, false};
+  return {};
+}
+
+}  // namespace
+
+absl::Status CheckStatedCoordinates(const proto::DesignSpec& spec, size_t dimension, int64_t values) {
+  const Stated stated = CoordinatesOf(spec, dimension);
+  if (stated.exactly ? values == stated.coordinates : values >= stated.coordinates) return absl::OkStatus();
+  return absl::InvalidArgumentError("values do not fit the design");
 }
 
 std::string DesignName(const proto::DesignSpec& spec) {

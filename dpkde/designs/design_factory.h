@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
 #include "dpkde/designs/design.h"
@@ -19,9 +20,9 @@ absl::StatusOr<std::unique_ptr<Design>> CreateDesign(const Similarity& similarit
                                                      const absl::optional<Domain>& domain,
                                                      const proto::DesignSpec& spec);
 
-// The number of coordinates, where the description alone tells: what a reader holds against a file before anything of
-// that size is made. nullopt: bounded by the design's own limits.
-absl::optional<int64_t> StatedCoordinates(const proto::DesignSpec& spec);
+// Holds a number of values, which a file of that size really has, against what the description alone says of it, before
+// anything of that size is made. kInvalidArgument if they do not go together.
+absl::Status CheckStatedCoordinates(const proto::DesignSpec& spec, size_t dimension, int64_t values);
 
 // The name by which users choose it, a reduction in front of it apart: "lattice", "monte_carlo", "orthogonal",
 // "hadamard", "spline_grid", "axis", "moments", "slice", "landmark"; and those of published mechanisms: "lsq_rff",

@@ -20,6 +20,8 @@ namespace {
 
 using Kind = proto::SimilaritySpec;
 
+constexpr int64_t kMostFeatures = int64_t{1} << 20;
+
 // What (1 + s / a)^-a a similarity is, and which kernels e^(-t s).
 struct Power {
   double a = 1;
@@ -61,7 +63,10 @@ struct Node {
   double weight, rate;
 };
 
-// The trapezoid rule, largest rates first.
+constexpr int kMostRefinements = 50;
+constexpr size_t kMostNodes = 2000;
+
+// The trapezoid rule, largest rates first; more than kMostNodes are cut short.
 std::vector<Node> Nodes(double a, double step) {
   constexpr double kSmallest = 1e-12;
   std::vector<Node> nodes;
@@ -70,9 +75,9 @@ std::vector<Node> Nodes(double a, double step) {
     const double u = i * step;
     return Node{step * std::exp(a * (std::log(a) + u - std::exp(u)) - std::lgamma(a)), std::exp(u)};
   };
-  for (int i = 0; i < 100000 && node(i).weight > kSmallest; ++i) nodes.push_back(node(i));
+  for (int i = 0; i <= static_cast<int>(kMostNodes) && node(i).weight > kSmallest; ++i) nodes.push_back(node(i));
   std::reverse(nodes.begin(), nodes.end());
-  for (int i = -1; i > -100000 && node(i).weight > kSmallest; --i) nodes.push_back(node(i));
+  for (int i = -1; i >= -static_cast<int>(kMostNodes) && node(i).weight > kSmallest; --i) nodes.push_back(node(i));
   return nodes;
 }
 
@@ -89,9 +94,10 @@ absl::StatusOr<ExponentialSum> MakeExponentialSum(const Similarity& similarity, 
   const double most = domain.has_value() ? LargestS(power, *domain) : infinity;
   const double a = power.a;
   // The rule converges geometrically once the step resolves the density, whose width in log t is 1 / sqrt(a).
-  for (double step = 3 / std::sqrt(std::max(a, 1.0));; step *= 0.9) {
+  double step = 3 / std::sqrt(std::max(a, 1.0));
+  for (int refined = 0; refined < kMostRefinements; ++refined, step *= 0.9) {
     const std::vector<Node> nodes = Nodes(a, step);
-    if (nodes.empty()) break;
+    if (nodes.empty() || nodes.size() > kMostNodes) break;
     size_t begin = 0, end = nodes.size();
     // A quarter of the tolerance each for what is left out and for what counts as constant.
     for (double left_out = 0; begin + 1 < end && (left_out += nodes[begin].weight) <= tolerance / 4;) ++begin;
@@ -207,6 +213,7 @@ class ExponentialSumDesign final : public Design {
   const proto::DesignSpec& spec() const override { return spec_; }
   const std::vector<CoordinateGroup>& groups() const override { return groups_; }
   absl::optional<double> SupError() const override { return absl::nullopt; }
+  uint64_t LargestCoordinate() const override { return designs_[0]->LargestCoordinate(); }
   double PredictedApproximationError(double n, double expected_similarity) const override {
     return ExponentialSumApproximationError(similarity_, sum_, n, expected_similarity, features_, dimension(), false);
   }
@@ -256,7 +263,10 @@ class ExponentialSumDesign final : public Design {
 absl::StatusOr<std::unique_ptr<Design>> MakeExponentialSumDesign(const Similarity& similarity, size_t dimension,
                                                                  const absl::optional<Domain>& domain,
                                                                  const proto::ExponentialSumSpec& spec) {
+  DPKDE_RETURN_IF_ERROR(CheckInRange("features", spec.features(), 1, kMostFeatures));
   DPKDE_ASSIGN_OR_RETURN(ExponentialSum sum, MakeExponentialSum(similarity, domain, spec.tolerance()));
+  DPKDE_RETURN_IF_ERROR(CheckInRange("features of all terms",
+                                     static_cast<int64_t>(spec.features() * sum.terms.size()), 1, kMostFeatures));
   std::vector<std::unique_ptr<Design>> designs;
   std::string fingerprints;
   for (size_t j = 0; j < sum.terms.size(); ++j) {

@@ -32,14 +32,24 @@ static_assert(kFourierGridUnit == kGridUnit, "the kernel and the designs must ag
 
 constexpr double kTwoPi = boost::math::constants::two_pi<double>();
 
-// Frequencies with phases beyond this (2^40 radians) are redrawn: their probability is below 1e-10.
+// Frequencies with phases beyond this (2^40 radians) are redrawn: where the bandwidth is in proportion to the domain,
+// their probability is below 1e-10. Of out-of-proportion ones so many are tried in vain, in all, and no more.
 constexpr double kLargestTurns = 1099511627776.0 / kTwoPi;
+constexpr size_t kMostRedraws = 1000;
+
+absl::Status TooManyRedraws(const Similarity& similarity) {
+  return absl::InvalidArgumentError(absl::StrCat("bandwidth must be in proportion to the domain, but ",
+                                                 similarity.bandwidth(), " is so small that frequencies of ",
+                                                 similarity.name(), " are too large to be told apart there"));
+}
 
 // 512 MiB of frequencies.
 constexpr int64_t kMostFrequencyValues = int64_t{1} << 27;
 
 constexpr size_t kLargestLattice = size_t{1} << 18;
+constexpr int64_t kLargestOrthogonalDimension = 1024;
 constexpr size_t kLargestEnumeration = size_t{1} << 22;
+constexpr size_t kMostAxisCoefficients = size_t{1} << 20;
 
 // What the factories below work out.
 struct FourierParameters {
@@ -289,26 +299,29 @@ double AxisCoefficient(const Similarity& similarity, double period, double k) {
   return 2 * h / period / (1 + w * w);
 }
 
-LatticeAxis MakeLatticeAxis(const Similarity& similarity, double width, double tolerance) {
+// nullopt where more coefficients are needed than a lattice has frequencies, or none do.
+absl::optional<LatticeAxis> MakeLatticeAxis(const Similarity& similarity, double width, double tolerance) {
+  constexpr int kMostAliases = 1000;
   LatticeAxis axis;
   // The two nearest aliases of |t| <= width are at distances of at least period - width and period; doubling the level
   // pays for those and for all farther ones.
   axis.period = width + Radius(similarity, tolerance / 4);
   axis.full_sum = 1;
   for (int j = 1;; ++j) {
+    if (j > kMostAliases) return absl::nullopt;
     const double nearest = similarity.EvaluateAxis(j * axis.period - width);
     axis.alias_error += nearest + similarity.EvaluateAxis(j * axis.period);
     axis.full_sum += 2 * similarity.EvaluateAxis(j * axis.period);
     if (nearest < 1e-18) break;
   }
   double sum = 0;
-  for (size_t k = 0; k < kLargestEnumeration; ++k) {
+  for (size_t k = 0; k < kMostAxisCoefficients; ++k) {
     const double a = AxisCoefficient(similarity, axis.period, k);
     axis.coefficients.push_back(a);
     sum += k == 0 ? a : 2 * a;
-    if (axis.full_sum - sum < tolerance) break;
+    if (axis.full_sum - sum < tolerance) return axis;
   }
-  return axis;
+  return absl::nullopt;
 }
 
 struct LatticePoint {
@@ -335,14 +348,16 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLatticeDesign(const Similarity& simi
   // A quarter of the tolerance for aliases, a quarter for ends of the axes, half for small products.
   std::vector<LatticeAxis> axes;
   double full_product = 1, alias_product = 1, enumeration = 1;
+  const absl::Status too_large = absl::ResourceExhaustedError(
+      absl::StrCat("a lattice for ", similarity.name(), " needs more than ", kLargestLattice, " frequencies here"));
   for (size_t i = 0; i < d; ++i) {
-    axes.push_back(MakeLatticeAxis(similarity, domain.width(i), tolerance / (4 * d)));
+    absl::optional<LatticeAxis> axis = MakeLatticeAxis(similarity, domain.width(i), tolerance / (4 * d));
+    if (!axis.has_value()) return too_large;
+    axes.push_back(*std::move(axis));
     full_product *= axes[i].full_sum;
     alias_product *= 1 + axes[i].alias_error;
     enumeration *= 2 * axes[i].coefficients.size() - 1;
   }
-  const absl::Status too_large = absl::ResourceExhaustedError(
-      absl::StrCat("a lattice for ", similarity.name(), " needs more than ", kLargestLattice, " frequencies here"));
   if (enumeration > kLargestEnumeration) return too_large;
 
   // Half of the lattice: the first non-zero index is positive. Its points stand for k and -k.
@@ -515,8 +530,10 @@ void DrawOtherFrequency(const Similarity& similarity, size_t d, const proto::Mon
 }
 
 // m x d frequencies in turns, rounded to float32: the precision to which they are defined.
-std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const absl::optional<Domain>& domain,
-                                   const proto::MonteCarloSpec& spec) {
+absl::StatusOr<std::vector<float>> DrawFrequencies(const Similarity& similarity, size_t d,
+                                                   const absl::optional<Domain>& domain,
+                                                   const proto::MonteCarloSpec& spec) {
+  size_t redraws = 0;
   const size_t m = spec.features();
   const double unit = 1 / (kTwoPi * similarity.bandwidth());
   std::vector<float> turns(m * d);
@@ -537,6 +554,7 @@ std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const
         DrawOtherFrequency(similarity, d, spec, k, engine, omega.data());
       }
       for (size_t i = 0; i < d; ++i) row[i] = static_cast<float>(unit * omega[i]);
+      if (redraws++ > kMostRedraws + k) return TooManyRedraws(similarity);
     } while (domain.has_value() && !(domain->Reach(row) <= kLargestTurns));
   }
   return turns;
@@ -545,8 +563,10 @@ std::vector<float> DrawFrequencies(const Similarity& similarity, size_t d, const
 // Lengths of the frequencies of structured directions, in turns, as scales for StructuredDirections. Chi-distributed
 // with as many degrees as the directions have coordinates, times the mixture's scale: <omega, x> is as with normal
 // vectors.
-std::vector<float> DrawLengths(const Similarity& similarity, size_t d, const absl::optional<Domain>& domain,
-                               const proto::MonteCarloSpec& spec) {
+absl::StatusOr<std::vector<float>> DrawLengths(const Similarity& similarity, size_t d,
+                                               const absl::optional<Domain>& domain,
+                                               const proto::MonteCarloSpec& spec) {
+  size_t redraws = 0;
   const double unit = 1 / (kTwoPi * similarity.bandwidth());
   const double reach = domain.has_value() ? domain->radius() : 0;
   std::vector<float> lengths(spec.features());
@@ -557,6 +577,7 @@ std::vector<float> DrawLengths(const Similarity& similarity, size_t d, const abs
     do {
       lengths[k] =
           static_cast<float>(unit * ScaleOf(similarity, spec, k, engine) * std::sqrt(2 * half_chi_square(engine)));
+      if (redraws++ > kMostRedraws + k) return TooManyRedraws(similarity);
     } while (!(lengths[k] * reach <= kLargestTurns));
   }
   return lengths;
@@ -629,6 +650,11 @@ absl::Status CheckMonteCarlo(const Similarity& similarity, size_t dimension, con
                                                    " frequencies need a similarity of Euclidean distance, which ",
                                                    similarity.name(), " is not"));
   }
+  // Drawing orthogonal directions costs O(dimension^2) each.
+  if (spec.orthogonal()) {
+    DPKDE_RETURN_IF_ERROR(
+        CheckInRange("dimension of orthogonal frequencies", dimension, 1, kLargestOrthogonalDimension));
+  }
   if (spec.hadamard() && spec.orthogonal()) {
     return absl::InvalidArgumentError("hadamard frequencies are orthogonal already");
   }
@@ -659,14 +685,14 @@ absl::StatusOr<std::unique_ptr<Design>> MakeMonteCarloDesign(const Similarity& s
   parameters.coefficients.assign(spec.features(), 1.0 / spec.features());
   Sha256Digest digest;
   if (spec.hadamard()) {
-    const std::vector<float> lengths = DrawLengths(similarity, dimension, domain, spec);
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<float> lengths, DrawLengths(similarity, dimension, domain, spec));
     parameters.structured.emplace(dimension, lengths, spec.public_seed(), "hadamard directions");
     const std::vector<uint8_t>& signs = parameters.structured->signs();
     digest = Sha256(absl::StrCat(
         absl::string_view(reinterpret_cast<const char*>(lengths.data()), lengths.size() * sizeof(lengths[0])),
         absl::string_view(reinterpret_cast<const char*>(signs.data()), signs.size())));
   } else {
-    parameters.turns = DrawFrequencies(similarity, dimension, domain, spec);
+    DPKDE_ASSIGN_OR_RETURN(parameters.turns, DrawFrequencies(similarity, dimension, domain, spec));
     digest = Sha256({reinterpret_cast<const char*>(parameters.turns.data()),
                      parameters.turns.size() * sizeof(parameters.turns[0])});
   }

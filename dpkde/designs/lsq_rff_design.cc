@@ -86,6 +86,7 @@ class LsqRffDesign final : public Design {
   const proto::DesignSpec& spec() const override { return spec_; }
   const std::vector<CoordinateGroup>& groups() const override { return groups_; }
   absl::optional<double> SupError() const override { return absl::nullopt; }
+  uint64_t LargestCoordinate() const override { return kFourierPairNorm; }
   double PredictedApproximationError(double n, double expected_similarity) const override {
     return LsqRffApproximationError(n, expected_similarity, panels_.frequencies);
   }

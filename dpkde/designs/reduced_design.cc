@@ -95,6 +95,9 @@ constexpr double kReach = 4;
 constexpr uint32_t kMostProjections = 4096;
 
 absl::Status CheckReducedDimension(const Domain& domain, uint32_t dimension, bool to_l1) {
+  if (!to_l1 && domain.dimension() == 1) {
+    return absl::InvalidArgumentError("a reduction needs records of at least 2 dimensions, but they have 1");
+  }
   return CheckInRange("dimension of a reduction", dimension, 1, to_l1 ? kMostProjections : domain.dimension() - 1);
 }
 

@@ -87,17 +87,10 @@ std::vector<double> MeanGram(const std::vector<SplineTerm>& terms, size_t axis) 
 
 class SplineGridDesign final : public Design {
  public:
-  SplineGridDesign(const Similarity& similarity, const Domain& domain, const proto::SplineGridSpec& spec)
+  SplineGridDesign(const KernelMixture& mixture, const Domain& domain, const proto::SplineGridSpec& spec)
       : domain_(domain) {
     *spec_.mutable_spline_grid() = spec;
     const size_t d = domain.dimension();
-    // One axis needs no mixture.
-    KernelMixture mixture;
-    if (d == 1) {
-      mixture.terms.push_back({1, similarity});
-    } else {
-      mixture = MakeKernelMixture(similarity, NarrowestBandwidth(domain, spec), domain.Diameter());
-    }
     for (const KernelMixture::Term& term : mixture.terms) {
       terms_.push_back({term.weight, {}});
       for (size_t i = 0; i < d; ++i) {
@@ -307,7 +300,19 @@ absl::StatusOr<std::unique_ptr<Design>> MakeSplineGridDesign(const Similarity& s
     }
   }
   DPKDE_RETURN_IF_ERROR(CheckPositive("ridge of a spline grid", spec.ridge()));
-  return std::unique_ptr<Design>(std::make_unique<SplineGridDesign>(similarity, domain, spec));
+  // One axis needs no mixture.
+  KernelMixture mixture;
+  if (domain.dimension() == 1) {
+    mixture.terms.push_back({1, similarity});
+  } else {
+    mixture = MakeKernelMixture(similarity, NarrowestBandwidth(domain, spec), domain.Diameter());
+  }
+  if (mixture.terms.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the cells of a spline grid must not be far wider than the bandwidth, but they cannot tell ",
+                     similarity.bandwidth(), " from 0"));
+  }
+  return std::unique_ptr<Design>(std::make_unique<SplineGridDesign>(mixture, domain, spec));
 }
 
 }  // namespace dpkde

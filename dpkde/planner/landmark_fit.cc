@@ -12,12 +12,14 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
+#include "dpkde/base/row_origin.h"
 #include "dpkde/base/row_products.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/symmetric_eigen.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/designs/public_random.h"
+#include "dpkde/similarity/resolution.h"
 
 namespace dpkde {
 namespace {
@@ -345,10 +347,34 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
                                                 MatrixView reference, const LandmarkFitOptions& options,
                                                 ThreadPool& pool) try {
   const DefaultFloatEnvironment environment;
+  const std::vector<double> origin = domain.has_value() ? domain->origin() : options.origin;
+  if (origin.empty() || origin.size() != reference.columns) {
+    return Create(similarity, domain, CenteredRows(reference), options, pool);
+  }
+  const std::vector<float> centered = SubtractOrigin(reference, origin);
+  return Create(similarity, domain, CenteredRows({centered.data(), reference.rows, reference.columns}), options, pool);
+} catch (...) {
+  return StatusOfException();
+}
+
+std::vector<double> LandmarkFit::Reach() const {
+  std::vector<double> reach(dimension_);
+  for (size_t i = 0; i < points_.size(); ++i) {
+    reach[i % dimension_] = std::max(reach[i % dimension_], std::abs(static_cast<double>(points_[i])));
+  }
+  return reach;
+}
+
+absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, const absl::optional<Domain>& domain,
+                                                CenteredRows centered, const LandmarkFitOptions& options,
+                                                ThreadPool& pool) try {
+  const DefaultFloatEnvironment environment;
+  const MatrixView reference = centered.rows;
   if (!HasLandmarks(similarity)) {
     return absl::InvalidArgumentError(
         absl::StrCat(similarity.name(), " is neither a kernel nor a distance that landmarks serve"));
   }
+  DPKDE_RETURN_IF_ERROR(CheckScale(similarity, domain));
   if (reference.rows < kFewestPoints) {
     return absl::InvalidArgumentError(
         absl::StrCat("the reference must have at least ", kFewestPoints, " points, but has ", reference.rows));
@@ -401,6 +427,11 @@ absl::StatusOr<LandmarkFit> LandmarkFit::Create(const Similarity& similarity, co
 
   LandmarkFit fit;
   fit.dimension_ = d;
+  fit.origin_ = domain.has_value() ? domain->origin() : options.origin;
+  if (!fit.origin_.empty() && fit.origin_.size() != d) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the origin must have ", d, " coordinates, as the reference has, but has ", fit.origin_.size()));
+  }
   const Matrix gram = fitter.Gram(all, all);
   std::vector<size_t> rows(all.rows);
   std::iota(rows.begin(), rows.end(), 0);

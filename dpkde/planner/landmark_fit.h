@@ -31,6 +31,8 @@ struct LandmarkFitOptions {
   size_t most_landmarks = 2048;
   LandmarkChoice choice = LandmarkChoice::kKMeans;
   uint64_t public_seed = 0;
+  // What CenteredRows are relative to where there is no domain.
+  std::vector<double> origin;
 };
 
 // Landmark designs of every rank from public reference points, and what they would do to data like these.
@@ -55,6 +57,15 @@ class LandmarkFit {
   // landmarks.
   static absl::StatusOr<LandmarkFit> Create(const Similarity& similarity, const absl::optional<Domain>& domain,
                                             MatrixView reference, const LandmarkFitOptions& options, ThreadPool& pool);
+  // The same of points relative to the domain's origin or, without a domain, to options.origin.
+  static absl::StatusOr<LandmarkFit> Create(const Similarity& similarity, const absl::optional<Domain>& domain,
+                                            CenteredRows reference, const LandmarkFitOptions& options,
+                                            ThreadPool& pool);
+
+  // What landmarks are relative to; empty: nothing was subtracted.
+  const std::vector<double>& origin() const { return origin_; }
+  // The largest coordinates of landmarks, one a column.
+  std::vector<double> Reach() const;
 
   // Ranks that are worth considering: spaced geometrically, largest where eigenvalues fall below what float32 resolves.
   absl::Span<const uint32_t> ranks() const { return ranks_; }
@@ -75,6 +86,7 @@ class LandmarkFit {
   LandmarkFit() = default;
 
   size_t dimension_ = 0;
+  std::vector<double> origin_;
   std::vector<float> points_;       // L x dimension
   std::vector<double> projection_;  // L x L, columns by falling eigenvalue
   std::vector<uint32_t> ranks_;

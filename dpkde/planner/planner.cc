@@ -29,6 +29,7 @@
 #include "dpkde/designs/reduced_design.h"
 #include "dpkde/designs/slice_design.h"
 #include "dpkde/noise/mechanism.h"
+#include "dpkde/similarity/resolution.h"
 
 namespace dpkde {
 namespace {
@@ -121,8 +122,7 @@ class Planner {
       if (inputs_.design == tree) Consider(tree, &Planner::AddTrees);
     }
     if (result_.candidates.empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("no design is admissible: ", absl::StrJoin(result_.exclusions, "; ")));
+      return absl::InvalidArgumentError(absl::StrCat("no design is admissible: ", WhyNone()));
     }
     SortCandidates(result_.candidates);
     WarnOfFewRecords();
@@ -298,10 +298,6 @@ class Planner {
   }
 
   absl::Status AddOrthogonal() {
-    if (inputs_.dimension > kLargestOrthogonalDimension) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("drawing it takes too long above ", kLargestOrthogonalDimension, " dimensions"));
-    }
     proto::DesignSpec spec;
     spec.mutable_monte_carlo()->set_orthogonal(true);
     return AddRandom(std::move(spec), MostDenseFeatures());
@@ -507,6 +503,23 @@ class Planner {
     return similarity;
   }
 
+  // What to mend first, or everything.
+  std::string WhyNone() const {
+    if (inputs_.all_reasons) return absl::StrJoin(result_.exclusions, "; ");
+    // A design that all but the budget admits; one that wants a domain; what was asked for; anything but landmarks, which
+    // most do not have.
+    const auto rank = [&](const std::string& exclusion) {
+      if (absl::StrContains(exclusion, "epsilon")) return 0;
+      if (!inputs_.domain.has_value() && absl::StrContains(exclusion, "a domain")) return 1;
+      return absl::StartsWith(exclusion, "landmark: needs") ? 3 : 2;
+    };
+    const auto first =
+        std::min_element(result_.exclusions.begin(), result_.exclusions.end(),
+                         [&](const std::string& a, const std::string& b) { return rank(a) < rank(b); });
+    if (first == result_.exclusions.end()) return "none is of that name";
+    return *first;
+  }
+
   void WarnOfFewRecords() {
     if (!inputs_.similarity.is_kernel()) return;
     const absl::optional<double> similarity = TypicalSimilarity();
@@ -521,8 +534,6 @@ class Planner {
 
   double N() const { return std::max(inputs_.public_n, 0.0); }
 
-  // Orthogonal directions cost O(dimension^2) a feature.
-  static constexpr size_t kLargestOrthogonalDimension = 1024;
   static constexpr size_t kMostDirectionEntries = 1 << 22;
 
   const PlanInputs& inputs_;
@@ -539,6 +550,19 @@ double Candidate::total_error() const { return std::hypot(noise_error, approxima
 double Candidate::typical_error() const { return std::hypot(noise_error, typical_approximation_error); }
 
 namespace {
+
+// Whether coordinates are relative to one origin, and fine enough for the bandwidth.
+absl::Status CheckCoordinates(const PlanInputs& inputs) {
+  const LandmarkFit* const landmarks = inputs.landmarks.get();
+  if (inputs.domain.has_value()) {
+    if (landmarks != nullptr && landmarks->origin() != inputs.domain->origin()) {
+      return absl::InvalidArgumentError("landmarks and domain must be relative to one origin");
+    }
+    return CheckResolution(inputs.similarity, *inputs.domain);
+  }
+  if (landmarks == nullptr) return absl::OkStatus();
+  return CheckResolution(inputs.similarity, landmarks->Reach(), landmarks->origin());
+}
 
 // Plans for the reduced records; what the map errs is part of each candidate's approximation.
 absl::StatusOr<PlanResult> PlanReduced(const PlanInputs& inputs, uint32_t dimension) {
@@ -572,6 +596,7 @@ absl::StatusOr<PlanResult> PlanReduced(const PlanInputs& inputs, uint32_t dimens
 
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs) try {
   const DefaultFloatEnvironment environment;
+  DPKDE_RETURN_IF_ERROR(CheckCoordinates(inputs));
   // Trees of l2 are planned with their reduction.
   const bool is_tree = inputs.design.has_value() && absl::StartsWith(*inputs.design, "tree");
   if (inputs.reduce_to.has_value() && !(is_tree && inputs.similarity.kind() == proto::SimilaritySpec::L2)) {
@@ -600,7 +625,12 @@ proto::ReleasePlan MakeReleasePlan(const PlanInputs& inputs, const Candidate& ca
   proto::ReleasePlan plan;
   *plan.mutable_similarity() = inputs.similarity.spec();
   plan.set_dimension(static_cast<uint32_t>(inputs.dimension));
-  if (inputs.domain.has_value()) *plan.mutable_domain() = inputs.domain->ToProto();
+  if (inputs.domain.has_value()) {
+    *plan.mutable_domain() = inputs.domain->ToProto();
+    *plan.mutable_origin() = {inputs.domain->origin().begin(), inputs.domain->origin().end()};
+  } else if (inputs.landmarks != nullptr) {
+    *plan.mutable_origin() = {inputs.landmarks->origin().begin(), inputs.landmarks->origin().end()};
+  }
   *plan.mutable_design() = candidate.design;
   if (candidate.design.has_landmark() && candidate.design.landmark().points().empty()) {
     *plan.mutable_design()->mutable_landmark() = inputs.landmarks->Complete(candidate.design.landmark());

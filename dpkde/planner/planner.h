@@ -22,6 +22,7 @@ namespace dpkde {
 struct PlanInputs {
   Similarity similarity;
   size_t dimension = 0;
+  // May have an origin (CenteredBox), to which landmarks are then relative too; the plan gets it.
   absl::optional<Domain> domain;
   // What the release may spend.
   PrivacySpec privacy;
@@ -48,6 +49,8 @@ struct PlanInputs {
   double least_count_share = 0;
   // Leaves out what has more coordinates, such as what many releases at a time could not hold.
   size_t most_coordinates = std::numeric_limits<size_t>::max();
+  // Where no design is admissible: whether the error says why of each, or only what to mend first.
+  bool all_reasons = false;
   uint64_t public_seed = 0;
   // Landmark designs from public reference points; nullptr: none are at hand. Also tells the expected similarity where
   // the user does not.
@@ -96,7 +99,8 @@ struct PlanResult {
 // and to 8 levels; fast Gauss transforms with cells of 0.5 to 2.8 bandwidths and 1 to 8 terms; 2^0 .. 2^12 rows of 2048
 // counters (of p_stable and angular always; angular: 2^p counters).
 //
-// kInvalidArgument if nothing is admissible, with the reasons. No privacy effect: reads public values only.
+// kInvalidArgument if nothing is admissible, with the reasons, and where float32 is too coarse for the bandwidth
+// (CheckResolution). No privacy effect: reads public values only.
 absl::StatusOr<PlanResult> Plan(const PlanInputs& inputs);
 
 // The groups that noise is planned for, of a design with these.

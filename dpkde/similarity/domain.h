@@ -2,6 +2,7 @@
 #define DPKDE_SIMILARITY_DOMAIN_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,7 +23,13 @@ namespace dpkde {
 // Each has the other's shape at hand: lower() and upper() are the bounding box of a ball, center() and radius() the
 // circumscribed ball of a box. Records stay clamped to the domain itself, which lies inside of both.
 //
-// Bounds and centers are float32, as records are. A value; thread-safe.
+// Bounds and centers are float32, as records are. So a domain far from 0 is best kept around its own centre: CenteredBox
+// and CenteredBall subtract the centre in double before they round, and origin() is what they subtracted. Everything
+// else here, and all that is compared with the domain, is then relative to origin():
+//
+//   DPKDE_ASSIGN_OR_RETURN(Domain hour, Domain::CenteredBox({1700000000}, {1700003600}));  // [-1800, 1800] inside
+//
+// A value; thread-safe.
 class Domain {
  public:
   // kInvalidArgument unless both have the same length of at least 1, all bounds are finite in float32 and
@@ -31,17 +38,30 @@ class Domain {
   // kInvalidArgument unless there is at least one coordinate, center[i] +- radius is finite in float32, and the radius
   // is positive and at least 2^-20 of the center's length (so that float32 resolves the ball).
   static absl::StatusOr<Domain> Ball(std::vector<double> center, double radius);
-  static absl::StatusOr<Domain> FromProto(const proto::DomainSpec& spec);
+  // As Box and Ball, in the user's coordinates, around their centre; which may be anywhere where bounds are finite in
+  // float32. For functions of x - y alone.
+  static absl::StatusOr<Domain> CenteredBox(const std::vector<double>& lower, const std::vector<double>& upper);
+  static absl::StatusOr<Domain> CenteredBall(const std::vector<double>& center, double radius);
+
+  // `origin`: what the message is relative to, one value a coordinate or none. ToProto leaves it out.
+  static absl::StatusOr<Domain> FromProto(const proto::DomainSpec& spec, std::vector<double> origin = {});
   proto::DomainSpec ToProto() const;
+
+  // What bounds, center and points are relative to; empty: nothing was subtracted.
+  const std::vector<double>& origin() const { return origin_; }
 
   size_t dimension() const { return lower_.size(); }
   absl::Span<const float> lower() const { return lower_; }
   absl::Span<const float> upper() const { return upper_; }
+  // lower() in the user's coordinates.
+  double UserLower(size_t axis) const { return (origin_.empty() ? 0 : origin_[axis]) + lower_[axis]; }
   double width(size_t axis) const { return static_cast<double>(upper_[axis]) - lower_[axis]; }
   bool is_ball() const { return ball_radius_ > 0; }
   double center(size_t axis) const {
     return is_ball() ? ball_center_[axis] : 0.5 * (static_cast<double>(lower_[axis]) + upper_[axis]);
   }
+  // How far a bound is from the one that was asked for, in double: by rounding.
+  double BoundError(size_t axis) const;
   // Half the box's diagonal, or the ball's radius.
   double radius() const;
   // The largest Euclidean distance of two records.
@@ -61,16 +81,23 @@ class Domain {
   // Whether x is in [lower(), upper()].
   bool BoxContains(absl::Span<const float> x) const;
 
-  // "[-180, -60] x [15, 72]", "ball of radius 5 around (0, 1)", "ball of radius 5 around the origin".
+  // In the user's coordinates, with the digits that tell bounds apart: "[-180, -60] x [15, 72]", "ball of radius 5 around
+  // (0, 1)", "ball of radius 5 around the origin".
   std::string DebugString() const;
 
  private:
   Domain(std::vector<float> lower, std::vector<float> upper) : lower_(std::move(lower)), upper_(std::move(upper)) {}
 
+  static absl::StatusOr<Domain> BoxAround(std::vector<double> origin, std::vector<double> low,
+                                          std::vector<double> high);
+
   double DistanceFromBallCenter(const float* x) const;
 
   std::vector<float> lower_;
   std::vector<float> upper_;
+  std::vector<double> origin_;
+  // Boxes with an origin: the bounds before they were rounded.
+  std::vector<double> exact_lower_, exact_upper_;
   // Balls only.
   std::vector<float> ball_center_;
   double ball_radius_ = 0;

@@ -10,6 +10,7 @@
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
 #include "dpkde/base/record_error.h"
+#include "dpkde/base/row_origin.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/base/wipe.h"
@@ -20,6 +21,10 @@ namespace {
 // Records that a worker takes at a time.
 constexpr size_t kChunkRows = 1024;
 
+absl::Span<const double> OriginOf(const proto::ReleasePlan& plan) {
+  return {plan.origin().data(), static_cast<size_t>(plan.origin_size())};
+}
+
 }  // namespace
 
 absl::StatusOr<Accumulator> Accumulator::Create(const proto::ReleasePlan& plan, BadRecords bad_records,
@@ -29,6 +34,7 @@ absl::StatusOr<Accumulator> Accumulator::Create(const proto::ReleasePlan& plan, 
   DPKDE_ASSIGN_OR_RETURN(Mechanism mechanism, Mechanism::Calibrate(plan.mechanism(), parts.groups, parts.privacy));
   proto::ReleasePlan complete = plan;
   *complete.mutable_design() = parts.design->spec();
+  complete.set_capacity(std::min<uint64_t>(plan.capacity(), LargestCapacity(*parts.design)));
   return Accumulator(std::move(complete), std::move(parts), std::move(mechanism), bad_records, pool);
 } catch (...) {
   return StatusOfException();
@@ -58,14 +64,37 @@ absl::Status Accumulator::CheckWeights(absl::Span<const float> weights) const {
 
 absl::Status Accumulator::Add(MatrixView records) try {
   const DefaultFloatEnvironment environment;
-  if (plan_.has_weights()) return absl::InvalidArgumentError("records must have weights, as the plan says");
-  return AddAll(records, nullptr);
+  if (plan_.origin().empty()) return Add(CenteredRows(records));
+  DPKDE_RETURN_IF_ERROR(CheckRecords(records));
+  PrivateVector<float> centered(records.rows * records.columns);
+  SubtractOrigin(records, OriginOf(plan_), centered.data());
+  return Add(CenteredRows({centered.data(), records.rows, records.columns}));
 } catch (...) {
   return StatusOfException();
 }
 
 absl::Status Accumulator::Add(MatrixView records, absl::Span<const float> weights) try {
   const DefaultFloatEnvironment environment;
+  if (plan_.origin().empty()) return Add(CenteredRows(records), weights);
+  DPKDE_RETURN_IF_ERROR(CheckRecords(records));
+  PrivateVector<float> centered(records.rows * records.columns);
+  SubtractOrigin(records, OriginOf(plan_), centered.data());
+  return Add(CenteredRows({centered.data(), records.rows, records.columns}), weights);
+} catch (...) {
+  return StatusOfException();
+}
+
+absl::Status Accumulator::Add(CenteredRows records) try {
+  const DefaultFloatEnvironment environment;
+  if (plan_.has_weights()) return absl::InvalidArgumentError("records must have weights, as the plan says");
+  return AddAll(records.rows, nullptr);
+} catch (...) {
+  return StatusOfException();
+}
+
+absl::Status Accumulator::Add(CenteredRows centered, absl::Span<const float> weights) try {
+  const DefaultFloatEnvironment environment;
+  const MatrixView records = centered.rows;
   if (!plan_.has_weights()) return absl::InvalidArgumentError("records must have no weights, as the plan has none");
   if (weights.size() != records.rows) {
     return absl::InvalidArgumentError(
@@ -77,13 +106,17 @@ absl::Status Accumulator::Add(MatrixView records, absl::Span<const float> weight
   return StatusOfException();
 }
 
-absl::Status Accumulator::AddAll(MatrixView records, const float* weights) {
+absl::Status Accumulator::CheckRecords(MatrixView records) const {
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
   if (records.columns != plan_.dimension()) {
     return absl::InvalidArgumentError(
         absl::StrCat("records must have ", plan_.dimension(), " columns, but have ", records.columns));
   }
-  DPKDE_RETURN_IF_ERROR(sums_.CheckCapacity(records.rows));
+  return sums_.CheckCapacity(records.rows);
+}
+
+absl::Status Accumulator::AddAll(MatrixView records, const float* weights) {
+  DPKDE_RETURN_IF_ERROR(CheckRecords(records));
   if (bad_records_ == BadRecords::kFail) DPKDE_RETURN_IF_ERROR(CheckFiniteRows(records, sums_.records()));
   try {
     pool_->ParallelFor(records.rows, kChunkRows, [&](size_t begin, size_t end, int worker) {

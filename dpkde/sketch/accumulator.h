@@ -43,21 +43,27 @@ class Accumulator {
   };
 
   // Plans are public: nothing in them may depend on the records. The mechanism is calibrated here, so that a guarantee
-  // that cannot be met fails before data is read. `pool` must outlive the accumulator.
+  // that cannot be met fails before data is read. A capacity that might overflow the design's sums is lowered. `pool`
+  // must outlive the accumulator.
   static absl::StatusOr<Accumulator> Create(const proto::ReleasePlan& plan, BadRecords bad_records, ThreadPool& pool);
 
   Accumulator(Accumulator&&) = default;
   Accumulator& operator=(Accumulator&&) = default;
 
-  // Adds n x dimension records. On an error nothing is added: kInvalidArgument for another number of columns or a bad
+  // Adds n x dimension records, with coordinates as the user has them: the plan's origin, if it has one, is subtracted
+  // here, in double. Coordinates that float32 cannot tell apart as they stand are lost before that: read or convert
+  // them relative to the origin (VectorReaderOptions::origin, SubtractOrigin) and add CenteredRows. On an error nothing is added: kInvalidArgument for another number of columns or a bad
   // record (rows counted from 0 over all batches); kResourceExhausted beyond the plan's capacity; kFailedPrecondition
   // after Privatize.
   absl::Status Add(MatrixView records);
+  // Adds records from which the plan's origin has been subtracted already.
+  absl::Status Add(CenteredRows records);
 
   // The same for a plan with weights, one a record, as the plan allows them (compared in float32): any other is a bad
   // record, and where those are replaced, one that is no number counts as 0 and one out of range as the bound. Weights
   // are rounded to 2^-20 of the bound.
   absl::Status Add(MatrixView records, absl::Span<const float> weights);
+  absl::Status Add(CenteredRows records, absl::Span<const float> weights);
 
   // Adds what `other` has seen. kInvalidArgument, naming the field, unless the plans are equal; then `other` is
   // unchanged.
@@ -77,6 +83,7 @@ class Accumulator {
   Accumulator(proto::ReleasePlan plan, PlanParts parts, Mechanism mechanism, BadRecords bad_records, ThreadPool& pool);
 
   absl::Status CheckWeights(absl::Span<const float> weights) const;
+  absl::Status CheckRecords(MatrixView records) const;
   absl::Status AddAll(MatrixView records, const float* weights);
   void AddChunk(MatrixView records, const float* weights, absl::Span<int64_t> sums) const;
 

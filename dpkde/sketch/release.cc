@@ -9,12 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
+#include "dpkde/base/row_origin.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design_factory.h"
 #include "dpkde/designs/landmark_design.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/io/parse_message.h"
+#include "dpkde/similarity/resolution.h"
 #include "dpkde/sketch/certificate.h"
 #include "dpkde/sketch/release_parts.h"
 
@@ -40,14 +42,13 @@ Release::Release(proto::Release message, Similarity similarity, absl::optional<D
       design_(std::move(design)),
       mechanism_(std::move(mechanism)),
       function_(design_->MakeReleasedFunction({message_.values().data(), static_cast<size_t>(message_.values_size())},
-                                              mechanism_.variances())) {}
+                                              mechanism_.variances())),
+      rounding_error_(domain_.has_value() ? RoundingError(similarity_, *domain_) : 0) {}
 
 absl::StatusOr<Release> Release::FromProto(proto::Release message) {
   const proto::ReleasePlan& plan = message.plan();
   // Before anything of that size is made.
-  if (message.values_size() != StatedCoordinates(plan.design()).value_or(message.values_size())) {
-    return absl::InvalidArgumentError("values do not fit the design");
-  }
+  DPKDE_RETURN_IF_ERROR(CheckStatedCoordinates(plan.design(), plan.dimension(), message.values_size()));
   DPKDE_ASSIGN_OR_RETURN(PlanParts parts, BuildPlan(plan));
   if (static_cast<size_t>(message.values_size()) != parts.design->num_coordinates()) {
     return absl::InvalidArgumentError("values do not fit the design");
@@ -66,6 +67,9 @@ absl::StatusOr<Release> Release::Deserialize(absl::string_view bytes) try {
   if (!ParseMessage(envelope.payload, &message)) {
     return absl::DataLossError("is damaged: its content is not a release");
   }
+  if (envelope.version == 1 && message.plan().origin_size() > 0) {
+    return absl::DataLossError("is not a valid release: files of version 1 have no origin");
+  }
   absl::StatusOr<Release> release = FromProto(std::move(message));
   if (release.ok() || release.status().code() == absl::StatusCode::kFailedPrecondition) return release;
   return absl::DataLossError(absl::StrCat("is not a valid release: ", std::string(release.status().message())));
@@ -73,7 +77,7 @@ absl::StatusOr<Release> Release::Deserialize(absl::string_view bytes) try {
   return StatusOfException();
 }
 
-std::string Release::Serialize() const { return SealEnvelope(kEnvelopeKind, kVersion, message_.SerializeAsString()); }
+std::string Release::Serialize() const { return SealEnvelope(kEnvelopeKind, version(), message_.SerializeAsString()); }
 
 Release::Count Release::count() const {
   const double unit = kGridUnit / weight_bound();
@@ -83,6 +87,15 @@ Release::Count Release::count() const {
 
 absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const {
   const DefaultFloatEnvironment environment;
+  if (origin().empty() || queries.columns != dimension()) return CheckQueries(CenteredRows(queries), first_row);
+  DPKDE_RETURN_IF_ERROR(CheckFiniteRows(queries, first_row));
+  const std::vector<float> centered = SubtractOrigin(queries, origin());
+  return CheckQueries(CenteredRows({centered.data(), queries.rows, queries.columns}), first_row);
+}
+
+absl::Status Release::CheckQueries(CenteredRows centered, uint64_t first_row) const {
+  const DefaultFloatEnvironment environment;
+  const MatrixView queries = centered.rows;
   if (queries.columns != dimension()) {
     return absl::InvalidArgumentError(
         absl::StrCat("queries must have ", dimension(), " columns, as the release has, but have ", queries.columns));
@@ -97,7 +110,7 @@ absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const
     if (!is_answered) {
       return absl::InvalidArgumentError(
           absl::StrCat("row ", first_row + r, " (counting from 0): is outside the domain ", domain_->DebugString(),
-                       ", where a ", DesignName(design_->spec()), " has no answer"));
+                       ", and this release has answers only inside"));
     }
   }
   return absl::OkStatus();
@@ -105,7 +118,18 @@ absl::Status Release::CheckQueries(MatrixView queries, uint64_t first_row) const
 
 absl::StatusOr<std::vector<DensityEstimate>> Release::Estimate(MatrixView queries, ThreadPool& pool) const try {
   const DefaultFloatEnvironment environment;
-  DPKDE_RETURN_IF_ERROR(CheckQueries(queries));
+  if (origin().empty() || queries.columns != dimension()) return Estimate(CenteredRows(queries), pool);
+  DPKDE_RETURN_IF_ERROR(CheckFiniteRows(queries, 0));
+  const std::vector<float> centered = SubtractOrigin(queries, origin());
+  return Estimate(CenteredRows({centered.data(), queries.rows, queries.columns}), pool);
+} catch (...) {
+  return StatusOfException();
+}
+
+absl::StatusOr<std::vector<DensityEstimate>> Release::Estimate(CenteredRows centered, ThreadPool& pool) const try {
+  const DefaultFloatEnvironment environment;
+  const MatrixView queries = centered.rows;
+  DPKDE_RETURN_IF_ERROR(CheckQueries(centered));
   std::vector<DensityEstimate> estimates(queries.rows);
   pool.ParallelFor(queries.rows, 96, [&](size_t begin, size_t end, int) {
     std::vector<Answer> answers(end - begin);
@@ -158,13 +182,22 @@ void Release::Finish(Answer answer, DensityEstimate& estimate) const {
   const double total = answer.total_variance.has_value() ? std::sqrt(*answer.total_variance) : estimate.std_error;
   // Bounds are in the sum of weights, which for signed ones is less than that of their absolute values.
   if (!plan().weights().allow_negative()) {
-    if (answer.bias_bound.has_value()) estimate.bias_bound = bound * *answer.bias_bound;
-    if (design_->SupError().has_value()) estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0);
+    const double rounding = rounding_error_ * std::max(n.value, 0.0);
+    if (answer.bias_bound.has_value()) estimate.bias_bound = bound * *answer.bias_bound + rounding;
+    if (design_->SupError().has_value()) estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0) + rounding;
   }
   const double half = kNormalQuantile * total + (answer.is_unlike_plan ? estimate.bias_bound.value_or(0) : 0);
   const double most = n.value + kNormalQuantile * n.std_error;
   estimate.ci95_low = project(unprojected - half, most);
   estimate.ci95_high = project(unprojected + half, most);
+  if (!std::isfinite(estimate.ci95_low) || !std::isfinite(estimate.ci95_high)) {
+    // Nothing is known of the approximation, but of any exact sum it is.
+    const absl::optional<double> largest = LargestSimilarity();
+    if (largest.has_value() && !plan().weights().allow_negative()) {
+      estimate.ci95_high = *largest * std::max(most, 0.0);
+      estimate.ci95_low = similarity_.kind() == proto::SimilaritySpec::COSINE ? -estimate.ci95_high : 0;
+    }
+  }
   if (n.value > 2 * bound) {
     const double mean = answer.sum / n.value;
     estimate.mean = mean;
@@ -227,7 +260,7 @@ std::string Release::DebugString() const {
        : n.std_error > 0 ? absl::StrCat(n.value, " +- ", n.std_error, " (noised)")
                          : absl::StrCat(n.value, " (public)"));
   text += DescribeOrigin(plan().ledger_dataset(), {plan().asserted_public().begin(), plan().asserted_public().end()},
-                         certificate(), kVersion);
+                         certificate(), version());
   return text;
 }
 

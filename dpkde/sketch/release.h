@@ -28,7 +28,8 @@ struct DensityEstimate {
   // Interval that holds S(y) with probability 95 %: over the noise (lattice, grid: add bias_bound on both sides for
   // certainty about the approximation), over noise and random frequencies (Monte-Carlo), or over noise and queries like
   // the reference, if the records are like it too (landmarks; where the release shows that they are not, bias_bound is
-  // added on both sides).
+  // added on both sides). Where a design of one feature knows nothing of its error: the range of exact sums, as far as
+  // that is known, and else infinite.
   double ci95_low = 0;
   double ci95_high = 0;
   // Deterministic designs: |E sum - S(y)| is at most this, whatever the data, up to the noise of the count and of the
@@ -61,10 +62,13 @@ class Release {
   // Equal releases give equal bytes. Holds nothing but proto::Release.
   std::string Serialize() const;
 
-  // One estimate a query row; q x dimension(), finite. kInvalidArgument, naming row and column, for another dimension,
+  // One estimate a query row; q x dimension(), finite, with coordinates as the user has them: origin() is subtracted
+  // here, in double. Queries that float32 cannot tell apart as they stand are to be CenteredRows, from which it has been
+  // subtracted already (VectorReaderOptions::origin, SubtractOrigin). kInvalidArgument, naming row and column, for another dimension,
   // a value that is not finite, or a query outside the domain where the design cannot extend (lattice). Threads do not
   // change the results. Cost: see the designs.
   absl::StatusOr<std::vector<DensityEstimate>> Estimate(MatrixView queries, ThreadPool& pool) const;
+  absl::StatusOr<std::vector<DensityEstimate>> Estimate(CenteredRows queries, ThreadPool& pool) const;
 
   // Uses from now on what is known of any exact sum, whatever the records: that of a kernel lies in [0, n], of a
   // distance in [0, n max f] (the maximum where records and queries are in the domain), of cosines in [-n, n], with the
@@ -77,6 +81,7 @@ class Release {
   // The conditions of Estimate alone, for callers that check everything before the first answer. Rows are numbered from
   // `first_row` in messages.
   absl::Status CheckQueries(MatrixView queries, uint64_t first_row = 0) const;
+  absl::Status CheckQueries(CenteredRows queries, uint64_t first_row = 0) const;
 
   // The number of records: exact under REPLACE (then std_error is 0), noised under ADD_REMOVE. With weights their sum,
   // noised.
@@ -88,7 +93,12 @@ class Release {
 
   size_t dimension() const { return design_->dimension(); }
   const Similarity& similarity() const { return similarity_; }
+  // Relative to origin().
   const absl::optional<Domain>& domain() const { return domain_; }
+  // What domain and design are relative to; empty: nothing is subtracted.
+  absl::Span<const double> origin() const {
+    return {plan().origin().data(), static_cast<size_t>(plan().origin_size())};
+  }
   // The bound on weights, 1 without.
   double weight_bound() const { return plan().has_weights() ? plan().weights().bound() : 1; }
   const proto::ReleasePlan& plan() const { return message_.plan(); }
@@ -101,7 +111,8 @@ class Release {
   // The certificate and the plan in words, for a terminal.
   std::string DebugString() const;
 
-  static constexpr uint32_t kVersion = 1;
+  // Of the newest files: those with an origin. Without one they are of version 1, which older programs read too.
+  static constexpr uint32_t kVersion = 2;
 
  private:
   friend class Accumulator;
@@ -110,6 +121,8 @@ class Release {
 
   Release(proto::Release message, Similarity similarity, absl::optional<Domain> domain, std::unique_ptr<Design> design,
           Mechanism mechanism);
+
+  uint32_t version() const { return plan().origin().empty() ? 1 : kVersion; }
 
   // The released residual of landmarks, in records.
   Count LandmarkResidual() const;
@@ -125,6 +138,7 @@ class Release {
   std::unique_ptr<Design> design_;
   Mechanism mechanism_;
   std::unique_ptr<ReleasedFunction> function_;
+  double rounding_error_ = 0;  // RoundingError()
   bool projects_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/designs/design_factory.h"
@@ -10,11 +11,26 @@
 
 namespace dpkde {
 
+absl::Status CheckPlanOrigin(const std::vector<double>& origin, size_t dimension) {
+  if (origin.empty()) return absl::OkStatus();
+  if (origin.size() != dimension) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("origin must have ", dimension, " coordinates, but has ", origin.size()));
+  }
+  for (const double value : origin) DPKDE_RETURN_IF_ERROR(CheckFinite("origin in float32", static_cast<float>(value)));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan) {
   DPKDE_ASSIGN_OR_RETURN(Similarity similarity, Similarity::Create(plan.similarity()));
   absl::optional<Domain> domain;
+  const std::vector<double> origin(plan.origin().begin(), plan.origin().end());
   if (plan.has_domain()) {
-    DPKDE_ASSIGN_OR_RETURN(domain, Domain::FromProto(plan.domain()));
+    DPKDE_ASSIGN_OR_RETURN(domain, Domain::FromProto(plan.domain(), origin));
+  }
+  DPKDE_RETURN_IF_ERROR(CheckPlanOrigin(origin, plan.dimension()));
+  if (!origin.empty() && !similarity.is_shift_invariant()) {
+    return absl::InvalidArgumentError(absl::StrCat(similarity.name(), " is no function of x - y: it has no origin"));
   }
   DPKDE_ASSIGN_OR_RETURN(PrivacySpec privacy, PrivacySpec::FromProto(plan.privacy()));
   DPKDE_RETURN_IF_ERROR(CheckInRange("dimension", plan.dimension(), 1, 65536));

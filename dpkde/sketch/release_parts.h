@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
 #include "dpkde/designs/design.h"
@@ -28,6 +29,9 @@ struct PlanParts {
 
 // kInvalidArgument, naming the field, for a plan that is incomplete or out of range.
 absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan);
+
+// kInvalidArgument unless the origin of a plan is empty or has `dimension` coordinates that are finite in float32.
+absl::Status CheckPlanOrigin(const std::vector<double>& origin, size_t dimension);
 
 // What a certificate says of a design that follows a published mechanism; "" for all others.
 std::string DesignNote(const proto::DesignSpec& design);

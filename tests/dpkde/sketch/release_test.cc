@@ -252,7 +252,7 @@ TEST(ReleaseTest, ForgedPayloadsAreRefusedOrRead) {
 TEST(ReleaseTest, OtherVersionsAndKindsAreRefusedByName) {
   const auto newer = Release::Deserialize(SealEnvelope("release", Release::kVersion + 1, "")).status();
   EXPECT_EQ(newer.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(absl::StrContains(newer.message(), "is of version 2; this program reads")) << newer;
+  EXPECT_TRUE(absl::StrContains(newer.message(), "is of version 3; this program reads")) << newer;
   EXPECT_EQ(Release::Deserialize(SealEnvelope("index", 1, "")).status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(Release::Deserialize("not ours at all").status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(Release::Deserialize("").status().code(), absl::StatusCode::kDataLoss);
