@@ -29,6 +29,7 @@
 #include "dpkde/noise/bit_source.h"
 #include "dpkde/noise/mechanism.h"
 #include "dpkde/planner/planner.h"
+#include "dpkde/similarity/resolution.h"
 #include "dpkde/sketch/accumulator.h"
 #include "dpkde/tools/audience.h"
 #include "dpkde/tools/density_options.h"
@@ -78,6 +79,12 @@ struct Settings {
   VectorReaderOptions reader_options;
   BadRecords bad_records = BadRecords::kFail;
 };
+
+// Coordinates are relative to an origin: unless lengths or angles matter.
+bool IsCentered(const Settings& settings) {
+  if (absl::GetFlag(FLAGS_unit_rows)) return false;
+  return !settings.density.has_value() || settings.density->similarity.is_shift_invariant();
+}
 
 // "0-9,11,other".
 absl::StatusOr<std::vector<std::string>> ParseLabelSet(const std::string& text) {
@@ -155,7 +162,7 @@ absl::StatusOr<Settings> ParseFlags() {
   DPKDE_ASSIGN_OR_RETURN(settings.domain, DomainOptions::Parse());
   // Whether there is one, and, where the flags tell the dimension, whether it is right.
   DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain,
-                         settings.domain.Make(std::max<size_t>(1, settings.domain.dimension())));
+                         settings.domain.Make(std::max<size_t>(1, settings.domain.dimension()), true));
   const bool is_kernel = settings.model == proto::ClassifierPlan_Model_KERNEL;
   DPKDE_RETURN_IF_ERROR(CheckModelFlags(is_kernel));
   if (is_kernel) {
@@ -229,7 +236,7 @@ absl::StatusOr<std::vector<uint32_t>> ReadClasses(const std::string& path, const
 }
 
 absl::StatusOr<ClassifierInputs> MakeInputs(const Settings& settings, size_t dimension) {
-  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, settings.domain.Make(dimension));
+  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, settings.domain.Make(dimension, IsCentered(settings)));
   const PrivacySpec& privacy = *settings.privacy;
   ClassifierInputs inputs{dimension, std::move(domain), absl::GetFlag(FLAGS_unit_rows), settings.labels,
                           NeedsCount(privacy) ? privacy.WithShare(1 - kPlanningShare) : privacy};
@@ -352,16 +359,23 @@ absl::Status Run(const std::vector<std::string>&) {
   DPKDE_ASSIGN_OR_RETURN(ClassifierInputs inputs, MakeInputs(settings, dimension));
   const bool has_reference = !absl::GetFlag(FLAGS_reference).empty();
   // What designs there are with a reference is known when it has been read.
+  if (inputs.kernel.has_value() && inputs.domain.has_value() && !inputs.unit_rows) {
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckResolution(inputs.kernel->similarity, *inputs.domain)));
+  }
   if (!has_reference || !inputs.kernel.has_value()) {
     ClassifierInputs without = inputs;
     if (has_reference) without.model = absl::nullopt;
     DPKDE_RETURN_IF_ERROR(CheckPlan(std::move(without), pool));
   }
-  std::vector<float> reference;
+  ReferencePoints reference;
   if (has_reference) {
-    DPKDE_ASSIGN_OR_RETURN(reference,
-                           ReadReference(absl::GetFlag(FLAGS_reference), settings.reader_options, dimension));
-    inputs.reference = {reference.data(), reference.size() / dimension, dimension};
+    absl::optional<std::vector<double>> origin;
+    if (inputs.domain.has_value()) origin = inputs.domain->origin();
+    if (!IsCentered(settings)) origin.emplace();
+    DPKDE_ASSIGN_OR_RETURN(reference, ReadReference(absl::GetFlag(FLAGS_reference), settings.reader_options, dimension,
+                                                    std::move(origin)));
+    inputs.reference = {reference.points.data(), reference.points.size() / dimension, dimension};
+    inputs.origin = reference.origin;
     if (inputs.reference.rows == 0) {
       return absl::InvalidArgumentError(absl::StrCat(absl::GetFlag(FLAGS_reference), ": has no rows"));
     }
@@ -413,6 +427,7 @@ absl::Status Run(const std::vector<std::string>&) {
 
   DPKDE_ASSIGN_OR_RETURN(ClassAccumulator accumulator,
                          ClassAccumulator::Create(choice.plan, settings.bad_records, pool));
+  DPKDE_RETURN_IF_ERROR(reader.SetOrigin({choice.plan.origin().begin(), choice.plan.origin().end()}));
   size_t done = 0;
   const absl::Status added = ForEachBatch(reader, [&](MatrixView rows) {
     if (rows.rows > classes.size() - done) {
@@ -422,7 +437,7 @@ absl::Status Run(const std::vector<std::string>&) {
                                            " has such a row"),
                               absl::StrCat("ends before ", input)));
     }
-    DPKDE_RETURN_IF_ERROR(accumulator.Add(rows, absl::MakeConstSpan(classes).subspan(done, rows.rows)));
+    DPKDE_RETURN_IF_ERROR(accumulator.Add(CenteredRows(rows), absl::MakeConstSpan(classes).subspan(done, rows.rows)));
     done += rows.rows;
     return absl::OkStatus();
   });

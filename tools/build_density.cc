@@ -25,6 +25,7 @@
 #include "dpkde/planner/landmark_fit.h"
 #include "dpkde/planner/planner.h"
 #include "dpkde/privacy/budget_ledger.h"
+#include "dpkde/similarity/resolution.h"
 #include "dpkde/sketch/accumulator.h"
 #include "dpkde/tools/audience.h"
 #include "dpkde/tools/density_options.h"
@@ -65,6 +66,9 @@ struct Settings {
   VectorReaderOptions reader_options;
   Accumulator::BadRecords bad_records = Accumulator::BadRecords::kFail;
 
+  // Coordinates are relative to an origin.
+  bool centered() const { return density->similarity.is_shift_invariant(); }
+
   // What this number of columns does not admit, no number does.
   size_t probed_dimension() const {
     return dimension.value_or(density->design == "hadamard" ? StructuredDirections::kLeastDimension : 1);
@@ -73,7 +77,7 @@ struct Settings {
 
 // What planning may look at, but for the number of records.
 absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimension, const PrivacySpec& privacy) {
-  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, settings.domain.Make(dimension));
+  DPKDE_ASSIGN_OR_RETURN(absl::optional<Domain> domain, settings.domain.Make(dimension, settings.centered()));
   PlanInputs inputs{settings.density->similarity, dimension, std::move(domain),
                     NeedsCount(privacy) ? privacy.WithShare(1 - kPlanningShare) : privacy};
   inputs.expected_similarity = settings.density->expected_similarity;
@@ -84,6 +88,7 @@ absl::StatusOr<PlanInputs> MakePlanInputs(const Settings& settings, size_t dimen
   inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
   inputs.weights = settings.weights;
   inputs.landmarks = settings.landmarks;
+  inputs.all_reasons = absl::GetFlag(FLAGS_dry_run);
   inputs.public_n = 1;
   return inputs;
 }
@@ -109,7 +114,8 @@ absl::Status CheckBudget(const Settings& settings, size_t dimension) {
 absl::Status CheckPlan(const Settings& settings, size_t dimension, const absl::Status& privacy) {
   if (!absl::GetFlag(FLAGS_reference).empty() && settings.landmarks == nullptr) {
     // What designs there are is known when the reference has been read.
-    DPKDE_RETURN_IF_ERROR(settings.domain.Make(dimension).status());
+    DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain, settings.domain.Make(dimension, settings.centered()));
+    if (domain.has_value()) DPKDE_RETURN_IF_ERROR(FlagError(CheckResolution(settings.density->similarity, *domain)));
     return privacy;
   }
   if (privacy.ok() && CheckBudget(settings, dimension).ok()) return absl::OkStatus();
@@ -240,13 +246,20 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenInput(const Settings& settings
 absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitReference(const Settings& settings, size_t dimension,
                                                                 ThreadPool& pool) {
   const std::string path = absl::GetFlag(FLAGS_reference);
-  DPKDE_ASSIGN_OR_RETURN(const std::vector<float> points, ReadReference(path, settings.reader_options, dimension));
+  DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain, settings.domain.Make(dimension, settings.centered()));
+  absl::optional<std::vector<double>> origin;
+  if (domain.has_value()) origin = domain->origin();
+  if (!settings.centered()) origin.emplace();
+  DPKDE_ASSIGN_OR_RETURN(const ReferencePoints reference,
+                         ReadReference(path, settings.reader_options, dimension, std::move(origin)));
+  const std::vector<float>& points = reference.points;
   LandmarkFitOptions fit_options;
+  fit_options.origin = reference.origin;
   fit_options.public_seed = absl::GetFlag(FLAGS_public_seed);
   fit_options.choice = settings.density->landmark_choice;
-  DPKDE_ASSIGN_OR_RETURN(const absl::optional<Domain> domain, settings.domain.Make(dimension));
-  absl::StatusOr<LandmarkFit> fit = LandmarkFit::Create(
-      settings.density->similarity, domain, {points.data(), points.size() / dimension, dimension}, fit_options, pool);
+  absl::StatusOr<LandmarkFit> fit =
+      LandmarkFit::Create(settings.density->similarity, domain,
+                          CenteredRows({points.data(), points.size() / dimension, dimension}), fit_options, pool);
   if (!fit.ok()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", std::string(fit.status().message())));
   return std::make_shared<const LandmarkFit>(*std::move(fit));
 }
@@ -395,15 +408,16 @@ absl::Status Run(const std::vector<std::string>&) {
   plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
 
   DPKDE_ASSIGN_OR_RETURN(Accumulator accumulator, Accumulator::Create(plan, settings.bad_records, pool));
+  DPKDE_RETURN_IF_ERROR(reader->SetOrigin({plan.origin().begin(), plan.origin().end()}));
   const absl::Time read_start = absl::Now();
   uint64_t rows_read = 0, rows_replaced = 0;
   const absl::Status added = ForEachBatch(*reader, [&](MatrixView rows) {
     rows_read += rows.rows;
     rows_replaced += CountBadRows(rows);
-    if (!weights.given()) return accumulator.Add(rows);
+    if (!weights.given()) return accumulator.Add(CenteredRows(rows));
     DPKDE_ASSIGN_OR_RETURN(const std::vector<float> batch, weights.Next(rows.rows));
     // The reader has refused every record that the accumulator would, so that an error is about a weight.
-    return Named(weights.path(), accumulator.Add(rows, batch));
+    return Named(weights.path(), accumulator.Add(CenteredRows(rows), batch));
   });
   if (!added.ok()) return DataError(added);
   if (const absl::Status ended = weights.CheckEnd(); !ended.ok()) return DataError(ended);

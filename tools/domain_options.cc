@@ -73,18 +73,18 @@ size_t DomainOptions::dimension() const {
   return bounds > 1 ? bounds : 0;
 }
 
-absl::StatusOr<absl::optional<Domain>> DomainOptions::Make(size_t dimension) const {
+absl::StatusOr<absl::optional<Domain>> DomainOptions::Make(size_t dimension, bool centered) const {
   if (const auto radius = absl::GetFlag(FLAGS_domain_radius); radius.has_value()) {
-    DPKDE_ASSIGN_OR_RETURN(std::vector<double> center,
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<double> center,
                            Spread("domain_center", center_.empty() ? std::vector<double>{0} : center_, dimension));
-    absl::StatusOr<Domain> ball = Domain::Ball(std::move(center), *radius);
+    absl::StatusOr<Domain> ball = centered ? Domain::CenteredBall(center, *radius) : Domain::Ball(center, *radius);
     if (!ball.ok()) return FlagError(ball.status(), "--domain_radius: ");
     return absl::optional<Domain>(*std::move(ball));
   }
   if (min_.empty()) return absl::optional<Domain>();
-  DPKDE_ASSIGN_OR_RETURN(std::vector<double> lower, Spread("domain_min", min_, dimension));
-  DPKDE_ASSIGN_OR_RETURN(std::vector<double> upper, Spread("domain_max", max_, dimension));
-  absl::StatusOr<Domain> domain = Domain::Box(std::move(lower), std::move(upper));
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<double> lower, Spread("domain_min", min_, dimension));
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<double> upper, Spread("domain_max", max_, dimension));
+  absl::StatusOr<Domain> domain = centered ? Domain::CenteredBox(lower, upper) : Domain::Box(lower, upper);
   if (!domain.ok()) return FlagError(domain.status(), "--domain_min, --domain_max: ");
   return absl::optional<Domain>(*std::move(domain));
 }

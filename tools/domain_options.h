@@ -26,8 +26,9 @@ class DomainOptions {
   // The number of coordinates that the flags tell; 0 if they tell none.
   size_t dimension() const;
 
-  // nullopt without flags. A usage error if they do not fit the dimension.
-  absl::StatusOr<absl::optional<Domain>> Make(size_t dimension) const;
+  // nullopt without flags. A usage error if they do not fit the dimension. `centered`: with an origin, its centre, for
+  // what is a function of differences of coordinates alone.
+  absl::StatusOr<absl::optional<Domain>> Make(size_t dimension, bool centered) const;
 
  private:
   std::vector<double> min_, max_, center_;  // empty: none

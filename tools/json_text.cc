@@ -1,5 +1,7 @@
 #include "dpkde/tools/json_text.h"
 
+#include <cmath>
+
 #include "absl/strings/str_format.h"
 
 namespace dpkde {
@@ -16,6 +18,10 @@ std::string JsonString(absl::string_view text) {
     }
   }
   return json + "\"";
+}
+
+std::string JsonNumber(double value, int digits) {
+  return std::isfinite(value) ? absl::StrFormat("%.*g", digits, value) : "null";
 }
 
 }  // namespace dpkde

@@ -42,7 +42,7 @@ std::vector<std::string> JsonLabels(const std::vector<std::string>& labels) {
 
 std::string JsonLine(uint64_t query, const std::string& label, const std::vector<double>& scores) {
   std::string text = absl::StrFormat("{\"query\":%d,\"label\":%s,\"scores\":[", query, label);
-  for (size_t c = 0; c < scores.size(); ++c) absl::StrAppendFormat(&text, "%s%.10g", c == 0 ? "" : ",", scores[c]);
+  for (size_t c = 0; c < scores.size(); ++c) absl::StrAppend(&text, c == 0 ? "" : ",", JsonNumber(scores[c]));
   return text + "]}\n";
 }
 
@@ -64,9 +64,12 @@ absl::Status Answer(const Classifier& classifier, VectorReader& reader,
                     const absl::optional<std::vector<std::string>>& truth) {
   // Whatever is to be refused is refused before the first answer is printed.
   uint64_t queries = 0;
+  if (reader.dimension() == classifier.dimension()) {
+    DPKDE_RETURN_IF_ERROR(reader.SetOrigin({classifier.origin().begin(), classifier.origin().end()}));
+  }
   DPKDE_RETURN_IF_ERROR(ForEachQueries(reader, [&](MatrixView rows, uint64_t first) {
     queries += rows.rows;
-    return classifier.CheckQueries(rows, first);
+    return classifier.CheckQueries(CenteredRows(rows), first);
   }));
   if (truth.has_value() && truth->size() != queries) {
     return absl::InvalidArgumentError(absl::StrCat("there are ", queries, " queries, but ", truth->size(), " labels"));
@@ -75,7 +78,7 @@ absl::Status Answer(const Classifier& classifier, VectorReader& reader,
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   uint64_t right = 0;
   DPKDE_RETURN_IF_ERROR(ForEachQueries(reader, [&](MatrixView rows, uint64_t first) -> absl::Status {
-    DPKDE_ASSIGN_OR_RETURN(const std::vector<Prediction> predictions, classifier.Classify(rows, pool));
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<Prediction> predictions, classifier.Classify(CenteredRows(rows), pool));
     std::string text;
     for (size_t i = 0; i < predictions.size(); ++i) {
       text += JsonLine(first + i, names[predictions[i].label], predictions[i].scores);

@@ -42,8 +42,8 @@ std::string Line(const std::string& format, const Histogram& histogram, uint32_t
   const std::string& name = histogram.item(item);
   if (format == "txt") return absl::StrCat(name, "\n");
   if (format == "tsv") return absl::StrFormat("%s\t%.10g\t%.10g\n", name, histogram.count(item), histogram.std_error());
-  return absl::StrFormat("{\"id\":%s,\"count\":%.10g,\"std_error\":%.10g}\n", JsonString(name), histogram.count(item),
-                         histogram.std_error());
+  return absl::StrCat("{\"id\":", JsonString(name), ",\"count\":", JsonNumber(histogram.count(item)),
+                      ",\"std_error\":", JsonNumber(histogram.std_error()), "}\n");
 }
 
 std::string DrawnLine(const std::string& format, const Histogram& histogram, size_t draw, uint32_t item) {

@@ -76,25 +76,25 @@ namespace dpkde {
 namespace {
 
 // Nine digits: float32 is read back as it was. An empty document's minus infinity is no JSON.
-std::string JsonNumber(double score) { return std::isfinite(score) ? absl::StrFormat("%.9g", score) : "null"; }
+std::string Score(double score) { return JsonNumber(score, 9); }
 
 std::string JsonLine(const Searcher& searcher, size_t query, const std::vector<DensityHit>& hits, bool explain,
                      bool has_density) {
   std::string line = absl::StrFormat("{\"query\":%d,\"results\":[", query);
   for (size_t i = 0; i < hits.size(); ++i) {
     absl::StrAppend(&line, i == 0 ? "" : ",", "{\"id\":", JsonString(searcher.directory().id(hits[i].row)),
-                    ",\"score\":", JsonNumber(hits[i].score));
+                    ",\"score\":", Score(hits[i].score));
     if (explain && has_density) {
-      absl::StrAppend(&line, ",\"search_score\":", JsonNumber(hits[i].search_score),
-                      ",\"density\":", JsonNumber(hits[i].density.value),
-                      ",\"density_std_error\":", JsonNumber(hits[i].density.std_error));
+      absl::StrAppend(&line, ",\"search_score\":", Score(hits[i].search_score),
+                      ",\"density\":", Score(hits[i].density.value),
+                      ",\"density_std_error\":", Score(hits[i].density.std_error));
     }
     if (explain && searcher.encoder() != nullptr) {
       absl::StrAppend(&line, ",\"matches\":[");
       for (size_t j = 0; j < hits[i].matches.size(); ++j) {
         const TokenMatch& match = hits[i].matches[j];
         absl::StrAppend(&line, j == 0 ? "" : ",", "{\"query_token\":", j, ",\"token\":", match.token,
-                        ",\"similarity\":", JsonNumber(match.similarity), "}");
+                        ",\"similarity\":", Score(match.similarity), "}");
       }
       absl::StrAppend(&line, "]");
     }

@@ -1,11 +1,14 @@
 #include "dpkde/tools/reference_points.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <utility>
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/record_error.h"
+#include "dpkde/base/row_origin.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/stored_tokens.h"
@@ -28,10 +31,38 @@ absl::Status CheckReferenceDimension(const std::string& path, size_t found, size
       path, ": must have ", dimension, " columns, as the records have, but has ", found, OneColumnHint(path, found)));
 }
 
+// The middle of each column's range.
+std::vector<double> Center(const std::vector<float>& points, size_t dimension) {
+  std::vector<double> center;
+  for (size_t j = 0; j < dimension && j < points.size(); ++j) {
+    float least = points[j], largest = points[j];
+    for (size_t i = j; i < points.size(); i += dimension) {
+      least = std::min(least, points[i]);
+      largest = std::max(largest, points[i]);
+    }
+    center.push_back(least / 2.0 + largest / 2.0);
+  }
+  return center;
+}
+
+// From the first row on.
+absl::StatusOr<std::vector<float>> ReadAll(VectorReader& reader) {
+  DPKDE_RETURN_IF_ERROR(reader.Rewind());
+  std::vector<float> points;
+  const size_t dimension = reader.dimension();
+  while (true) {
+    const size_t before = points.size(), batch_rows = kBatchFloats / dimension + 1;
+    points.resize(before + batch_rows * dimension);
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(batch_rows, points.data() + before));
+    points.resize(before + rows * dimension);
+    if (rows == 0) return points;
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<std::vector<float>> ReadReference(const std::string& path, const VectorReaderOptions& input_options,
-                                                 size_t dimension) {
+absl::StatusOr<ReferencePoints> ReadReference(const std::string& path, const VectorReaderOptions& input_options,
+                                              size_t dimension, absl::optional<std::vector<double>> origin) {
   std::vector<float> points;
   if (std::filesystem::is_directory(path)) {
     DPKDE_ASSIGN_OR_RETURN(const IndexDirectory index, IndexDirectory::Open(path));
@@ -40,21 +71,24 @@ absl::StatusOr<std::vector<float>> ReadReference(const std::string& path, const 
       if (index.removed(row)) continue;
       index.AppendTokens(row, {}, &points);
     }
-    return points;
+    if (!origin.has_value()) origin = Center(points, dimension);
+    return ReferencePoints{SubtractOrigin(MatrixView{points.data(), points.size() / dimension, dimension}, *origin),
+                           *std::move(origin)};
   }
   VectorReaderOptions options;
   options.text_header = input_options.text_header;
   const auto reader = VectorReader::Open(path, options);
   if (!reader.ok()) return DataError(AboutPublicFile(reader.status()));
   DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, (*reader)->dimension(), dimension));
-  while (true) {
-    const size_t before = points.size(), batch_rows = kBatchFloats / dimension + 1;
-    points.resize(before + batch_rows * dimension);
-    const absl::StatusOr<size_t> rows = (*reader)->ReadRows(batch_rows, points.data() + before);
-    if (!rows.ok()) return DataError(AboutPublicFile(rows.status()));
-    points.resize(before + *rows * dimension);
-    if (*rows == 0) return points;
+  if (!origin.has_value()) {
+    const absl::StatusOr<std::vector<float>> coarse = ReadAll(**reader);
+    if (!coarse.ok()) return DataError(AboutPublicFile(coarse.status()));
+    origin = Center(*coarse, dimension);
   }
+  DPKDE_RETURN_IF_ERROR((*reader)->SetOrigin(*origin));
+  absl::StatusOr<std::vector<float>> rows = ReadAll(**reader);
+  if (!rows.ok()) return DataError(AboutPublicFile(rows.status()));
+  return ReferencePoints{*std::move(rows), *std::move(origin)};
 }
 
 }  // namespace dpkde

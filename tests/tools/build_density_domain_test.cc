@@ -39,7 +39,8 @@ TEST(BallDomainTest, RefusesWhatIsNoBall) {
       {{{"domain_center", "1,2,3"}}, {"--domain_center", "2 columns", "3 values"}},
       {{{"domain_center", "1;2"}}, {"--domain_center must be finite", "'1;2'"}},
       {{{"domain_center", "nan"}}, {"--domain_center must be finite"}},
-      {{{"domain_center", "1e9"}}, {"--domain_radius", "large enough for float32"}},
+      {{{"domain_center", "1e39"}}, {"--domain_radius", "finite"}},
+      {{{"bandwidth", "1e-7"}}, {"bandwidth 1e-07 is too small", "5.00000048 from where it is measured"}},
       {{{"domain_radius", "0"}, {"epsilon", "0"}}, {"--domain_radius"}},  // before privacy
   };
   const Folder inputs, outputs;
@@ -117,7 +118,8 @@ TEST(BallDomainTest, MomentsAndAxesTakeIt) {
     // A corner of the bounding box, outside the ball.
     Surroundings queries;
     queries.standard_input = "4.9,4.9\n";
-    EXPECT_EQ(QueryDensity(outputs.Path(similarity), "-", {}, queries).exit_code, 0) << similarity;
+    EXPECT_EQ(QueryDensity(outputs.Path(similarity), "-", {}, queries).exit_code, 2) << similarity;
+    EXPECT_EQ(QueryDensity(outputs.Path(similarity), "-", {"--outside=answer"}, queries).exit_code, 0) << similarity;
   }
 }
 

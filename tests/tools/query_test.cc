@@ -259,8 +259,10 @@ TEST_F(QueryTest, RefusesBadQueries) {
   EXPECT_EQ(late.exit_code, 2);
   EXPECT_THAT(late.err, HasSubstr("late_stranger.npy: row 5000 (counting from 0): is outside the domain"));
   EXPECT_THAT(Lines(late.err), ::testing::SizeIs(1));
-  // Other designs extend.
-  EXPECT_EQ(QueryDensity(Release("grid"), inputs_.Path("stranger.csv")).exit_code, 0);
+  // Other designs extend, but answer outside only if they are asked to.
+  ExpectRefusal(QueryDensity(Release("grid"), inputs_.Path("stranger.csv")), "dpkde_query", 2,
+                {"row 1 (counting from 0)", "outside the domain [0, 4] x [0, 4]", "--outside=null"});
+  EXPECT_EQ(QueryDensity(Release("grid"), inputs_.Path("stranger.csv"), {"--outside=answer"}).exit_code, 0);
 }
 
 TEST_F(QueryTest, RefusesWrongCommandLines) {
@@ -341,11 +343,11 @@ TEST_F(QueryTest, RefusesFilesThatAreNoReleases) {
   const std::string bytes = FileBytes(Release("grid"));
   std::string other_kind = bytes, other_version = bytes;
   other_kind[8] = 'x';
-  other_version[16] = 2;  // dpkde/io/envelope.h
+  other_version[16] = 3;  // dpkde/io/envelope.h
   ExpectUnreadable(inputs_.Write("empty", ""), 3, "is not a dpkde file", outputs_);
   ExpectUnreadable(inputs_.Write("rows.npy", Npy(TwoColumns(30), 2)), 3, "is not a dpkde file", outputs_);
   ExpectUnreadable(inputs_.Write("kind", other_kind), 3, "not \"release\"", outputs_);
-  ExpectUnreadable(inputs_.Write("version", other_version), 3, "version 2", outputs_);
+  ExpectUnreadable(inputs_.Write("version", other_version), 3, "version 3", outputs_);
   ExpectUnreadable(inputs_.Write("longer", bytes + "x"), 3, "1 bytes after its end", outputs_);
   ExpectUnreadable(inputs_.Path("missing"), 5, "does not exist", outputs_);
   ExpectUnreadable(inputs_.path(), 5, "folder", outputs_);
