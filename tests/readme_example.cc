@@ -21,7 +21,7 @@ absl::StatusOr<std::vector<dpkde::DensityEstimate>> PrivateDensity(dpkde::Matrix
   spec.set_kind(dpkde::proto::SimilaritySpec::GAUSSIAN);
   spec.set_bandwidth(1.0);
   DPKDE_ASSIGN_OR_RETURN(dpkde::Similarity similarity, dpkde::Similarity::Create(spec));
-  DPKDE_ASSIGN_OR_RETURN(dpkde::Domain domain, dpkde::Domain::Box({-180, 15}, {-60, 72}));
+  DPKDE_ASSIGN_OR_RETURN(dpkde::Domain domain, dpkde::Domain::CenteredBox({-180, 15}, {-60, 72}));
   DPKDE_ASSIGN_OR_RETURN(dpkde::PrivacySpec privacy, dpkde::PrivacySpec::Pure(1.0, dpkde::Neighboring::kAddRemove));
 
   dpkde::PlanInputs inputs{similarity, /*dimension=*/2, domain, privacy};

@@ -250,6 +250,7 @@ absl::StatusOr<ClassifierInputs> MakeInputs(const Settings& settings, size_t dim
                                  density.features,   density.reduce_to,           density.landmark_choice};
   }
   inputs.public_seed = absl::GetFlag(FLAGS_public_seed);
+  inputs.all_reasons = absl::GetFlag(FLAGS_dry_run);
   return inputs;
 }
 

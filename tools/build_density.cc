@@ -71,7 +71,9 @@ struct Settings {
 
   // What this number of columns does not admit, no number does.
   size_t probed_dimension() const {
-    return dimension.value_or(density->design == "hadamard" ? StructuredDirections::kLeastDimension : 1);
+    const size_t least = density->design == "hadamard" ? StructuredDirections::kLeastDimension : 1;
+    // A reduction is to fewer dimensions.
+    return dimension.value_or(std::max<size_t>(least, density->reduce_to.has_value() ? *density->reduce_to + 1 : 1));
   }
 };
 

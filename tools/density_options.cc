@@ -99,6 +99,9 @@ absl::StatusOr<DensityOptions> DensityOptions::Parse() {
     }
   }
   options.reduce_to = absl::GetFlag(FLAGS_reduce_to);
+  if (options.reduce_to.has_value()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--reduce_to", *options.reduce_to, 1, 65535)));
+  }
   if (!absl::GetFlag(FLAGS_reference).empty()) {
     if (design != "auto" && design != "landmark") {
       return UsageError("--reference needs --design=landmark, or none");

@@ -176,6 +176,7 @@ class Planner {
     inputs.public_seed = inputs_.public_seed;
     inputs.least_count_share = kKernelCountShare;
     inputs.most_coordinates = kMostClassValues / inputs_.labels.size();
+    inputs.all_reasons = inputs_.all_reasons;
     inputs.landmarks = kernel.landmarks;
     if (inputs.landmarks == nullptr && inputs_.reference.rows > 0) {
       DPKDE_ASSIGN_OR_RETURN(inputs.landmarks, FitKernelLandmarks(inputs_, pool_));

@@ -52,6 +52,8 @@ struct ClassifierInputs {
   // KERNEL alone, which takes neither features nor bandwidth.
   absl::optional<KernelInputs> kernel = absl::nullopt;
   uint64_t public_seed = 0;
+  // As in PlanInputs.
+  bool all_reasons = true;
   // Public unlabelled points of the same kind, n x dimension, unscaled, relative to the domain's origin or, without a
   // domain, to `origin`; empty: none are at hand. Landmarks are stored in the release in the clear.
   MatrixView reference = {};

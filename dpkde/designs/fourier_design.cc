@@ -132,6 +132,8 @@ class FourierFunction final : public ReleasedFunction {
     const double m = count_;
     for (size_t i = 0; i < queries.rows; ++i) {
       Answer& answer = answers[i];
+      // Phases of queries that are 10^30 or so away are beyond float32; a kernel is 0 there.
+      if (!std::isfinite(sums[i])) sums[i] = squares[i] = 0;
       answer.sum = count_part_ + sums[i];
       answer.noise_variance = noise_variance_;
       answer.count_covariance = count_covariance_;

@@ -51,6 +51,9 @@ class LsqRffFunction final : public ReleasedFunction {
     });
     for (size_t q = 0; q < queries.rows; ++q) {
       Answer& answer = answers[q];
+      // As for Monte-Carlo designs.
+      if (!std::isfinite(sums[q])) sums[q] = squares[q] = 0;
+      if (!std::isfinite(cos_squares[q])) cos_squares[q] = m / 2;
       answer.sum = sums[q];
       answer.noise_variance = 4 / (m * m) * cos_squares[q] * variance_;
       // The mean of m unbiased terms, as for Monte-Carlo designs.

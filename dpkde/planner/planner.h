@@ -50,7 +50,7 @@ struct PlanInputs {
   // Leaves out what has more coordinates, such as what many releases at a time could not hold.
   size_t most_coordinates = std::numeric_limits<size_t>::max();
   // Where no design is admissible: whether the error says why of each, or only what to mend first.
-  bool all_reasons = false;
+  bool all_reasons = true;
   uint64_t public_seed = 0;
   // Landmark designs from public reference points; nullptr: none are at hand. Also tells the expected similarity where
   // the user does not.

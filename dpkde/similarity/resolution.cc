@@ -20,6 +20,22 @@ constexpr double kLeastRatio = 1e-9, kLargestRatio = 1e12;
 constexpr double kLeastBandwidth = 1e-30, kLargestBandwidth = 1e30;
 // Of an axis: what is divided by it, and its square, stay within float32 and double.
 constexpr double kLeastWidth = 1e-25, kLargestWidth = 1e25;
+constexpr double kLeastAlpha = 1e-6, kLargestAlpha = 1e6;
+constexpr double kLeastPower = 1e-3;
+
+// Of the similarity alone.
+absl::Status CheckParameters(const proto::SimilaritySpec& spec) {
+  if (spec.kind() == Spec::RATIONAL_QUADRATIC && !(spec.alpha() >= kLeastAlpha && spec.alpha() <= kLargestAlpha)) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("alpha must be between %g and %g, beyond which rational_quadratic is 1 or gaussian, but is %g",
+                        kLeastAlpha, kLargestAlpha, spec.alpha()));
+  }
+  if (spec.kind() == Spec::LP_POWER && !(spec.p() >= kLeastPower)) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "p must be at least %g, below which lp_power counts coordinates that differ, but is %g", kLeastPower, spec.p()));
+  }
+  return absl::OkStatus();
+}
 
 double Reach(const Domain& domain, size_t axis) {
   return std::max(std::abs(static_cast<double>(domain.lower()[axis])),
@@ -65,6 +81,7 @@ absl::Status CheckResolution(const Similarity& similarity, const Domain& domain)
 }
 
 absl::Status CheckScale(const Similarity& similarity, const absl::optional<Domain>& domain) {
+  if (absl::Status status = CheckParameters(similarity.spec()); !status.ok()) return status;
   for (size_t i = 0; domain.has_value() && i < domain->dimension(); ++i) {
     const double width = domain->width(i);
     if (width >= kLeastWidth && width <= kLargestWidth) continue;

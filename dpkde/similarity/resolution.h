@@ -26,7 +26,7 @@ absl::Status CheckResolution(const Similarity& similarity, const Domain& domain)
 absl::Status CheckResolution(const Similarity& similarity, absl::Span<const double> reach,
                              absl::Span<const double> origin);
 
-// kInvalidArgument for a domain of a width outside of 10^-25 to 10^25, and for bandwidths that are out of all proportion
+// kInvalidArgument for an alpha outside of 10^-6 to 10^6, a power below 10^-3, a domain of a width outside of 10^-25 to 10^25, and for bandwidths that are out of all proportion
 // to the domain: below 10^-9 or above 10^12 of its radius; without a domain outside of 10^-30 to 10^30. Designs compute
 // with both, and rely on it.
 absl::Status CheckScale(const Similarity& similarity, const absl::optional<Domain>& domain);

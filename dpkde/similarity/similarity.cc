@@ -23,8 +23,6 @@ constexpr Spec::Kind kKinds[] = {Spec::GAUSSIAN,           Spec::LAPLACIAN, Spec
 
 constexpr double kPi = 3.141592653589793;
 constexpr double kLargestAngularPower = 16;
-constexpr double kLeastAlpha = 1e-6, kLargestAlpha = 1e6;
-constexpr double kLeastPower = 1e-3;
 
 bool HasBandwidth(Spec::Kind kind) {
   return (kind >= Spec::GAUSSIAN && kind <= Spec::PRODUCT_CAUCHY) || kind == Spec::P_STABLE;
@@ -55,20 +53,9 @@ absl::StatusOr<Similarity> Similarity::Create(const proto::SimilaritySpec& spec)
   if (kind == Spec::MATERN && spec.nu() != 0.5 && spec.nu() != 1.5 && spec.nu() != 2.5) {
     return absl::InvalidArgumentError(absl::StrCat("nu must be 0.5, 1.5 or 2.5, but is ", spec.nu()));
   }
-  if (kind == Spec::RATIONAL_QUADRATIC) {
-    DPKDE_RETURN_IF_ERROR(CheckPositive("alpha", spec.alpha()));
-    if (!(spec.alpha() >= kLeastAlpha && spec.alpha() <= kLargestAlpha)) {
-      return absl::InvalidArgumentError(absl::StrCat("alpha must be between ", kLeastAlpha, " and ", kLargestAlpha,
-                                                     ", beyond which rational_quadratic is 1 or gaussian, but is ",
-                                                     spec.alpha()));
-    }
-  }
+  if (kind == Spec::RATIONAL_QUADRATIC) DPKDE_RETURN_IF_ERROR(CheckPositive("alpha", spec.alpha()));
   if (kind == Spec::LP_POWER && !(spec.p() > 0 && spec.p() <= 2)) {
     return absl::InvalidArgumentError(absl::StrCat("p must be greater than 0 and at most 2, but is ", spec.p()));
-  }
-  if (kind == Spec::LP_POWER && spec.p() < kLeastPower) {
-    return absl::InvalidArgumentError(absl::StrCat("p must be at least ", kLeastPower,
-                                                   ", below which lp_power counts coordinates, but is ", spec.p()));
   }
   if (kind == Spec::ANGULAR &&
       !(spec.p() >= 1 && spec.p() <= kLargestAngularPower && spec.p() == std::floor(spec.p()))) {

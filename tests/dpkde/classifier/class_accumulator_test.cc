@@ -420,7 +420,7 @@ TEST(ClassifierTest, LoadingIsBuilding) {
   EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->set_covariance(static_cast<Plan::Covariance>(9)); }));
   EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->add_reference(0); }));
   EXPECT_TRUE(refused([](Message& m) { m.mutable_plan()->mutable_features()->mutable_homogeneous(); }));
-  EXPECT_EQ(Classifier::Deserialize(SealEnvelope("classify", 2, "")).status().code(),
+  EXPECT_EQ(Classifier::Deserialize(SealEnvelope("classify", Classifier::kVersion + 1, "")).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
 
