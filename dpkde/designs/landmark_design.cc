@@ -1,6 +1,7 @@
 #include "dpkde/designs/landmark_design.h"
 
 #include <algorithm>
+#include <limits>
 #include <cmath>
 #include <utility>
 
@@ -23,11 +24,23 @@ constexpr uint32_t kBall = 1;
 // Rows whose features are in memory at a time.
 constexpr size_t kBlockRows = 96;
 
-absl::Status CheckFloats(const char* name, const google::protobuf::RepeatedField<float>& values, int64_t expected) {
+// What is computed with these in float32 stays far below its largest number: coordinates, whose squares are added up,
+// and projections.
+constexpr double kLargestCoordinate = 1e16, kLargestProjection = 1e18;
+// Landmarks lie within the radius, but for what a stranger may have put into a file.
+constexpr double kMostRadii = 1e6;
+
+absl::Status CheckFloats(const char* name, const google::protobuf::RepeatedField<float>& values, int64_t expected,
+                         double largest = std::numeric_limits<double>::infinity()) {
   if (values.size() != expected) {
     return absl::InvalidArgumentError(absl::StrCat(name, " must have ", expected, " values, but has ", values.size()));
   }
-  for (float value : values) DPKDE_RETURN_IF_ERROR(CheckFinite(name, value));
+  for (float value : values) {
+    DPKDE_RETURN_IF_ERROR(CheckFinite(name, value));
+    if (std::abs(value) > largest) {
+      return absl::InvalidArgumentError(absl::StrCat(name, " must be at most ", largest, " in size, but is ", value));
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -262,15 +275,26 @@ absl::StatusOr<std::unique_ptr<Design>> MakeLandmarkDesign(const Similarity& sim
   DPKDE_RETURN_IF_ERROR(CheckInRange("rank", spec.rank(), 1, spec.landmarks()));
   const int64_t floats = static_cast<int64_t>(spec.landmarks()) * static_cast<int64_t>(dimension);
   DPKDE_RETURN_IF_ERROR(CheckInRange("landmarks times dimension", floats, 1, kMostFloats));
-  DPKDE_RETURN_IF_ERROR(CheckFloats("landmark", spec.points(), floats));
+  DPKDE_RETURN_IF_ERROR(CheckFloats("landmark", spec.points(), floats, kLargestCoordinate));
   DPKDE_RETURN_IF_ERROR(
-      CheckFloats("projection", spec.projection(), static_cast<int64_t>(spec.landmarks()) * spec.rank()));
+      CheckFloats("projection", spec.projection(), static_cast<int64_t>(spec.landmarks()) * spec.rank(),
+                  kLargestProjection));
   DPKDE_RETURN_IF_ERROR(CheckFloats("feature weight", spec.feature_weight(), spec.rank()));
   if (similarity.is_kernel()) {
     DPKDE_RETURN_IF_ERROR(CheckFloats("origin", spec.origin(), 0));
   } else {
-    DPKDE_RETURN_IF_ERROR(CheckFloats("origin", spec.origin(), static_cast<int64_t>(dimension)));
+    DPKDE_RETURN_IF_ERROR(
+        CheckFloats("origin", spec.origin(), static_cast<int64_t>(dimension), kLargestCoordinate));
     DPKDE_RETURN_IF_ERROR(CheckPositive("radius", spec.radius()));
+    if (!(spec.radius() >= 1e-30 && spec.radius() <= 1e30)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("radius of landmarks must be between 1e-30 and 1e30, but is ", spec.radius()));
+    }
+    const MatrixView points = View(spec.points(), dimension);
+    for (size_t l = 0; l < points.rows; ++l) {
+      if (similarity.Evaluate(points.row(l), {spec.origin().data(), dimension}) <= kMostRadii * spec.radius()) continue;
+      return absl::InvalidArgumentError(absl::StrCat("radius of landmarks must reach them, but is ", spec.radius()));
+    }
   }
   for (double value : {spec.origin_weight(), spec.mean_square_bias(), spec.mean_square_residual(), spec.residual_mean(),
                        spec.residual_deviation()}) {

@@ -100,6 +100,11 @@ absl::Status Release::CheckQueries(CenteredRows centered, uint64_t first_row) co
     return absl::InvalidArgumentError(
         absl::StrCat("queries must have ", dimension(), " columns, as the release has, but have ", queries.columns));
   }
+  // Distances from landmarks are computed in float32.
+  double farthest = std::numeric_limits<double>::infinity();
+  if (plan().design().has_landmark() && !similarity_.is_kernel()) {
+    farthest = std::min(1e16, 1e30 * plan().design().landmark().radius());
+  }
   const Design::QueryRegion region = design_->query_region();
   for (size_t r = 0; r < queries.rows; ++r) {
     const bool is_answered = region == Design::QueryRegion::kEverywhere ||
@@ -107,6 +112,12 @@ absl::Status Release::CheckQueries(CenteredRows centered, uint64_t first_row) co
                                                                           : domain_->Contains(queries.row(r)));
     if (is_answered && region != Design::QueryRegion::kEverywhere) continue;  // so it is finite
     DPKDE_RETURN_IF_ERROR(CheckFiniteRows(queries.Slice(r, r + 1), first_row + r));
+    for (size_t c = 0; c < queries.columns; ++c) {
+      if (std::abs(queries.row(r)[c]) <= farthest) continue;
+      return absl::InvalidArgumentError(absl::StrCat("row ", first_row + r, ", column ", c,
+                                                     " (counting from 0): must be at most ", farthest,
+                                                     " in size, but is ", queries.row(r)[c]));
+    }
     if (!is_answered) {
       return absl::InvalidArgumentError(
           absl::StrCat("row ", first_row + r, " (counting from 0): is outside the domain ", domain_->DebugString(),

@@ -43,6 +43,7 @@ absl::StatusOr<PlanParts> BuildPlan(const proto::ReleasePlan& plan) {
   std::vector<CoordinateGroup> groups = design->groups();
   if (plan.has_weights()) {
     DPKDE_RETURN_IF_ERROR(CheckPositive("weight bound", plan.weights().bound()));
+    DPKDE_RETURN_IF_ERROR(CheckPositive("weight bound in float32", static_cast<float>(plan.weights().bound())));
     if (plan.weights().allow_negative() && plan.design().has_landmark()) {
       return absl::InvalidArgumentError("the landmark design needs weights of one sign: its error bounds assume it");
     }
