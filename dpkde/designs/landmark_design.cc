@@ -1,8 +1,8 @@
 #include "dpkde/designs/landmark_design.h"
 
 #include <algorithm>
-#include <limits>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "absl/status/status.h"
