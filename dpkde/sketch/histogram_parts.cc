@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <unordered_set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -72,7 +73,7 @@ absl::StatusOr<HistogramParts> BuildHistogramPlan(const proto::HistogramPlan& pl
   if (!plan.collection().empty() && plan.collection().size() != 32) {
     return absl::InvalidArgumentError("the collection's fingerprint must have 32 bytes");
   }
-  absl::flat_hash_set<absl::string_view> names;
+  std::unordered_set<absl::string_view, absl::Hash<absl::string_view>> names;
   names.reserve(plan.item_size());
   int64_t bytes = 0;
   for (const std::string& name : plan.item()) {

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <unordered_map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
@@ -79,7 +80,8 @@ struct IndexDirectory::State {
   File removed;  // null if none is
   std::map<std::string, File, std::less<>> blobs;
 
-  absl::flat_hash_map<absl::string_view, uint64_t> row_of_id;  // of documents that are not removed
+  // Of documents that are not removed. Not Abseil's tables, here and elsewhere: an allocation that fails breaks those.
+  std::unordered_map<absl::string_view, uint64_t, absl::Hash<absl::string_view>> row_of_id;
 
   // kNotFound if a file is missing.
   absl::Status OpenFiles(Verify verify) {

@@ -12,11 +12,12 @@
 #include <memory>
 #include <set>
 #include <system_error>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
@@ -214,8 +215,8 @@ struct IndexWriter::State {
   uint64_t kept_rows = 0;         // of index that stay in their segments
   std::unique_ptr<SegmentWriter> segment;
   std::vector<uint8_t> removed;  // a bit for each row of index; empty if none is
-  absl::flat_hash_set<std::string> added_ids;
-  absl::flat_hash_set<std::string> removed_ids;  // by this change
+  std::unordered_set<std::string> added_ids;
+  std::unordered_set<std::string> removed_ids;  // by this change
   bool compacted = false;
   absl::Status status;  // the first error after which nothing goes on
 
@@ -297,8 +298,8 @@ struct IndexWriter::State {
 
   // Whether the change leaves a document with this id.
   bool HasId(const std::string& id) const {
-    if (added_ids.contains(id)) return true;
-    return index.has_value() && index->Find(id).has_value() && !removed_ids.contains(id);
+    if (added_ids.count(std::string(id)) > 0) return true;
+    return index.has_value() && index->Find(id).has_value() && removed_ids.count(std::string(id)) == 0;
   }
 
   absl::Status WriteRemoved() {
@@ -421,7 +422,7 @@ absl::Status IndexWriter::Add(TokenSetsView documents, absl::Span<const std::str
   for (size_t i = 0; ids.empty() && i < documents.size(); ++i) {
     new_ids.push_back(absl::StrCat(state_->manifest.documents_added() + i));
   }
-  absl::flat_hash_map<absl::string_view, size_t> own;
+  std::unordered_map<absl::string_view, size_t, absl::Hash<absl::string_view>> own;
   for (size_t i = 0; i < new_ids.size(); ++i) {
     const absl::Status valid = CheckDocumentId(new_ids[i]);
     if (!valid.ok()) {
@@ -452,10 +453,10 @@ absl::Status IndexWriter::Remove(absl::Span<const std::string> ids) {
   DPKDE_RETURN_IF_ERROR(state_->status);
   if (state_->compacted) return absl::FailedPreconditionError("Remove() is to be called before Compact()");
   std::vector<uint64_t> rows;
-  absl::flat_hash_map<absl::string_view, size_t> own;
+  std::unordered_map<absl::string_view, size_t, absl::Hash<absl::string_view>> own;
   for (size_t i = 0; i < ids.size(); ++i) {
     const absl::optional<uint64_t> row = state_->index.has_value() ? state_->index->Find(ids[i]) : absl::nullopt;
-    if (!row.has_value() || state_->removed_ids.contains(ids[i])) {
+    if (!row.has_value() || state_->removed_ids.count(ids[i]) > 0) {
       return absl::NotFoundError(absl::StrCat("the index has no document with the id \"", ids[i], "\", the one at ", i,
                                               " (counting from 0) of those to be removed"));
     }

@@ -4,9 +4,10 @@
 #include <boost/random/normal_distribution.hpp>
 #include <cmath>
 #include <numeric>
+#include <unordered_map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "dpkde/base/exceptions.h"
@@ -181,7 +182,7 @@ Anchors DrawAnchors(MatrixView tokens, size_t count, uint64_t seed) {
     uint64_t tie;
   };
   std::vector<Candidate> candidates;
-  absl::flat_hash_map<absl::string_view, size_t> place;
+  std::unordered_map<absl::string_view, size_t, absl::Hash<absl::string_view>> place;
   for (size_t i = 0; i * step < tokens.rows; ++i) {
     const size_t row = static_cast<size_t>(i * step);
     const absl::string_view bytes(reinterpret_cast<const char*>(tokens.row(row).data()),

@@ -4,9 +4,9 @@
 #include <boost/random/uniform_int_distribution.hpp>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/exceptions.h"
 #include "dpkde/base/float_environment.h"
@@ -172,7 +172,7 @@ absl::StatusOr<std::vector<std::vector<DensityHit>>> SearchByDensity(
       options.rerank.value_or(0) != 0 ? std::min(*options.rerank, options.candidates) : options.candidates;
   scored.k = std::max(options.k, budget);
   std::vector<std::vector<DensityHit>> results(queries.size());
-  absl::flat_hash_map<uint64_t, DocumentDensity> known;
+  std::unordered_map<uint64_t, DocumentDensity> known;
   for (size_t begin = 0; begin < queries.size(); begin += kQueryBatch) {
     const TokenSetsView batch = queries.Slice(begin, std::min(begin + kQueryBatch, queries.size()));
     DPKDE_ASSIGN_OR_RETURN(const auto found, searcher.Search(batch, scored, pool));

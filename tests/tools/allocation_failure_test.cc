@@ -110,21 +110,21 @@ std::vector<Command> Commands() {
   return {
       {"build",
        "density",
-       arguments(density + domain + ledger + " --summary_out=summary"),
+       arguments(density + domain + ledger + " --design=lattice --summary_out=summary"),
        {"records.npy", "ledger"},
        {"out", "summary"},
        ReleaseIsPaid(is_release, "out")},
       {"build",
        "density of text",
        arguments("density --input=records.csv --similarity=laplacian --bandwidth=1 --rho=1 "
-                 "--neighboring=replace --csv_header=absent --output=out" +
+                 "--neighboring=replace --csv_header=absent --design=monte_carlo --features=20 --output=out" +
                  domain),
        {"records.csv"},
        {"out"},
        is_release},
       {"build",
        "density by a reference",
-       arguments(density + " --reference=reference.npy --expected_n=100"),
+       arguments(density + " --reference=reference.npy --expected_n=100 --design=landmark"),
        {"records.npy", "reference.npy"},
        {"out"},
        is_release},
@@ -263,7 +263,7 @@ class AllocationFailureTest : public ::testing::TestWithParam<Command> {
     const std::vector<float> points = TwoColumns(100);
     inputs_->Write("records.npy", Npy(points, 2));
     inputs_->Write("records.csv", Csv(points, 2));
-    inputs_->Write("reference.npy", Npy(TwoColumns(90), 2));
+    inputs_->Write("reference.npy", Npy(TwoColumns(40), 2));
     inputs_->Write("records8.npy", Npy(TwoColumns(40), 8));
     inputs_->Write("vectors.npy", Npy(TwoColumns(800), 8));
     std::string labels;
