@@ -245,7 +245,8 @@ absl::StatusOr<std::vector<std::vector<DensityHit>>> Search(const Searcher& sear
   std::vector<float> background;
   if (absl::GetFlag(FLAGS_density_contrast)) {
     background =
-        BackgroundVectors(searcher.directory(), density.of, kBackgroundDocuments, absl::GetFlag(FLAGS_public_seed));
+        BackgroundVectors(searcher.directory(), density.of, kBackgroundDocuments, absl::GetFlag(FLAGS_public_seed),
+                          release->origin());
   }
   const size_t d = searcher.directory().dimension();
   const auto named = [&](const absl::Status& status) {

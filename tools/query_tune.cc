@@ -151,8 +151,8 @@ absl::Status Run(const std::vector<std::string>&) {
   if (searcher.directory().token_format() != TokenFormat::kFloat32 && searcher.encoder() == nullptr &&
       !absl::GetFlag(FLAGS_quiet)) {
     absl::FPrintF(stderr,
-                  "recall is against the vectors as they are stored, rounded to %s; an index of FLOAT32 may have other "
-                  "neighbours\n",
+                  "warning: recall is against the vectors as they are stored, rounded to %s; to see what that loses, tune an "
+                  "index of FLOAT32\n",
                   proto::TokenStoreSpec::Format_Name(manifest.config().tokens().format()));
   }
   return absl::OkStatus();

@@ -45,6 +45,15 @@ std::vector<double> Center(const std::vector<float>& points, size_t dimension) {
   return center;
 }
 
+// The vectors of an index less `origin`.
+std::vector<float> PointsOf(const IndexDirectory& index, absl::Span<const double> origin) {
+  std::vector<float> points;
+  for (uint64_t row = 0; row < index.rows(); ++row) {
+    if (!index.removed(row)) index.AppendTokens(row, origin, &points);
+  }
+  return points;
+}
+
 // From the first row on.
 absl::StatusOr<std::vector<float>> ReadAll(VectorReader& reader) {
   DPKDE_RETURN_IF_ERROR(reader.Rewind());
@@ -63,17 +72,11 @@ absl::StatusOr<std::vector<float>> ReadAll(VectorReader& reader) {
 
 absl::StatusOr<ReferencePoints> ReadReference(const std::string& path, const VectorReaderOptions& input_options,
                                               size_t dimension, absl::optional<std::vector<double>> origin) {
-  std::vector<float> points;
   if (std::filesystem::is_directory(path)) {
     DPKDE_ASSIGN_OR_RETURN(const IndexDirectory index, IndexDirectory::Open(path));
     DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, index.dimension(), dimension));
-    for (uint64_t row = 0; row < index.rows(); ++row) {
-      if (index.removed(row)) continue;
-      index.AppendTokens(row, {}, &points);
-    }
-    if (!origin.has_value()) origin = Center(points, dimension);
-    return ReferencePoints{SubtractOrigin(MatrixView{points.data(), points.size() / dimension, dimension}, *origin),
-                           *std::move(origin)};
+    if (!origin.has_value()) origin = Center(PointsOf(index, {}), dimension);
+    return ReferencePoints{PointsOf(index, *origin), *std::move(origin)};
   }
   VectorReaderOptions options;
   options.text_header = input_options.text_header;

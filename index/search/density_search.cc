@@ -23,10 +23,11 @@ constexpr size_t kQueryBatch = 64;
 // Vectors whose densities are computed at a time.
 constexpr size_t kVectorBatch = 8192;
 
-// Appends what stands for the document; nothing for one without tokens.
-void AppendVectors(const IndexDirectory& directory, uint64_t row, DensityOf of, std::vector<float>& vectors) {
+// Appends what stands for the document, less `origin`; nothing for one without tokens.
+void AppendVectors(const IndexDirectory& directory, uint64_t row, DensityOf of, absl::Span<const double> origin,
+                   std::vector<float>& vectors) {
   const size_t d = directory.dimension(), before = vectors.size();
-  const size_t count = directory.AppendTokens(row, {}, &vectors);
+  const size_t count = directory.AppendTokens(row, origin, &vectors);
   if (of == DensityOf::kTokens || count <= 1) return;
   for (size_t j = 0; j < d; ++j) {
     double sum = 0;
@@ -67,7 +68,7 @@ absl::StatusOr<DocumentDensities> DocumentDensities::Create(const IndexDirectory
   }
   double count = release.count().value;
   if (background.rows > 0 && !IsProduct(release.similarity())) {
-    const absl::StatusOr<std::vector<DensityEstimate>> estimates = release.Estimate(background, pool);
+    const absl::StatusOr<std::vector<DensityEstimate>> estimates = release.Estimate(CenteredRows(background), pool);
     if (!estimates.ok()) {
       return absl::Status(estimates.status().code(),
                           absl::StrCat("background vector ", std::string(estimates.status().message())));
@@ -98,15 +99,16 @@ absl::Status DocumentDensities::Of(absl::Span<const uint64_t> rows, ThreadPool& 
     vectors.clear();
     firsts = {0};
     for (end = begin; end < rows.size() && firsts.back() < kVectorBatch; ++end) {
-      AppendVectors(*directory_, rows[end], of_, vectors);
+      AppendVectors(*directory_, rows[end], of_, release_->origin(), vectors);
       firsts.push_back(vectors.size() / d);
     }
     const MatrixView queries{vectors.data(), firsts.back(), d};
-    absl::StatusOr<std::vector<DensityEstimate>> estimates = release_->Estimate(queries, pool);
+    absl::StatusOr<std::vector<DensityEstimate>> estimates = release_->Estimate(CenteredRows(queries), pool);
     if (!estimates.ok()) {
       // Which of them it was.
       for (size_t i = begin; i < end; ++i) {
-        const absl::Status status = release_->CheckQueries(queries.Slice(firsts[i - begin], firsts[i - begin + 1]));
+        const absl::Status status =
+            release_->CheckQueries(CenteredRows(queries.Slice(firsts[i - begin], firsts[i - begin + 1])));
         if (status.ok()) continue;
         return absl::Status(status.code(), absl::StrCat("document '", std::string(directory_->id(rows[i])),
                                                         "', vector ", std::string(status.message())));
@@ -134,7 +136,7 @@ absl::Status DocumentDensities::Of(absl::Span<const uint64_t> rows, ThreadPool& 
 }
 
 std::vector<float> BackgroundVectors(const IndexDirectory& directory, DensityOf of, size_t documents,
-                                     uint64_t public_seed) {
+                                     uint64_t public_seed, absl::Span<const double> origin) {
   std::vector<uint64_t> rows;
   for (uint64_t row = 0; row < directory.rows(); ++row) {
     if (!directory.removed(row) && directory.tokens(row).count > 0) rows.push_back(row);
@@ -145,7 +147,7 @@ std::vector<float> BackgroundVectors(const IndexDirectory& directory, DensityOf 
   for (size_t i = 0; i < std::min(documents, rows.size()); ++i) {
     std::swap(rows[i], rows[boost::random::uniform_int_distribution<size_t>(i, rows.size() - 1)(engine)]);
     vectors.clear();
-    AppendVectors(directory, rows[i], of, vectors);
+    AppendVectors(directory, rows[i], of, origin, vectors);
     const size_t chosen = boost::random::uniform_int_distribution<size_t>(0, vectors.size() / d - 1)(engine);
     background.insert(background.end(), vectors.begin() + chosen * d, vectors.begin() + (chosen + 1) * d);
   }

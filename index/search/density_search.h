@@ -51,7 +51,8 @@ struct DocumentDensity {
 // Complexity: a query of the release for each vector, and O(background * dimension). Thread-safe.
 class DocumentDensities {
  public:
-  // All must outlive it. `background`: public vectors of the same kind (BackgroundVectors); none: no background.
+  // All must outlive it. `background`: public vectors of the same kind less release.origin() (BackgroundVectors); none: no
+  // background.
   // kInvalidArgument: the release has another dimension than the index, signed weights, whose mean means nothing, or no
   // answer for a background vector.
   static absl::StatusOr<DocumentDensities> Create(const IndexDirectory& directory, const Release& release, DensityOf of,
@@ -75,9 +76,9 @@ class DocumentDensities {
 
 // What stands for the documents of an index, as `of` says, one row each: of at most `documents` of those that are not
 // removed and have tokens, drawn by the seed; for kTokens one token of each, drawn too. Row-major, the index's
-// dimension.
+// dimension, less `origin` (a value a coordinate; empty: 0).
 std::vector<float> BackgroundVectors(const IndexDirectory& directory, DensityOf of, size_t documents,
-                                     uint64_t public_seed);
+                                     uint64_t public_seed, absl::Span<const double> origin = {});
 
 struct DensityOptions {
   // In [0, 1]. A result's score is (1 - weight) s + weight * density, the largest first, equal scores ordered by row. s

@@ -30,7 +30,7 @@ absl::StatusOr<IndexTrial> TryIndex(const Searcher& searcher, MatrixView vectors
   }
   if (n <= 1) return trial;
   trial.queries = std::min(n, std::clamp(kCoordinates / (n * vectors.columns), kLeastQueries, kMostQueries));
-  trial.k = std::min(kBest, n);
+  trial.k = std::clamp(n / 3, size_t{1}, kBest);  // all documents would be found anyhow
   trial.candidates = kCandidates;
 
   std::vector<float> queries;

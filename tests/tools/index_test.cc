@@ -391,12 +391,14 @@ TEST_F(IndexToolsTest, RefusesData) {
   values[107] = std::numeric_limits<float>::quiet_NaN();
   refused({"index", tokens, flag("lens", "short.npy", Int32Npy({1, 2, 3}))}, {"short.npy", "5172"});
   refused({"index", tokens, flag("lens", "minus.npy", Int32Npy({5173, -1}))}, {"minus.npy", "row 1", "negative"});
-  refused({"index", tokens, flag("lens", "float.npy", Npy({1, 2}, 1))}, {"float.npy", "i1, u1, i4 and i8 can be read"});
+  refused({"index", tokens, flag("lens", "float.npy", Npy({1.5, 2}, 1))}, {"float.npy", "row 0"});
   refused({"index", flag("tokens", "nan.npy", Npy(values, 100)), flag("lens", "three.txt", "1\n2\n")},
           {"nan.npy: row 1, column 7", "nan"});
   refused({"index", flag("tokens", "cut.npy", Npy(values, 100).substr(0, 900)), flag("lens", "three.txt", "1\n2\n")},
           {"cut.npy", "truncated"});
-  refused({"index", flag("tokens", "wrong.npy", Int32Npy({1, 2, 3})), flag("lens", "three.txt", "1\n2\n")},
+  std::string complex = Npy(values, 100);
+  complex.replace(complex.find("<f4"), 3, "<c8");
+  refused({"index", flag("tokens", "wrong.npy", complex), flag("lens", "three.txt", "1\n2\n")},
           {"wrong.npy", "element type"});
   refused({"index", tokens, lens, flag("ids", "few.txt", "a\nb\n")}, {"few.txt", "1200"});
   std::vector<std::string> ids(1200, "same");

@@ -354,6 +354,10 @@ TEST_F(IndexVectorsTest, ASmallerFormatThatLosesSaysSo) {
   EXPECT_EQ(half.exit_code, 0);
   EXPECT_THAT(half.err, AllOf(HasSubstr("warning: of the 10 nearest of 64 of the documents a search with 500"),
                               HasSubstr("rounded to FLOAT16"), HasSubstr("FLOAT32")));
+  // Three of them, which are one in float16.
+  const CommandResult three = Build(folder_.Write("g3.csv", "37.75,-122.41\n37.75,-122.44\n37.75,-122.425\n"),
+                                    absl::StrCat("tokens { format: FLOAT16 } ", kL2, "}"));
+  EXPECT_THAT(three.err, HasSubstr("warning: of the 1 nearest of 3 of the documents"));
   // A range that one outlier stretches.
   Rows stretched = Made(4000, 2, 1, place);
   stretched.values[0] = stretched.values[1] = 1e9;
