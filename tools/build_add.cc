@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
+#include "dpkde/index/corpus/vector_origin.h"
 #include "dpkde/index/search/index_changes.h"
 #include "dpkde/tools/corpus_input.h"
 #include "dpkde/tools/exit_code.h"
@@ -35,6 +36,11 @@ absl::Status Run(const std::vector<std::string>&) {
   if (!absl::GetFlag(FLAGS_quiet)) {
     absl::FPrintF(stderr, "%s: %d documents added\n", index, corpus.documents.size());
     WarnOfLoss(config.tokens().format(), corpus.documents.view());
+    if (corpus.single_vectors && LoseTheirDifferences(corpus.documents.view().all())) {
+      absl::FPrintF(stderr,
+                    "warning: these vectors lie farther from the first ones of the index than float32 resolves at their "
+                    "spread; build an index of their own, or all of it anew\n");
+    }
   }
   return absl::OkStatus();
 }

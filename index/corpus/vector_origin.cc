@@ -17,21 +17,35 @@ constexpr double kFar = 4;   // a median of so many spreads
 constexpr int kDigits = 20;  // binary, of an origin, at most
 constexpr int kMostReadings = 4;
 
-// `first`: nothing was subtracted yet. Otherwise a column of one value is near enough.
-std::vector<double> Suggest(MatrixView vectors, bool first) {
-  std::vector<double> origin(vectors.columns, 0);
+// Of a column, by up to kSampleRows of its values, evenly spaced.
+struct Place {
+  double median = 0;
+  double spread = 0;  // what nine tenths of the values differ from it
+};
+
+std::vector<Place> PlacesOf(MatrixView vectors) {
+  std::vector<Place> places(vectors.columns);
   const size_t rows = std::min(vectors.rows, kSampleRows);
-  bool any = false;
   std::vector<float> values(rows);
   for (size_t j = 0; j < vectors.columns && rows > 0; ++j) {
     for (size_t i = 0; i < rows; ++i) values[i] = vectors.row(i * vectors.rows / rows)[j];
     std::sort(values.begin(), values.end());
     const double median = values[rows / 2];
-    const double spread = std::max(median - values[rows / 20], values[rows - 1 - rows / 20] - median);
-    if (std::abs(median) <= kFar * spread || (!first && spread == 0)) continue;
-    const double step = std::exp2(std::ceil(std::log2(std::max(spread, std::ldexp(std::abs(median), -kDigits)))));
-    origin[j] = std::nearbyint(median / step) * step;
-    any |= origin[j] != 0;
+    places[j] = {median, std::max(median - values[rows / 20], values[rows - 1 - rows / 20] - median)};
+  }
+  return places;
+}
+
+// `first`: nothing was subtracted yet. Otherwise a column of one value is near enough.
+std::vector<double> Suggest(MatrixView vectors, bool first) {
+  std::vector<double> origin;
+  bool any = false;
+  for (const Place& place : PlacesOf(vectors)) {
+    const bool near = std::abs(place.median) <= kFar * place.spread || (!first && place.spread == 0);
+    const double least = std::max(place.spread, std::ldexp(std::abs(place.median), -kDigits));
+    const double step = near ? 1 : std::exp2(std::ceil(std::log2(least)));
+    origin.push_back(near ? 0 : std::nearbyint(place.median / step) * step);
+    any |= origin.back() != 0;
   }
   return any ? origin : std::vector<double>();
 }
@@ -39,6 +53,14 @@ std::vector<double> Suggest(MatrixView vectors, bool first) {
 }  // namespace
 
 std::vector<double> SuggestOrigin(MatrixView vectors) { return Suggest(vectors, /*first=*/true); }
+
+bool LoseTheirDifferences(MatrixView vectors) {
+  const std::vector<Place> places = PlacesOf(vectors);
+  // 2^-24 of the median is a thousandth of the spread.
+  return std::any_of(places.begin(), places.end(), [](const Place& place) {
+    return place.spread > 0 && std::ldexp(std::abs(place.median), -14) > place.spread;
+  });
+}
 
 absl::StatusOr<VectorsAndOrigin> ReadVectorsAndOrigin(VectorReader& reader) {
   VectorsAndOrigin result{TokenSets(reader.dimension()), {}};

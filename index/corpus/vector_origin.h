@@ -16,6 +16,10 @@ namespace dpkde {
 // digits as they had.
 std::vector<double> SuggestOrigin(MatrixView vectors);
 
+// Whether float32 resolves no thousandth of what nine tenths of some column's values differ by, since they lie so far from
+// 0: of vectors less an origin that is not theirs.
+bool LoseTheirDifferences(MatrixView vectors);
+
 struct VectorsAndOrigin {
   TokenSets vectors;  // a row each, relative to the origin
   std::vector<double> origin;

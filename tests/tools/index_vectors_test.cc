@@ -429,6 +429,19 @@ TEST_F(IndexVectorsTest, VotesGoToTheRightItem) {
   EXPECT_THAT(Lines(counts.out)[0], HasSubstr("\"5\"")) << counts.out << counts.err;
 }
 
+TEST_F(IndexVectorsTest, VectorsThatAreAddedFarFromTheOthersAreWarnedOf) {
+  const auto seconds = [](double begin) {
+    return [begin](std::mt19937_64& engine, size_t) { return begin + 60 * Uniform(engine); };
+  };
+  ASSERT_EQ(Build(folder_.Write("a.npy", Doubles(Made(300, 1, 3, seconds(1.7e9)))), absl::StrCat(kL2, "}")).exit_code, 0);
+  const auto added = [&](double begin) {
+    return RunCommand("dpkde_build", {"add", "--index=" + Index(),
+                                      "--input=" + folder_.Write("b.npy", Doubles(Made(300, 1, 4, seconds(begin))))});
+  };
+  EXPECT_THAT(added(1.6e9).err, HasSubstr("warning: these vectors lie farther"));
+  EXPECT_THAT(added(1.7e9 + 600).err, Not(HasSubstr("warning")));
+}
+
 // An index that was empty takes its origin from the first documents.
 TEST_F(IndexVectorsTest, TheFirstDocumentsDecideWhereVectorsLie) {
   const auto seconds = [](std::mt19937_64& engine, size_t) { return 1.7e9 + 60 * Uniform(engine); };

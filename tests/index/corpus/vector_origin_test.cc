@@ -53,5 +53,17 @@ TEST(SuggestOriginTest, ColumnsAreTheirOwn) {
   EXPECT_THAT(SuggestOrigin({rows.data(), 5, 2}), ElementsAre(0, 1000));
 }
 
+TEST(LoseTheirDifferencesTest, FarFromZeroForTheirSpread) {
+  const auto lose = [](const std::vector<float>& column) {
+    return LoseTheirDifferences({column.data(), column.size(), 1});
+  };
+  EXPECT_FALSE(lose({}));
+  EXPECT_FALSE(lose({0, 1, 2}));
+  EXPECT_FALSE(lose({10000, 10001, 10002}));
+  EXPECT_TRUE(lose({20000, 20001, 20002}));
+  EXPECT_TRUE(lose({-1e8f, -1e8f + 32, -1e8f + 64}));
+  EXPECT_FALSE(lose({1e8f, 1e8f}));  // nothing tells how far they would differ
+}
+
 }  // namespace
 }  // namespace dpkde
