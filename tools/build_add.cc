@@ -32,7 +32,8 @@ absl::Status Run(const std::vector<std::string>&) {
   }
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const std::string index = absl::GetFlag(FLAGS_index);
-  DPKDE_RETURN_IF_ERROR(AboutIds(AddDocuments(index, corpus.documents.view(), corpus.ids, pool, corpus.origin)));
+  DPKDE_RETURN_IF_ERROR(AboutIds(AddDocuments(index, corpus.documents.view(), corpus.ids, pool, corpus.origin,
+                                              absl::GetFlag(FLAGS_wait).duration)));
   if (!absl::GetFlag(FLAGS_quiet)) {
     absl::FPrintF(stderr, "%s: %d documents added\n", index, corpus.documents.size());
     WarnOfLoss(config.tokens().format(), corpus.documents.view());
@@ -63,7 +64,7 @@ Subcommand BuildAddSubcommand() {
           "before, from 0."},
          "input_format",
          "csv_header"}},
-       {"Running", {"threads", "quiet"}}},
+       {"Running", {"wait", "threads", "quiet"}}},
       {},
       [](const std::vector<std::string>& operands) { return WithinMemory([&] { return Run(operands); }); }};
 }

@@ -343,6 +343,41 @@ absl::Status DryRun(const ClassifierInputs& inputs, const absl::optional<uint64_
   return absl::OkStatus();
 }
 
+// The plan for inputs.public_n, and what adds up to it.
+struct PlannedClassifier {
+  ClassifierChoice choice;
+  ClassAccumulator accumulator;
+};
+absl::StatusOr<PlannedClassifier> PlanRelease(const Settings& settings, const ClassifierInputs& inputs,
+                                              const absl::optional<proto::PlanningCount>& planning_count,
+                                              const std::string& ledger_token, ThreadPool& pool) {
+  DPKDE_ASSIGN_OR_RETURN(ClassifierChoice choice, PlanClassifier(inputs, pool));
+  if (planning_count.has_value()) *choice.plan.mutable_planning_count() = *planning_count;
+  for (const std::string& what : AssertedPublic(settings, inputs)) choice.plan.add_asserted_public(what);
+  choice.plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
+  choice.plan.set_ledger_token(ledger_token);
+  DPKDE_ASSIGN_OR_RETURN(ClassAccumulator accumulator,
+                         ClassAccumulator::Create(choice.plan, settings.bad_records, pool));
+  return PlannedClassifier{std::move(choice), std::move(accumulator)};
+}
+
+// Makes ready for a classifier, before the count of its records is paid for, by which it will be planned: what few
+// records and what many admit, and the space that they need.
+absl::Status PrepareForAnyCount(const Settings& settings, ClassifierInputs inputs, double epsilon,
+                                const std::string& ledger_token, ThreadPool& pool, ReleaseOutput& output) {
+  for (const double n : {1e3, 1e6}) {
+    if (n > 1e3 && inputs.features.has_value()) break;
+    proto::PlanningCount count;
+    count.set_epsilon(epsilon);
+    count.set_value(static_cast<int64_t>(n));
+    inputs.public_n = n;
+    DPKDE_ASSIGN_OR_RETURN(const PlannedClassifier release, PlanRelease(settings, inputs, count, ledger_token, pool));
+    DPKDE_ASSIGN_OR_RETURN(const uint64_t bytes, release.accumulator.RehearseRelease());
+    DPKDE_RETURN_IF_ERROR(output.Prepare(bytes));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Run(const std::vector<std::string>&) {
   const absl::Time start = absl::Now();
   DPKDE_ASSIGN_OR_RETURN(const Settings settings, ParseFlags());
@@ -414,6 +449,7 @@ absl::Status Run(const std::vector<std::string>&) {
   absl::optional<proto::PlanningCount> planning_count;
   if (NeedsCount(*settings.privacy)) {
     const double epsilon = settings.privacy->WithShare(kPlanningShare).epsilon();
+    DPKDE_RETURN_IF_ERROR(PrepareForAnyCount(settings, inputs, epsilon, entries.token(), pool, output));
     DPKDE_RETURN_IF_ERROR(entries.ReserveCount(epsilon));
     DPKDE_ASSIGN_OR_RETURN(planning_count, ReleasePlanningCount(classes.size(), epsilon, noise));
     inputs.public_n = std::max<double>(planning_count->value(), 1);
@@ -421,13 +457,13 @@ absl::Status Run(const std::vector<std::string>&) {
     inputs.public_n = add_remove ? *absl::GetFlag(FLAGS_expected_n) : std::max<double>(classes.size(), 1);
   }
   WarnOfDelta(*settings.privacy, inputs.public_n);
-  DPKDE_ASSIGN_OR_RETURN(ClassifierChoice choice, PlanClassifier(inputs, pool));
-  if (planning_count.has_value()) *choice.plan.mutable_planning_count() = *planning_count;
-  for (const std::string& what : AssertedPublic(settings, inputs)) choice.plan.add_asserted_public(what);
-  choice.plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
+  DPKDE_ASSIGN_OR_RETURN(PlannedClassifier planned,
+                         PlanRelease(settings, inputs, planning_count, entries.token(), pool));
+  const ClassifierChoice& choice = planned.choice;
+  ClassAccumulator& accumulator = planned.accumulator;
+  DPKDE_ASSIGN_OR_RETURN(const uint64_t release_bytes, accumulator.RehearseRelease());
+  DPKDE_RETURN_IF_ERROR(output.Prepare(release_bytes));
 
-  DPKDE_ASSIGN_OR_RETURN(ClassAccumulator accumulator,
-                         ClassAccumulator::Create(choice.plan, settings.bad_records, pool));
   DPKDE_RETURN_IF_ERROR(reader.SetOrigin({choice.plan.origin().begin(), choice.plan.origin().end()}));
   size_t done = 0;
   const absl::Status added = ForEachBatch(reader, [&](MatrixView rows) {
@@ -450,6 +486,7 @@ absl::Status Run(const std::vector<std::string>&) {
                             absl::StrCat("a row ", ends)));
   }
 
+  DPKDE_RETURN_IF_ERROR(output.Prepare(release_bytes));
   DPKDE_RETURN_IF_ERROR(entries.ReserveRelease(accumulator.guarantee()));
   DPKDE_ASSIGN_OR_RETURN(const Classifier classifier, std::move(accumulator).Privatize(noise));
   const std::string bytes = classifier.Serialize();

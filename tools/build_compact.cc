@@ -17,7 +17,7 @@ absl::Status Run(const std::vector<std::string>&) {
   DPKDE_ASSIGN_OR_RETURN(const proto::IndexManifest before, ReadIndexFlag());
   const std::string index = absl::GetFlag(FLAGS_index);
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
-  DPKDE_RETURN_IF_ERROR(CompactIndex(index, pool));
+  DPKDE_RETURN_IF_ERROR(CompactIndex(index, pool, absl::GetFlag(FLAGS_wait).duration));
   if (!absl::GetFlag(FLAGS_quiet)) {
     absl::FPrintF(stderr, "%s: %d removed documents dropped\n", index, before.removed_documents());
   }
@@ -32,7 +32,7 @@ Subcommand BuildCompactSubcommand() {
           "graph are learnt again.",
           "--index=DIR",
           "--index=places.index",
-          {{"Required", {"index"}}, {"Running", {"threads", "quiet"}}},
+          {{"Required", {"index"}}, {"Running", {"wait", "threads", "quiet"}}},
           {},
           [](const std::vector<std::string>& operands) { return WithinMemory([&] { return Run(operands); }); }};
 }

@@ -353,6 +353,42 @@ std::vector<std::string> AssertedPublic(const DensityOptions& density, const Pla
   return asserted;
 }
 
+// The plan for inputs.public_n, and what adds up to it.
+struct PlannedRelease {
+  PlanResult planned;
+  Accumulator accumulator;
+};
+absl::StatusOr<PlannedRelease> PlanRelease(const Settings& settings, const PlanInputs& inputs,
+                                           const absl::optional<proto::PlanningCount>& planning_count,
+                                           const std::string& ledger_token, ThreadPool& pool) {
+  DPKDE_ASSIGN_OR_RETURN(PlanResult planned, Plan(inputs));
+  proto::ReleasePlan plan = MakeReleasePlan(inputs, planned.candidates[0]);
+  if (planning_count.has_value()) *plan.mutable_planning_count() = *planning_count;
+  for (const std::string& what : AssertedPublic(*settings.density, inputs)) plan.add_asserted_public(what);
+  plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
+  plan.set_ledger_token(ledger_token);
+  DPKDE_ASSIGN_OR_RETURN(Accumulator accumulator, Accumulator::Create(plan, settings.bad_records, pool));
+  return PlannedRelease{std::move(planned), std::move(accumulator)};
+}
+
+// Makes ready for a release, before the count of its records is paid for, by which it will be planned: what few records
+// and what many admit, and the space that they need.
+absl::Status PrepareForAnyCount(const Settings& settings, PlanInputs inputs, double epsilon,
+                                const std::string& ledger_token, ThreadPool& pool, ReleaseOutput& output) {
+  // A number of features that is given leaves nothing to plan.
+  for (const double n : {1e3, 1e7}) {
+    if (n > 1e3 && inputs.features.has_value()) break;
+    proto::PlanningCount count;
+    count.set_epsilon(epsilon);
+    count.set_value(static_cast<int64_t>(n));
+    inputs.public_n = n;
+    DPKDE_ASSIGN_OR_RETURN(const PlannedRelease release, PlanRelease(settings, inputs, count, ledger_token, pool));
+    DPKDE_ASSIGN_OR_RETURN(const uint64_t bytes, release.accumulator.RehearseRelease());
+    DPKDE_RETURN_IF_ERROR(output.Prepare(bytes));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Run(const std::vector<std::string>&) {
   const absl::Time start = absl::Now();
   DPKDE_ASSIGN_OR_RETURN(Settings settings, ParseFlags());
@@ -390,6 +426,7 @@ absl::Status Run(const std::vector<std::string>&) {
     absl::StatusOr<uint64_t> count = CountRows(*reader);
     if (!count.ok()) return DataError(count.status());
     const double epsilon = settings.privacy->WithShare(kPlanningShare).epsilon();
+    DPKDE_RETURN_IF_ERROR(PrepareForAnyCount(settings, inputs, epsilon, entries.token(), pool, output));
     DPKDE_RETURN_IF_ERROR(entries.ReserveCount(epsilon));
     DPKDE_ASSIGN_OR_RETURN(planning_count, ReleasePlanningCount(*count, epsilon, noise));
     Wipe(*count);
@@ -402,14 +439,15 @@ absl::Status Run(const std::vector<std::string>&) {
     inputs.public_n = *count;
   }
   WarnOfDelta(*settings.privacy, inputs.public_n);
-  DPKDE_ASSIGN_OR_RETURN(const PlanResult planned, Plan(inputs));
+  DPKDE_ASSIGN_OR_RETURN(PlannedRelease release_plan,
+                         PlanRelease(settings, inputs, planning_count, entries.token(), pool));
+  const PlanResult& planned = release_plan.planned;
   const Candidate& choice = planned.candidates[0];
-  proto::ReleasePlan plan = MakeReleasePlan(inputs, choice);
-  if (planning_count.has_value()) *plan.mutable_planning_count() = *planning_count;
-  for (const std::string& what : AssertedPublic(*settings.density, inputs)) plan.add_asserted_public(what);
-  plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
+  Accumulator& accumulator = release_plan.accumulator;
+  DPKDE_ASSIGN_OR_RETURN(const uint64_t release_bytes, accumulator.RehearseRelease());
+  DPKDE_RETURN_IF_ERROR(output.Prepare(release_bytes));
 
-  DPKDE_ASSIGN_OR_RETURN(Accumulator accumulator, Accumulator::Create(plan, settings.bad_records, pool));
+  const proto::ReleasePlan& plan = accumulator.plan();
   DPKDE_RETURN_IF_ERROR(reader->SetOrigin({plan.origin().begin(), plan.origin().end()}));
   const absl::Time read_start = absl::Now();
   uint64_t rows_read = 0, rows_replaced = 0;
@@ -425,6 +463,7 @@ absl::Status Run(const std::vector<std::string>&) {
   if (const absl::Status ended = weights.CheckEnd(); !ended.ok()) return DataError(ended);
   const double read_seconds = absl::ToDoubleSeconds(absl::Now() - read_start);
 
+  DPKDE_RETURN_IF_ERROR(output.Prepare(release_bytes));
   DPKDE_RETURN_IF_ERROR(entries.ReserveRelease(accumulator.mechanism().guarantee()));
   DPKDE_ASSIGN_OR_RETURN(const Release release, std::move(accumulator).Privatize(noise));
   const std::string bytes = release.Serialize();

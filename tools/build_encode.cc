@@ -94,19 +94,11 @@ absl::Status CheckFlags() {
   const std::string type = absl::GetFlag(FLAGS_output_type), scales = absl::GetFlag(FLAGS_scales_out);
   DPKDE_RETURN_IF_ERROR(CheckChoice("output_type", type, {"f4", "f2", "i1"}));
   if ((type == "i1") != !scales.empty()) return UsageError("--output_type=i1 and --scales_out must be given together");
-  const std::string tokens = absl::GetFlag(FLAGS_tokens), output = absl::GetFlag(FLAGS_output);
-  DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, tokens));
-  const std::string encoder_out = absl::GetFlag(FLAGS_encoder_out);
-  for (const auto& [flag, path] :
-       {std::pair<const char*, std::string>{"encoder_out", encoder_out}, {"scales_out", scales}}) {
-    if (path.empty()) continue;
-    DPKDE_RETURN_IF_ERROR(CheckOutputPath(flag, path, tokens));
-    if (IsSameFile(path, output)) return UsageError(absl::StrCat("--output and --", flag, " are the same file"));
-  }
-  if (!scales.empty() && !encoder_out.empty() && IsSameFile(scales, encoder_out)) {
-    return UsageError("--encoder_out and --scales_out are the same file");
-  }
-  return absl::OkStatus();
+  return CheckOutputs({{"output", absl::GetFlag(FLAGS_output)},
+                       {"encoder_out", absl::GetFlag(FLAGS_encoder_out)},
+                       {"scales_out", scales}},
+                      {absl::GetFlag(FLAGS_tokens), absl::GetFlag(FLAGS_lens), absl::GetFlag(FLAGS_config),
+                       absl::GetFlag(FLAGS_encoder), absl::GetFlag(FLAGS_index)});
 }
 
 // Vectors on their way to a file.
@@ -114,15 +106,14 @@ class VectorFile {
  public:
   static absl::StatusOr<VectorFile> Create(uint64_t rows, uint64_t columns) {
     VectorFile file;
-    const bool overwrite = absl::GetFlag(FLAGS_overwrite);
     const std::string type = absl::GetFlag(FLAGS_output_type);
     file.format_ = type == "f4" ? TokenFormat::kFloat32 : type == "f2" ? TokenFormat::kFloat16 : TokenFormat::kInt8;
-    DPKDE_ASSIGN_OR_RETURN(file.values_, AtomicFileWriter::Create(absl::GetFlag(FLAGS_output), overwrite));
+    DPKDE_ASSIGN_OR_RETURN(file.values_, OpenOutput(absl::GetFlag(FLAGS_output)));
     DPKDE_RETURN_IF_ERROR(file.values_->Append(type == "f4"   ? NpyHeader<float>(rows, columns)
                                                : type == "f2" ? NpyHalfHeader(rows, columns)
                                                               : NpyHeader<int8_t>(rows, columns)));
     if (file.format_ == TokenFormat::kInt8) {
-      DPKDE_ASSIGN_OR_RETURN(file.scales_, AtomicFileWriter::Create(absl::GetFlag(FLAGS_scales_out), overwrite));
+      DPKDE_ASSIGN_OR_RETURN(file.scales_, OpenOutput(absl::GetFlag(FLAGS_scales_out)));
       DPKDE_RETURN_IF_ERROR(file.scales_->Append(NpyHeader<float>(rows, 1)));
     }
     return file;
@@ -191,6 +182,10 @@ absl::Status Run(const std::vector<std::string>&) {
   }
 
   const size_t dimension = encoder->dimension();
+  std::unique_ptr<AtomicFileWriter> encoder_writer;
+  if (const std::string encoder_out = absl::GetFlag(FLAGS_encoder_out); !encoder_out.empty()) {
+    DPKDE_ASSIGN_OR_RETURN(encoder_writer, OpenOutput(encoder_out));
+  }
   DPKDE_ASSIGN_OR_RETURN(VectorFile file, VectorFile::Create(sets.size(), dimension));
   const size_t batch = std::max<size_t>(1, kBatchValues / dimension);
   std::vector<float> vectors(std::min(batch, sets.size()) * dimension);
@@ -201,11 +196,11 @@ absl::Status Run(const std::vector<std::string>&) {
                                   : encoder->EncodeDocuments(sets.Slice(begin, end), pool, out));
     DPKDE_RETURN_IF_ERROR(file.Append({vectors.data(), end - begin, dimension}));
   }
-  const std::string encoder_out = absl::GetFlag(FLAGS_encoder_out);
-  if (!encoder_out.empty()) {
+  if (encoder_writer != nullptr) {
     const std::string bytes = encoder->Serialize();
     DPKDE_RETURN_IF_ERROR(DeserializeEncoder(bytes).status());
-    DPKDE_RETURN_IF_ERROR(WriteFileAtomically(encoder_out, bytes, absl::GetFlag(FLAGS_overwrite)));
+    DPKDE_RETURN_IF_ERROR(encoder_writer->Append(bytes));
+    DPKDE_RETURN_IF_ERROR(encoder_writer->Commit());
   }
   DPKDE_RETURN_IF_ERROR(file.Commit());
   if (!absl::GetFlag(FLAGS_quiet)) {

@@ -126,7 +126,7 @@ absl::Status DryRun(const NearestVotes& nearest, const PrivacySpec& privacy, pro
 }
 
 proto::HistogramPlan MakePlan(const NearestVotes& nearest, const Searcher& searcher, const PrivacySpec& privacy,
-                              proto::Mechanism mechanism) {
+                              proto::Mechanism mechanism, const std::string& ledger_token) {
   proto::HistogramPlan plan;
   for (std::string& name : nearest.Names()) plan.add_item(std::move(name));
   plan.set_votes(static_cast<uint32_t>(nearest.votes()));
@@ -140,6 +140,7 @@ proto::HistogramPlan MakePlan(const NearestVotes& nearest, const Searcher& searc
   if (absl::GetFlag(FLAGS_threshold).has_value()) plan.add_asserted_public("threshold");
   for (const std::string& what : AssertedByPrivacyFlags()) plan.add_asserted_public(what);
   plan.set_ledger_dataset(absl::GetFlag(FLAGS_dataset));
+  plan.set_ledger_token(ledger_token);
   plan.set_threshold(absl::GetFlag(FLAGS_threshold).value_or(0));
   return plan;
 }
@@ -191,10 +192,12 @@ absl::Status Run(const std::vector<std::string>&) {
   }
   if (dry_run) return DryRun(*nearest, privacy, *mechanism);
 
-  const proto::HistogramPlan plan = MakePlan(*nearest, searcher, privacy, *mechanism);
+  const proto::HistogramPlan plan = MakePlan(*nearest, searcher, privacy, *mechanism, entries->token());
   absl::StatusOr<VoteAccumulator> accumulator = VoteAccumulator::Create(plan);
   if (!accumulator.ok()) return PrivacyError(std::string(accumulator.status().message()));
+  DPKDE_ASSIGN_OR_RETURN(const uint64_t release_bytes, accumulator->RehearseRelease());
   DPKDE_ASSIGN_OR_RETURN(ReleaseOutput output, ReleaseOutput::Open(start));
+  DPKDE_RETURN_IF_ERROR(output.Prepare(release_bytes));
 
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
   uint64_t rows_read = 0;
@@ -208,6 +211,7 @@ absl::Status Run(const std::vector<std::string>&) {
   if (!added.ok()) return DataError(added);
 
   SystemBitSource noise;
+  DPKDE_RETURN_IF_ERROR(output.Prepare(release_bytes));
   DPKDE_RETURN_IF_ERROR(entries->ReserveRelease(accumulator->mechanism().guarantee()));
   DPKDE_ASSIGN_OR_RETURN(const Histogram histogram, (*std::move(accumulator)).Privatize(noise));
   const std::string bytes = histogram.Serialize();

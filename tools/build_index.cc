@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "absl/flags/flag.h"
@@ -20,6 +22,7 @@
 #include "dpkde/io/file.h"
 #include "dpkde/tools/corpus_input.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/failure_note.h"
 #include "dpkde/tools/index_config.h"
 #include "dpkde/tools/output_path.h"
 #include "dpkde/tools/shared_flags.h"
@@ -80,13 +83,22 @@ absl::Status Run(const std::vector<std::string>&) {
   const bool overwrite = absl::GetFlag(FLAGS_overwrite);
   DPKDE_RETURN_IF_ERROR(CheckCorpusFlags());
   if (output.empty()) return UsageError("--output is missing");
-  if (!overwrite && IndexDirectory::ReadManifest(output).status().code() != absl::StatusCode::kNotFound) {
+  if (output == "-") return UsageError("--output=- is standard output, but an index is a directory");
+  std::error_code error;
+  if (std::filesystem::exists(output, error) && !std::filesystem::is_directory(output, error)) {
+    return UsageError(absl::StrCat("--output=", output, " exists and is no directory, so that no index replaces it"));
+  }
+  const absl::Status present = IndexDirectory::ReadManifest(output).status();
+  if (absl::IsUnavailable(present)) return present;
+  if (!overwrite && !absl::IsNotFound(present)) {
     return UsageError(absl::StrCat("--output=", output, " already exists; --overwrite replaces an index"));
   }
   std::unique_ptr<AtomicFileWriter> summary_writer;
   if (!summary_out.empty()) {
-    DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, output));
-    DPKDE_ASSIGN_OR_RETURN(summary_writer, AtomicFileWriter::Create(summary_out, overwrite));
+    DPKDE_RETURN_IF_ERROR(CheckOutputs({{"summary_out", summary_out}},
+                                       {output, absl::GetFlag(FLAGS_tokens), absl::GetFlag(FLAGS_lens),
+                                        absl::GetFlag(FLAGS_input), absl::GetFlag(FLAGS_ids), absl::GetFlag(FLAGS_config)}));
+    DPKDE_ASSIGN_OR_RETURN(summary_writer, OpenOutput(summary_out));
   }
   DPKDE_ASSIGN_OR_RETURN(proto::IndexConfig config, ReadIndexConfig());
   DPKDE_ASSIGN_OR_RETURN(const CorpusInput corpus, ReadCorpusInput(OriginAsked(config)));
@@ -110,12 +122,16 @@ absl::Status Run(const std::vector<std::string>&) {
   } else if (config.has_encoder()) {
     return UsageError("--config has an encoder, but single vectors take none");
   }
-  const absl::Status built = BuildIndex(output, documents, corpus.ids, config, encoder.get(), overwrite, pool);
+  const absl::Status built = BuildIndex(output, documents, corpus.ids, config, encoder.get(), overwrite, pool,
+                                        absl::GetFlag(FLAGS_wait).duration);
   if (built.code() == absl::StatusCode::kAlreadyExists &&
       (overwrite || IndexDirectory::ReadManifest(output).status().code() == absl::StatusCode::kNotFound)) {
     return AboutIds(built);  // an id twice
   }
+  // Another process has made it meanwhile, which is no mistake of the command line.
+  if (absl::IsAlreadyExists(built)) return WithExitCode(built, ExitCode::kIo);
   DPKDE_RETURN_IF_ERROR(NameCorpusFile(built));
+  NoteOnFailure(absl::StrCat("the index in ", output, " is complete"));
 
   // Verified as a search would.
   DPKDE_ASSIGN_OR_RETURN(const Searcher searcher, Searcher::Open(output));
@@ -160,7 +176,7 @@ Subcommand BuildIndexSubcommand() {
          "csv_header"}},
        {"Index", {"config"}},
        {"Output", {"overwrite", {"summary_out", "`FILE` for a summary in JSON: rows, bytes and time."}}},
-       {"Running", {"threads", "quiet"}}},
+       {"Running", {"wait", "threads", "quiet"}}},
       {},
       [](const std::vector<std::string>& operands) { return WithinMemory([&] { return Run(operands); }); }};
 }

@@ -4,18 +4,24 @@
 #include <filesystem>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/types/optional.h"
+#include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/io/file.h"
 #include "dpkde/privacy/accountant.h"
 #include "dpkde/privacy/budget_ledger.h"
 #include "dpkde/privacy/decimal.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/load_release.h"
 #include "dpkde/tools/shared_flags.h"
 
 // In text, since budgets are exact decimals.
@@ -31,6 +37,10 @@ ABSL_FLAG(
     "(epsilon and "
     "delta; the default with --budget_delta), gaussian (mu^2; for Gaussian noise, tightest), zcdp (rho; the default "
     "for --budget_rho).");
+
+ABSL_FLAG(std::string, mark, "",
+          "`RELEASE` that is in its place, but whose entry is pending, since the run that made it could not mark it: "
+          "marks the entry. Nothing is spent. Left out: a ledger is declared.");
 
 namespace dpkde {
 namespace {
@@ -74,10 +84,64 @@ absl::StatusOr<PrivacyBudget> ParseBudget(CompositionRule rule) {
   return budget;
 }
 
+// What a release says of the ledger that paid for it.
+struct Payment {
+  std::string dataset;
+  std::string token;
+};
+
+template <typename Loaded>
+absl::StatusOr<Payment> PaymentOf(const absl::StatusOr<Loaded>& loaded) {
+  DPKDE_RETURN_IF_ERROR(loaded.status());
+  return Payment{loaded->plan().ledger_dataset(), loaded->plan().ledger_token()};
+}
+
+absl::StatusOr<Payment> PaymentOfFile(const std::string& path) {
+  DPKDE_ASSIGN_OR_RETURN(const std::string beginning, ReadBeginning(path, 16));
+  if (Classifier::IsClassifier(beginning)) return PaymentOf(LoadClassifier(path));
+  if (Histogram::IsHistogram(beginning)) return PaymentOf(LoadHistogram(path));
+  return PaymentOf(LoadRelease(path));
+}
+
+// Marks the entries of a release that was paid and is in its place, though the run that made it could not mark them.
+absl::Status Mark(const std::string& ledger_path, const std::string& release) {
+  for (const auto& [name, given] : {std::pair("budget_epsilon", !absl::GetFlag(FLAGS_budget_epsilon).empty()),
+                                    std::pair("budget_delta", !absl::GetFlag(FLAGS_budget_delta).empty()),
+                                    std::pair("budget_rho", !absl::GetFlag(FLAGS_budget_rho).empty()),
+                                    std::pair("composition", !absl::GetFlag(FLAGS_composition).empty()),
+                                    std::pair("neighboring", !absl::GetFlag(FLAGS_neighboring).empty())}) {
+    if (given) return UsageError(absl::StrCat("--", name, " declares a ledger, and --mark is for one that is declared"));
+  }
+  DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(ledger_path));
+  DPKDE_ASSIGN_OR_RETURN(const Payment payment, PaymentOfFile(release));
+  const std::string dataset = absl::GetFlag(FLAGS_dataset);
+  if (!dataset.empty() && dataset != ledger.dataset()) {
+    return UsageError(absl::StrCat("--dataset=", dataset, ", but ", ledger_path, " is the ledger of ", ledger.dataset()));
+  }
+  if (payment.dataset != ledger.dataset()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        release, ": was ", payment.dataset.empty() ? "not paid from any ledger" : "paid from a ledger of ",
+        payment.dataset, ", but ", ledger_path, " is of ", ledger.dataset()));
+  }
+  if (payment.token.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(release, ": was made by a version that did not keep which entry paid for it"));
+  }
+  DPKDE_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(release, kLargestRelease));
+  DPKDE_ASSIGN_OR_RETURN(const std::vector<uint64_t> ids,
+                         BudgetLedger::MarkReleased(ledger_path, payment.token, Sha256(bytes)));
+  if (!absl::GetFlag(FLAGS_quiet)) {
+    absl::FPrintF(stderr, "%s: marked as released in %s: %s %s\n", release, ledger_path,
+                  ids.size() == 1 ? "entry" : "entries", absl::StrJoin(ids, " and "));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Run(const std::vector<std::string>&) {
   const std::string path = absl::GetFlag(FLAGS_ledger);
   const std::string dataset = absl::GetFlag(FLAGS_dataset);
   if (path.empty()) return UsageError("--ledger is missing");
+  if (const std::string release = absl::GetFlag(FLAGS_mark); !release.empty()) return Mark(path, release);
   if (dataset.empty()) return UsageError("--dataset is missing");
   DPKDE_RETURN_IF_ERROR(WithExitCode(BudgetLedger::CheckDataset(dataset), ExitCode::kUsage));
   DPKDE_ASSIGN_OR_RETURN(const CompositionRule rule, ParseRule());
@@ -110,7 +174,7 @@ Subcommand BuildLedgerSubcommand() {
   return {"ledger",
           "Declares the privacy budget of a dataset: what all releases from it may spend together, once and for ever.",
           "--ledger=FILE --dataset=NAME (--budget_epsilon=DECIMAL [--budget_delta=DECIMAL] | --budget_rho=DECIMAL) "
-          "--neighboring=add_remove|replace [--composition=RULE]",
+          "--neighboring=add_remove|replace [--composition=RULE] | --ledger=FILE --mark=RELEASE",
           "--ledger=visits.ledger --dataset=visits --budget_epsilon=1 --neighboring=add_remove",
           {{"Required",
             {{"ledger", "`FILE` to make; never replaced, never changed but by releases."},
@@ -118,6 +182,7 @@ Subcommand BuildLedgerSubcommand() {
              "budget_epsilon",
              "neighboring"}},
            {"Privacy", {"budget_delta", "budget_rho", "composition"}},
+           {"A release that was paid, but not marked", {"mark"}},
            {"Running", {"threads", "quiet"}}},
           {},
           Run};

@@ -17,7 +17,7 @@ absl::Status Run(const std::vector<std::string>&) {
   if (path.empty()) return UsageError("--ids is missing");
   DPKDE_RETURN_IF_ERROR(ReadIndexFlag().status());
   DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ReadIdFile(path));
-  DPKDE_RETURN_IF_ERROR(AboutIds(RemoveDocuments(index, ids)));
+  DPKDE_RETURN_IF_ERROR(AboutIds(RemoveDocuments(index, ids, absl::GetFlag(FLAGS_wait).duration)));
   if (!absl::GetFlag(FLAGS_quiet)) absl::FPrintF(stderr, "%s: %d documents removed\n", index, ids.size());
   return absl::OkStatus();
 }
@@ -30,7 +30,7 @@ Subcommand BuildRemoveSubcommand() {
           "--index=DIR --ids=FILE",
           "--index=places.index --ids=closed.txt",
           {{"Required", {"index", {"ids", "`FILE` of the ids of the documents to remove, one a line (.txt) or row."}}},
-           {"Running", {"threads", "quiet"}}},
+           {"Running", {"wait", "threads", "quiet"}}},
           {},
           Run};
 }

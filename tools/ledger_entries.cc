@@ -5,11 +5,13 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/privacy/decimal.h"
 #include "dpkde/privacy/gaussian_calibration.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/failure_note.h"
 #include "dpkde/tools/privacy_options.h"
 #include "dpkde/tools/shared_flags.h"
 #include "dpkde/tools/subcommand.h"
@@ -43,7 +45,9 @@ absl::StatusOr<LedgerEntries> LedgerEntries::Open(const PrivacySpec& privacy, co
   LedgerEntries entries;
   entries.path_ = absl::GetFlag(FLAGS_ledger);
   if (entries.path_.empty()) return entries;
-  DPKDE_ASSIGN_OR_RETURN(const BudgetLedger ledger, BudgetLedger::Read(entries.path_));
+  DPKDE_ASSIGN_OR_RETURN(entries.ledger_, BudgetLedger::Read(entries.path_));
+  const BudgetLedger& ledger = *entries.ledger_;
+  DPKDE_ASSIGN_OR_RETURN(entries.token_, BudgetLedger::NewToken());
   const CompositionRule rule = ledger.budget().rule();
   entries.by_noise_ = (rule == CompositionRule::kGaussian && privacy.allows_gaussian()) ||
                       (rule == CompositionRule::kZcdp && privacy.delta().has_value());
@@ -101,24 +105,50 @@ absl::Status LedgerEntries::ReserveRelease(const NoiseGuarantee& guarantee) {
 }
 
 absl::Status LedgerEntries::MarkReleased(const std::string& bytes) const {
-  for (uint64_t id : ids_) DPKDE_RETURN_IF_ERROR(BudgetLedger::MarkReleased(path_, id, Sha256(bytes)));
-  return absl::OkStatus();
+  if (path_.empty()) return absl::OkStatus();
+  return BudgetLedger::MarkReleased(path_, token_, Sha256(bytes)).status();
+}
+
+std::string LedgerEntries::NoteOfPending() const {
+  std::vector<std::string> parts;
+  for (const Entry& entry : entries_) {
+    parts.push_back(absl::StrCat(entry.charged, parts.empty() ? " stays booked" : "", " as pending entry ", entry.id));
+  }
+  return parts.empty() ? "" : absl::StrCat(absl::StrJoin(parts, " and "), " of ", path_);
+}
+
+std::string LedgerEntries::NoteOfUnmarked(const std::string& output) const {
+  if (entries_.empty()) return absl::StrCat("the release is in ", output);
+  return absl::StrCat("the release is in ", output, " and is paid, though ", NoteOfPending(),
+                      ": 'dpkde_build ledger --ledger=", path_, " --mark=", output, "' marks it as released");
 }
 
 ReleaseRequest LedgerEntries::Request(const PrivacyCost& cost, absl::string_view what) const {
-  return ReleaseRequest{absl::GetFlag(FLAGS_dataset), cost, neighboring_, absl::StrCat(description_, what)};
+  return ReleaseRequest{absl::GetFlag(FLAGS_dataset), cost, neighboring_, absl::StrCat(description_, what), token_};
 }
 
 absl::Status LedgerEntries::ReserveWhole() {
-  if (path_.empty() || !ids_.empty()) return absl::OkStatus();
+  if (path_.empty() || !entries_.empty()) return absl::OkStatus();
   return Reserve(Request(*cost_, ""));
 }
 
 absl::Status LedgerEntries::Reserve(const ReleaseRequest& request) {
+  const absl::StatusOr<PrivacyCost> charged = ledger_->Price(request);
+  const std::string amount = (charged.ok() ? *charged : request.cost).ToString();
+  // For whoever interrupts it in between.
+  NoteOnFailure(absl::StrCat(NoteOfPending(), entries_.empty() ? "" : "; ", amount, " may be booked in ", path_));
   const absl::StatusOr<uint64_t> id = BudgetLedger::Reserve(path_, request);
-  if (!id.ok()) return Refusal(id.status());
-  ids_.push_back(*id);
-  return absl::OkStatus();
+  if (id.ok()) {
+    entries_.push_back({*id, amount});
+  } else if (const auto now = BudgetLedger::Read(path_); now.ok()) {
+    // It may have been written nevertheless, such as when its folder could not be synchronized.
+    const int count = now->message().entry_size();
+    const uint64_t last = count == 0 ? 0 : now->message().entry(count - 1).id();
+    const bool known = !entries_.empty() && entries_.back().id == last;
+    if (count > 0 && now->message().entry(count - 1).token() == token_ && !known) entries_.push_back({last, amount});
+  }
+  NoteOnFailure(NoteOfPending());
+  return id.ok() ? absl::OkStatus() : Refusal(id.status());
 }
 
 absl::Status LedgerEntries::Refusal(const absl::Status& status) const {

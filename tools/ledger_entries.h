@@ -35,14 +35,21 @@ class LedgerEntries {
   static absl::StatusOr<LedgerEntries> Open(const PrivacySpec& privacy, const PrivacySpec& release,
                                             absl::string_view description, absl::optional<proto::Mechanism>& mechanism);
 
-  // Both to be called before the first word of noise is drawn: from then on the cost counts as spent.
+  // Both to be called before the first word of noise is drawn: from then on the cost counts as spent, and whatever
+  // fails, the error says so (NoteOnFailure).
   absl::Status ReserveCount(double epsilon);
   absl::Status ReserveRelease(const NoiseGuarantee& guarantee);
 
   // Whether the budget's rule decided for Gaussian noise.
   bool chose_gaussian() const { return chose_gaussian_; }
 
+  // What the release bears to be found in the ledger (ReleasePlan.ledger_token); "" without one.
+  const std::string& token() const { return token_; }
+
   absl::Status MarkReleased(const std::string& bytes) const;
+
+  // What an error has to say once the release is in its place, but its entries are not marked.
+  std::string NoteOfUnmarked(const std::string& output) const;
 
  private:
   ReleaseRequest Request(const PrivacyCost& cost, absl::string_view what) const;
@@ -50,6 +57,8 @@ class LedgerEntries {
   absl::Status ReserveWhole();
   absl::Status Reserve(const ReleaseRequest& request);
   absl::Status Refusal(const absl::Status& status) const;
+  // "epsilon = 1 stays booked as pending entry 2 of visits.ledger".
+  std::string NoteOfPending() const;
 
   std::string path_;
   bool by_noise_ = false;
@@ -57,7 +66,13 @@ class LedgerEntries {
   Neighboring neighboring_ = Neighboring::kAddRemove;
   std::string description_;
   absl::optional<PrivacyCost> cost_;
-  std::vector<uint64_t> ids_;
+  std::string token_;
+  absl::optional<BudgetLedger> ledger_;  // as it was before
+  struct Entry {
+    uint64_t id;
+    std::string charged;
+  };
+  std::vector<Entry> entries_;
 };
 
 }  // namespace dpkde

@@ -10,9 +10,6 @@
 namespace dpkde {
 namespace {
 
-// protobuf's own limit is 2 GiB.
-constexpr uint64_t kLargestRelease = uint64_t{1} << 31;
-
 template <typename Loaded>
 absl::StatusOr<Loaded> Load(const std::string& path) {
   const absl::StatusOr<std::string> bytes = ReadFile(path, kLargestRelease);

@@ -1,6 +1,7 @@
 #ifndef DPKDE_TOOLS_LOAD_RELEASE_H_
 #define DPKDE_TOOLS_LOAD_RELEASE_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -9,6 +10,9 @@
 #include "dpkde/sketch/release.h"
 
 namespace dpkde {
+
+// protobuf's own limit is 2 GiB.
+inline constexpr uint64_t kLargestRelease = uint64_t{1} << 31;
 
 // The release in the file at `path`; errors begin with the path.
 absl::StatusOr<Release> LoadRelease(const std::string& path);

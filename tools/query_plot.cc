@@ -227,11 +227,10 @@ absl::Status Run(const std::vector<std::string>&) {
   const std::string output = absl::GetFlag(FLAGS_output), path = absl::GetFlag(FLAGS_release);
   const int width = absl::GetFlag(FLAGS_width);
   if (path.empty()) return UsageError("--release is missing");
-  DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, path));
+  DPKDE_RETURN_IF_ERROR(CheckOutputs({{"output", output}}, {path}));
   DPKDE_RETURN_IF_ERROR(CheckEnding(output));
   DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--width", width, 16, kMostPixels)));
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer,
-                         AtomicFileWriter::Create(output, absl::GetFlag(FLAGS_overwrite)));
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFileWriter> writer, OpenOutput(output));
   DPKDE_ASSIGN_OR_RETURN(const Release release, LoadRelease(path));
   if (release.dimension() != 2 || !release.domain().has_value()) {
     return UsageError(absl::StrCat(path, ": a plot needs a release in 2 dimensions with a domain"));

@@ -3,11 +3,13 @@
 #include <cstdio>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "dpkde/base/sha256.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/tools/audience.h"
+#include "dpkde/tools/failure_note.h"
 #include "dpkde/tools/json_text.h"
 #include "dpkde/tools/output_path.h"
 #include "dpkde/tools/record_batches.h"
@@ -17,35 +19,46 @@
 namespace dpkde {
 
 absl::Status CheckReleasePaths(const std::vector<std::string>& read) {
-  const std::string output = absl::GetFlag(FLAGS_output), summary_out = absl::GetFlag(FLAGS_summary_out);
-  for (const std::string& path : read) {
-    if (path.empty()) continue;
-    DPKDE_RETURN_IF_ERROR(CheckOutputPath("output", output, path));
-    if (!summary_out.empty()) DPKDE_RETURN_IF_ERROR(CheckOutputPath("summary_out", summary_out, path));
-  }
-  if (!summary_out.empty() && IsSameFile(output, summary_out)) {
-    return UsageError("--output and --summary_out are the same file");
-  }
-  return absl::OkStatus();
+  return CheckOutputs({{"output", absl::GetFlag(FLAGS_output)}, {"summary_out", absl::GetFlag(FLAGS_summary_out)}},
+                      read);
 }
 
 absl::StatusOr<ReleaseOutput> ReleaseOutput::Open(absl::Time start) {
-  const bool overwrite = absl::GetFlag(FLAGS_overwrite);
   ReleaseOutput output(start);
-  DPKDE_ASSIGN_OR_RETURN(output.writer_, AtomicFileWriter::Create(absl::GetFlag(FLAGS_output), overwrite));
+  DPKDE_ASSIGN_OR_RETURN(output.writer_, OpenOutput(absl::GetFlag(FLAGS_output)));
   if (const std::string summary_out = absl::GetFlag(FLAGS_summary_out); !summary_out.empty()) {
-    DPKDE_ASSIGN_OR_RETURN(output.summary_writer_, AtomicFileWriter::Create(summary_out, overwrite));
+    DPKDE_ASSIGN_OR_RETURN(output.summary_writer_, OpenOutput(summary_out));
   }
   return output;
 }
 
+absl::Status ReleaseOutput::Prepare(uint64_t bytes) {
+  DPKDE_RETURN_IF_ERROR(writer_->Reserve(bytes));
+  DPKDE_RETURN_IF_ERROR(writer_->CheckTarget());
+  if (summary_writer_ == nullptr) return absl::OkStatus();
+  constexpr uint64_t kSummaryBytes = 8192;
+  DPKDE_RETURN_IF_ERROR(summary_writer_->Reserve(kSummaryBytes));
+  return summary_writer_->CheckTarget();
+}
+
 absl::Status ReleaseOutput::WriteRelease(const std::string& bytes, const LedgerEntries& entries) {
+  const std::string path = absl::GetFlag(FLAGS_output);
+  // Made now, when nothing is lost if there is no memory for them.
+  const std::string unmarked = entries.NoteOfUnmarked(path), complete = absl::StrCat("the release in ", path, " is complete");
   DPKDE_RETURN_IF_ERROR(writer_->Append(bytes));
   // That the file then holds these bytes is what Commit reads back.
-  DPKDE_RETURN_IF_ERROR(writer_->Commit());
+  if (const absl::Status committed = writer_->Commit(); !committed.ok()) {
+    // It may be there nevertheless, such as when its folder could not be synchronized.
+    const absl::StatusOr<std::string> found = ReadFile(path, bytes.size());
+    if (found.ok() && *found == bytes) NoteOnFailure(unmarked);
+    return committed;
+  }
+  NoteOnFailure(unmarked);
+  DPKDE_RETURN_IF_ERROR(entries.MarkReleased(bytes));
+  NoteOnFailure(complete);
   bytes_ = bytes.size();
   sha256_ = HexString(Sha256(bytes));
-  return entries.MarkReleased(bytes);
+  return absl::OkStatus();
 }
 
 void ReleaseOutput::PrintResources() const {

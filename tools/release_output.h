@@ -16,8 +16,7 @@
 
 namespace dpkde {
 
-// A usage error unless --output and --summary_out can be written, as far as the command line tells, and are none of the
-// files that are read ("" is none).
+// CheckOutputs() of --output and --summary_out.
 absl::Status CheckReleasePaths(const std::vector<std::string>& read);
 
 // --output and --summary_out of a subcommand that makes a release of private records.
@@ -27,7 +26,12 @@ class ReleaseOutput {
   // `start`: when the subcommand began.
   static absl::StatusOr<ReleaseOutput> Open(absl::Time start);
 
-  // Writes the release, which has been parsed again, and marks its entries in the ledger.
+  // To be called before anything is paid: takes the disk space for a release of at most `bytes`, and looks whether its
+  // name is still free.
+  absl::Status Prepare(uint64_t bytes);
+
+  // Writes the release, which has been parsed again, and marks its entries in the ledger. Whatever fails after it is in
+  // its place, the error says so (NoteOnFailure).
   absl::Status WriteRelease(const std::string& bytes, const LedgerEntries& entries);
 
   // "0.12 s in all, peak memory 10 MB", where time and memory may be seen on stderr.

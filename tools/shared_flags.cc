@@ -1,12 +1,38 @@
 #include "dpkde/tools/shared_flags.h"
 
 #include "absl/flags/flag.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
 
 // Each text is true for every subcommand that takes the flag, unless that one has a text of its own (TakenFlag::help).
 // A word in `back quotes` is what the flag's value is called.
 
-ABSL_FLAG(std::string, output, "", "`FILE` to write. Appears complete or not at all.");
+namespace dpkde {
+
+bool AbslParseFlag(absl::string_view text, WaitLimit* limit, std::string* error) {
+  double seconds;
+  if (text == "true") {  // the flag without a value
+    limit->duration = absl::InfiniteDuration();
+    return true;
+  }
+  if (!absl::SimpleAtod(text, &seconds) || !(seconds >= 0)) {
+    *error = "must be a number of seconds";
+    return false;
+  }
+  limit->duration = absl::Seconds(seconds);
+  return true;
+}
+
+std::string AbslUnparseFlag(const WaitLimit& limit) {
+  return limit.duration == absl::InfiniteDuration() ? "true" : absl::StrCat(absl::ToDoubleSeconds(limit.duration));
+}
+
+}  // namespace dpkde
+
+ABSL_FLAG(dpkde::WaitLimit, wait, dpkde::WaitLimit{absl::ZeroDuration()},
+          "`SECONDS` to wait for another process that changes the index; without a value, as long as it takes.");
+ABSL_FLAG(std::string, output, "", "`FILE` to write, complete or not at all; - is standard output.");
 ABSL_FLAG(std::string, output_format, "", "`FORMAT` of what is printed.");
 ABSL_FLAG(std::string, input_format, "",
           "`FORMAT` of the vectors if their file's ending does not tell: npy, fvecs, bvecs, ivecs, fbin, u8bin, i8bin, "

@@ -5,7 +5,20 @@
 #include <string>
 
 #include "absl/flags/declare.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/optional.h"
+
+namespace dpkde {
+
+// The value of --wait: none for the flag alone, which is to wait for ever, or a number of seconds.
+struct WaitLimit {
+  absl::Duration duration;
+};
+bool AbslParseFlag(absl::string_view text, WaitLimit* limit, std::string* error);
+std::string AbslUnparseFlag(const WaitLimit& limit);
+
+}  // namespace dpkde
 
 // Flags that more than one subcommand takes. The others stand in the file of their subcommand.
 ABSL_DECLARE_FLAG(std::string, output);
@@ -17,6 +30,7 @@ ABSL_DECLARE_FLAG(bool, quiet);
 ABSL_DECLARE_FLAG(int, threads);
 ABSL_DECLARE_FLAG(std::string, release);
 ABSL_DECLARE_FLAG(std::string, neighboring);
+ABSL_DECLARE_FLAG(dpkde::WaitLimit, wait);
 ABSL_DECLARE_FLAG(std::string, ledger);
 ABSL_DECLARE_FLAG(std::string, dataset);
 ABSL_DECLARE_FLAG(std::string, input);

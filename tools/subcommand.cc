@@ -22,8 +22,10 @@
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/base/version.h"
+#include "dpkde/io/temporary_names.h"
 #include "dpkde/tools/audience.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/failure_note.h"
 #include "dpkde/tools/help_text.h"
 #include "dpkde/tools/process.h"
 #include "dpkde/tools/shared_flags.h"
@@ -47,6 +49,7 @@ std::vector<std::string> FlagNames(const Subcommand& subcommand) {
 std::string ExpectedValue(const absl::CommandLineFlag& flag) {
   if (flag.IsOfType<bool>()) return ": it must be true or false";
   if (flag.IsOfType<double>() || flag.IsOfType<absl::optional<double>>()) return ": it must be a number, such as 0.5";
+  if (flag.IsOfType<WaitLimit>()) return ": it must be a number of seconds, at least 0";
   return ": it must be an integer in the range of the flag";
 }
 
@@ -96,7 +99,7 @@ absl::StatusOr<std::vector<std::string>> ParseArguments(const Subcommand& subcom
     if (equals != absl::string_view::npos) {
       if (turned_off) return UsageError(absl::StrCat("flag --", name, " takes no value"));
       value = std::string(argument.substr(equals + 1));
-    } else if (flag->IsOfType<bool>()) {
+    } else if (flag->IsOfType<bool>() || flag->IsOfType<WaitLimit>()) {
       value = turned_off ? "false" : "true";
     } else if (i + 1 < argc) {
       value = argv[++i];
@@ -183,6 +186,7 @@ int RunTool(const std::string& tool, const std::string& summary, absl::Span<cons
   PrepareProcess();
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
+  RemoveTemporaryNamesOnSignals(&PrintFailureNote);
   FillClosedStandardStreams();
   const auto has_flag = [&](absl::string_view name) {
     return std::any_of(argv + 1, argv + argc, [&](const char* argument) { return argument == name; });
@@ -203,15 +207,19 @@ int RunTool(const std::string& tool, const std::string& summary, absl::Span<cons
   }
   if (status.ok()) status = FinishStandardOutput();
   if (status.ok()) return 0;
+  const absl::string_view note = FailureNote();
+  const auto print = [&](const char* before, absl::string_view message) {
+    std::fprintf(stderr, "%s: %s%.*s%s%.*s\n", tool.c_str(), before, static_cast<int>(message.size()), message.data(),
+                 note.empty() ? "" : "; ", static_cast<int>(note.size()), note.data());
+  };
   if (ResourcesHaveRunOut()) {
     // Whatever was made of it on the way. The rest of the message says what could not be done.
     const absl::string_view message = StderrMayCount() || !HidesPlace(status) ? status.message() : "";
     const bool says_so = absl::StrContains(message, "out of memory") || absl::StrContains(message, "no thread");
-    std::fprintf(stderr, "%s: %s%.*s\n", tool.c_str(),
-                 says_so ? "" : "out of memory: ", static_cast<int>(message.size()), message.data());
+    print(says_so ? "" : "out of memory: ", message);
     EndProcess(static_cast<int>(ExitCode::kInternal));
   }
-  std::fprintf(stderr, "%s: %s\n", tool.c_str(), MessageForStderr(status).c_str());
+  print("", MessageForStderr(status));
   const ExitCode code = ExitCodeOf(status);
   if (name.empty()) {
     std::fputs(ToolHelp(tool, summary, subcommands).c_str(), stderr);

@@ -47,7 +47,7 @@ struct Subcommand {
 // and turns its status into a line on stderr and an exit code. Where a subcommand takes --neighboring, a flag that is
 // given twice is refused; elsewhere the last one counts. Handles --help and --version (stdout, exit 0), shows the list
 // of subcommands where none is named (stderr, exit 1), and checks --threads. Ignores SIGPIPE and SIGXFSZ, so that a
-// closed pipe and a file-size limit are errors that can be reported; a subcommand may print to stdout without looking
+// closed pipe and a file-size limit are errors that can be reported; SIGHUP, SIGINT and SIGTERM remove temporary files before they end the process; a subcommand may print to stdout without looking
 // for errors, since they are noticed at the end (exit 5).
 int RunTool(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands, int argc,
             char** argv);

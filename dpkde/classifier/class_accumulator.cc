@@ -163,16 +163,35 @@ absl::Status ClassAccumulator::Merge(ClassAccumulator&& other) try {
   return StatusOfException();
 }
 
-absl::StatusOr<Classifier> ClassAccumulator::Privatize(BitSource& source) && try {
-  const DefaultFloatEnvironment environment;
-  DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
-  const PrivateVector<int64_t> sums = sums_.Take();
-
+proto::ClassifierRelease ClassAccumulator::MakeFrame() const {
   proto::ClassifierRelease message;
   *message.mutable_plan() = plan_;
   *message.mutable_certificate() = MakeClassifierCertificate(plan_, parts_, mechanism_);
   *message.mutable_scales() = mechanism_.scales();
   message.set_composition(CompositionText(plan_));
+  return message;
+}
+
+absl::StatusOr<uint64_t> ClassAccumulator::RehearseRelease() const try {
+  const DefaultFloatEnvironment environment;
+  proto::ClassifierRelease message = MakeFrame();
+  for (int c = 0; c < plan_.label_size(); ++c) {
+    message.add_class_sums()->mutable_values()->Resize(static_cast<int>(parts_.class_size()), 0);
+  }
+  message.mutable_second_moment()->Resize(static_cast<int>(parts_.second_moment_size()), 0);
+  const std::string bytes = Classifier::Seal(message);
+  DPKDE_RETURN_IF_ERROR(Classifier::Deserialize(bytes).status());
+  return bytes.size();
+} catch (...) {
+  return StatusOfException();
+}
+
+absl::StatusOr<Classifier> ClassAccumulator::Privatize(BitSource& source) && try {
+  const DefaultFloatEnvironment environment;
+  DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
+  const PrivateVector<int64_t> sums = sums_.Take();
+
+  proto::ClassifierRelease message = MakeFrame();
   const size_t m = parts_.class_size() - 1;
   const size_t classes = plan_.label_size();
   const size_t second = parts_.second_moment_size();

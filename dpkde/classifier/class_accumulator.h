@@ -61,6 +61,10 @@ class ClassAccumulator {
   // refuses everything. Private only if `source` is a SystemBitSource.
   absl::StatusOr<Classifier> Privatize(BitSource& source) &&;
 
+  // Makes a release of no records and without noise, and reads it again, so that what no record decides fails before
+  // anything is paid. Returns how many bytes the release will have. Touches no sums.
+  absl::StatusOr<uint64_t> RehearseRelease() const;
+
   const proto::ClassifierPlan& plan() const { return plan_; }
   // What Privatize will add to each view.
   const Mechanism& mechanism() const { return mechanism_; }
@@ -73,6 +77,8 @@ class ClassAccumulator {
   ClassAccumulator(proto::ClassifierPlan plan, ClassifierParts parts, Mechanism mechanism, BadRecords bad_records,
                    ThreadPool& pool);
 
+  // The release, but for the sums.
+  proto::ClassifierRelease MakeFrame() const;
   absl::Status CheckRecords(MatrixView records, absl::Span<const uint32_t> classes) const;
   void AddFeatures(MatrixView records, absl::Span<const uint32_t> classes);
   void AddKernels(MatrixView records, absl::Span<const uint32_t> classes);

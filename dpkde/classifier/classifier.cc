@@ -91,8 +91,10 @@ absl::StatusOr<Classifier> Classifier::Deserialize(absl::string_view bytes) try 
 
 bool Classifier::IsClassifier(absl::string_view bytes) { return IsEnvelope(kEnvelopeKind, bytes); }
 
-std::string Classifier::Serialize() const {
-  return SealEnvelope(kEnvelopeKind, version(), message_.SerializeAsString());
+std::string Classifier::Serialize() const { return Seal(message_); }
+
+std::string Classifier::Seal(const proto::ClassifierRelease& message) {
+  return SealEnvelope(kEnvelopeKind, VersionOf(message), message.SerializeAsString());
 }
 
 absl::Status Classifier::CheckQueries(MatrixView queries, uint64_t first_row) const {

@@ -75,10 +75,14 @@ class Classifier {
   friend class ClassAccumulator;
   friend class ClassifierTestPeer;
 
+  // The bytes of the file.
+  static std::string Seal(const proto::ClassifierRelease& message);
+
   static absl::StatusOr<Classifier> FromProto(proto::ClassifierRelease message);
   Classifier(proto::ClassifierRelease message, ClassifierParts parts, Mechanism mechanism);
 
-  uint32_t version() const { return plan().origin().empty() ? 1 : kVersion; }
+  uint32_t version() const { return VersionOf(message_); }
+  static uint32_t VersionOf(const proto::ClassifierRelease& message) { return message.plan().origin().empty() ? 1 : kVersion; }
 
   // Made at the first call.
   const ClassScorer& scorer() const;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -183,6 +184,10 @@ absl::StatusOr<std::string> OutputTarget(const std::string& path) {
   return error("cannot be examined", ELOOP);
 }
 
+bool IsDescriptor(absl::string_view output_target) {
+  return absl::StartsWith(output_target, absl::StrCat(OwnDescriptors(), "/"));
+}
+
 AtomicFileWriter::AtomicFileWriter(const std::string& path, bool overwrite, FileKind kind)
     : path_(path), overwrite_(overwrite), kind_(kind) {}
 
@@ -307,10 +312,14 @@ absl::Status AtomicFileWriter::OpenTemporary() {
 absl::Status AtomicFileWriter::Reserve(uint64_t bytes) {
   DPKDE_RETURN_IF_ERROR(status_);
   if (is_stream_ || bytes <= reserved_) return absl::OkStatus();
-  if (Uninterrupted([&] { return fallocate(file_, 0, 0, bytes); }) == 0) {
+  // The size stays 0: until something is written, the file holds nothing.
+  struct rlimit limit;
+  const bool beyond = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < bytes;
+  if (!beyond && Uninterrupted([&] { return fallocate(file_, FALLOC_FL_KEEP_SIZE, 0, bytes); }) == 0) {
     reserved_ = bytes;
     return absl::OkStatus();
   }
+  if (beyond) errno = EFBIG;
   if (errno == EOPNOTSUPP || errno == ENOSYS) return absl::OkStatus();
   status_ = SystemError(absl::StrCat("cannot be written, as its ", bytes, " bytes cannot be reserved"), errno);
   Discard();

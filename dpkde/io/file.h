@@ -35,6 +35,9 @@ void SweepTemporaries(const std::string& folder);
 // not exist; kUnavailable if the operating system fails.
 absl::StatusOr<std::string> OutputTarget(const std::string& path);
 
+// Whether such a target is an open descriptor of this process.
+bool IsDescriptor(absl::string_view output_target);
+
 // Decides who may read a file, and what it may replace.
 enum class FileKind {
   kPublic,  // whoever the umask of the process admits (0666 & ~umask)

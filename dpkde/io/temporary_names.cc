@@ -57,6 +57,8 @@ TemporaryName::TemporaryName(int folder, std::string name, Kind kind)
   }
 }
 
+TemporaryName::TemporaryName(TemporaryName&&) noexcept = default;
+
 TemporaryName::~TemporaryName() {
   if (entry_ == nullptr) return;  // moved from
   for (auto& slot : entries) {

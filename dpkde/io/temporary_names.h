@@ -22,7 +22,7 @@ class TemporaryName {
   // `folder`: an open folder that outlives this object, or AT_FDCWD. Children made by fork() do not remove it.
   TemporaryName(int folder, std::string name, Kind kind = kFile);
   ~TemporaryName();
-  TemporaryName(TemporaryName&&) = default;
+  TemporaryName(TemporaryName&&) noexcept;
   TemporaryName& operator=(TemporaryName&&) = delete;
 
   struct Entry;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -164,17 +165,31 @@ absl::Status Accumulator::Merge(Accumulator&& other) try {
   return StatusOfException();
 }
 
+proto::Release Accumulator::MakeMessage(absl::Span<const int64_t> values) const {
+  proto::Release message;
+  *message.mutable_plan() = plan_;
+  *message.mutable_certificate() = MakeReleaseCertificate(plan_, parts_.groups, mechanism_);
+  *message.mutable_scales() = mechanism_.scales();
+  message.mutable_values()->Add(values.begin(), values.end());
+  return message;
+}
+
+absl::StatusOr<uint64_t> Accumulator::RehearseRelease() const try {
+  const DefaultFloatEnvironment environment;
+  const std::string bytes = Release::Seal(MakeMessage(std::vector<int64_t>(parts_.design->num_coordinates())));
+  DPKDE_RETURN_IF_ERROR(Release::Deserialize(bytes).status());
+  return bytes.size();
+} catch (...) {
+  return StatusOfException();
+}
+
 absl::StatusOr<Release> Accumulator::Privatize(BitSource& source) && try {
   const DefaultFloatEnvironment environment;
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
   PrivateVector<int64_t> values = sums_.Take();
   mechanism_.AddNoise(absl::MakeSpan(values), source);
 
-  proto::Release message;
-  *message.mutable_plan() = plan_;
-  *message.mutable_certificate() = MakeReleaseCertificate(plan_, parts_.groups, mechanism_);
-  *message.mutable_scales() = mechanism_.scales();
-  message.mutable_values()->Add(values.begin(), values.end());
+  proto::Release message = MakeMessage(values);  // while the mechanism is here
   return Release(std::move(message), parts_.similarity, parts_.domain, std::move(parts_.design), std::move(mechanism_));
 } catch (...) {
   return StatusOfException();

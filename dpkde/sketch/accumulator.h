@@ -73,6 +73,10 @@ class Accumulator {
   // `source`: private only if that is a SystemBitSource.
   absl::StatusOr<Release> Privatize(BitSource& source) &&;
 
+  // Makes a release of no records and without noise, and reads it again, so that what no record decides fails before
+  // anything is paid. Returns how many bytes the release will have. Touches no sums.
+  absl::StatusOr<uint64_t> RehearseRelease() const;
+
   const proto::ReleasePlan& plan() const { return plan_; }
   // What Privatize will add.
   const Mechanism& mechanism() const { return mechanism_; }
@@ -82,6 +86,8 @@ class Accumulator {
 
   Accumulator(proto::ReleasePlan plan, PlanParts parts, Mechanism mechanism, BadRecords bad_records, ThreadPool& pool);
 
+  // The release of these sums, noised or 0.
+  proto::Release MakeMessage(absl::Span<const int64_t> values) const;
   absl::Status CheckWeights(absl::Span<const float> weights) const;
   absl::Status CheckRecords(MatrixView records) const;
   absl::Status AddAll(MatrixView records, const float* weights);

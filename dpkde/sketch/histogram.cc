@@ -56,7 +56,11 @@ absl::StatusOr<Histogram> Histogram::Deserialize(absl::string_view bytes) try {
 
 bool Histogram::IsHistogram(absl::string_view bytes) { return IsEnvelope(kEnvelopeKind, bytes); }
 
-std::string Histogram::Serialize() const { return SealEnvelope(kEnvelopeKind, kVersion, message_.SerializeAsString()); }
+std::string Histogram::Serialize() const { return Seal(message_); }
+
+std::string Histogram::Seal(const proto::HistogramRelease& message) {
+  return SealEnvelope(kEnvelopeKind, kVersion, message.SerializeAsString());
+}
 
 double Histogram::count(size_t i) const { return message_.count(static_cast<int>(i)) / static_cast<double>(kGridUnit); }
 

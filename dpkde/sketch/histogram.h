@@ -70,6 +70,9 @@ class Histogram {
  private:
   friend class VoteAccumulator;
 
+  // The bytes of the file.
+  static std::string Seal(const proto::HistogramRelease& message);
+
   static absl::StatusOr<Histogram> FromProto(proto::HistogramRelease message);
   Histogram(proto::HistogramRelease message, Mechanism mechanism);
 

@@ -77,7 +77,11 @@ absl::StatusOr<Release> Release::Deserialize(absl::string_view bytes) try {
   return StatusOfException();
 }
 
-std::string Release::Serialize() const { return SealEnvelope(kEnvelopeKind, version(), message_.SerializeAsString()); }
+std::string Release::Serialize() const { return Seal(message_); }
+
+std::string Release::Seal(const proto::Release& message) {
+  return SealEnvelope(kEnvelopeKind, VersionOf(message), message.SerializeAsString());
+}
 
 Release::Count Release::count() const {
   const double unit = kGridUnit / weight_bound();

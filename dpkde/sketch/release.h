@@ -117,12 +117,16 @@ class Release {
  private:
   friend class Accumulator;
 
+  // The bytes of the file.
+  static std::string Seal(const proto::Release& message);
+
   static absl::StatusOr<Release> FromProto(proto::Release message);
 
   Release(proto::Release message, Similarity similarity, absl::optional<Domain> domain, std::unique_ptr<Design> design,
           Mechanism mechanism);
 
-  uint32_t version() const { return plan().origin().empty() ? 1 : kVersion; }
+  uint32_t version() const { return VersionOf(message_); }
+  static uint32_t VersionOf(const proto::Release& message) { return message.plan().origin().empty() ? 1 : kVersion; }
 
   // The released residual of landmarks, in records.
   Count LandmarkResidual() const;

@@ -1,6 +1,7 @@
 #include "dpkde/sketch/vote_accumulator.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -70,12 +71,26 @@ absl::StatusOr<Histogram> VoteAccumulator::Privatize(BitSource& source) && try {
   DPKDE_RETURN_IF_ERROR(sums_.CheckOpen());
   PrivateVector<int64_t> values = sums_.Take();
   mechanism_.AddNoise(absl::MakeSpan(values), source);
+  proto::HistogramRelease message = MakeMessage(values);  // while the mechanism is here
+  return Histogram(std::move(message), std::move(mechanism_));
+} catch (...) {
+  return StatusOfException();
+}
+
+proto::HistogramRelease VoteAccumulator::MakeMessage(absl::Span<const int64_t> counts) const {
   proto::HistogramRelease message;
   *message.mutable_plan() = plan_;
   *message.mutable_certificate() = MakeCertificate(plan_.privacy(), 0, parts_.groups, mechanism_);
   *message.mutable_scales() = mechanism_.scales();
-  message.mutable_count()->Add(values.begin(), values.end());
-  return Histogram(std::move(message), std::move(mechanism_));
+  message.mutable_count()->Add(counts.begin(), counts.end());
+  return message;
+}
+
+absl::StatusOr<uint64_t> VoteAccumulator::RehearseRelease() const try {
+  const DefaultFloatEnvironment environment;
+  const std::string bytes = Histogram::Seal(MakeMessage(std::vector<int64_t>(plan_.item_size())));
+  DPKDE_RETURN_IF_ERROR(Histogram::Deserialize(bytes).status());
+  return bytes.size();
 } catch (...) {
   return StatusOfException();
 }

@@ -49,6 +49,10 @@ class VoteAccumulator {
   // refuses everything. Private only if `source` is a SystemBitSource.
   absl::StatusOr<Histogram> Privatize(BitSource& source) &&;
 
+  // Makes a release of no records and without noise, and reads it again, so that what no record decides fails before
+  // anything is paid. Returns how many bytes the release will have. Touches no sums.
+  absl::StatusOr<uint64_t> RehearseRelease() const;
+
   const proto::HistogramPlan& plan() const { return plan_; }
   // What Privatize will add.
   const Mechanism& mechanism() const { return mechanism_; }
@@ -57,6 +61,9 @@ class VoteAccumulator {
   friend class RawSumsTestPeer;
 
   VoteAccumulator(const proto::HistogramPlan& plan, HistogramParts parts, Mechanism mechanism);
+
+  // The release of these counts, noised or 0.
+  proto::HistogramRelease MakeMessage(absl::Span<const int64_t> counts) const;
 
   proto::HistogramPlan plan_;
   HistogramParts parts_;

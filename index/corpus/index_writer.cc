@@ -19,6 +19,8 @@
 
 #include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/index/corpus/document_ids.h"
@@ -26,6 +28,7 @@
 #include "dpkde/index/corpus/stored_tokens.h"
 #include "dpkde/io/envelope.h"
 #include "dpkde/io/file.h"
+#include "dpkde/io/temporary_names.h"
 #include "dpkde/io/vector_reader.h"
 
 namespace dpkde {
@@ -106,8 +109,14 @@ absl::Status CheckTokens(TokenSetsView documents, const proto::TokenStoreSpec& s
 // The files of a segment that is being written: tokens as they come, the rest in Finish().
 class SegmentWriter {
  public:
-  SegmentWriter(const std::string& directory, uint64_t generation, TokenFormat format, size_t dimension)
-      : directory_(directory), generation_(generation), format_(format), dimension_(dimension) {}
+  // The names of the files are added to `uncommitted`, which outlives the writer.
+  SegmentWriter(const std::string& directory, uint64_t generation, TokenFormat format, size_t dimension,
+                std::vector<TemporaryName>* uncommitted)
+      : directory_(directory),
+        generation_(generation),
+        format_(format),
+        dimension_(dimension),
+        uncommitted_(uncommitted) {}
 
   absl::Status Start() {
     DPKDE_ASSIGN_OR_RETURN(values_, AtomicFileWriter::Create(PathOf("tokens"), /*overwrite=*/false));
@@ -153,6 +162,7 @@ class SegmentWriter {
   std::string PathOf(absl::string_view kind) const { return IndexPath(directory_, IndexFileName(generation_, kind)); }
 
   absl::Status Commit(AtomicFileWriter* writer, absl::string_view kind, proto::StoredFile* stored) const {
+    uncommitted_->emplace_back(AT_FDCWD, PathOf(kind));
     DPKDE_RETURN_IF_ERROR(writer->Commit());
     stored->set_name(IndexFileName(generation_, kind));
     stored->set_size(writer->size());
@@ -175,6 +185,7 @@ class SegmentWriter {
   const uint64_t generation_;
   const TokenFormat format_;
   const size_t dimension_;
+  std::vector<TemporaryName>* const uncommitted_;
   std::unique_ptr<AtomicFileWriter> values_, scales_;
   std::vector<uint64_t> token_offsets_ = {0};
   std::vector<uint64_t> id_offsets_ = {0};
@@ -208,6 +219,7 @@ bool IsOurs(absl::string_view name) {
 
 struct IndexWriter::State {
   std::string path;
+  std::vector<TemporaryName> uncommitted;  // what a signal removes
   bool made_directory = false;
   int lock = -1;
   absl::optional<IndexDirectory> index;
@@ -237,15 +249,42 @@ struct IndexWriter::State {
     return lstat(IndexPath(path, kIndexManifestName).c_str(), &info) == 0;
   }
 
-  absl::Status Lock() {
+  // Makes the directory of a new index, or finds one that may become it.
+  absl::Status MakeDirectory(bool overwrite) {
+    if (mkdir(path.c_str(), 0777) == 0) {
+      made_directory = true;
+      return absl::OkStatus();
+    }
+    if (errno == ENOENT) return absl::NotFoundError(absl::StrCat(path, ": the folder that should hold it does not exist"));
+    if (errno != EEXIST) return SystemError(path, "cannot be made", errno);
+    struct stat info;
+    if (stat(path.c_str(), &info) != 0) return SystemError(path, "cannot be examined", errno);
+    if (!S_ISDIR(info.st_mode)) return absl::AlreadyExistsError(absl::StrCat(path, ": exists and is no folder"));
+    if (!HasManifest()) {
+      DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(path));
+      for (const std::string& name : names) {
+        if (IsOurs(name)) continue;
+        return absl::AlreadyExistsError(absl::StrCat(path, ": is a folder with other files, such as ", name));
+      }
+    } else if (!overwrite) {
+      return absl::AlreadyExistsError(absl::StrCat(path, ": already holds an index"));
+    }
+    return absl::OkStatus();
+  }
+
+  // kAborted if the directory was deleted meanwhile, by a writer that had made it and gave up.
+  absl::Status Lock(absl::Time deadline) {
     const std::string file = IndexPath(path, kIndexLockName);
-    lock = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (lock < 0) return SystemError(file, "cannot be opened", errno);
+    lock = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (lock < 0) return errno == ENOENT ? Deleted() : SystemError(file, "cannot be opened", errno);
     while (flock(lock, LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       const int flock_errno = errno;
-      close(lock);
-      lock = -1;
+      if (flock_errno == EWOULDBLOCK && absl::Now() < deadline) {
+        absl::SleepFor(std::min(absl::Milliseconds(50), deadline - absl::Now()));
+        continue;
+      }
+      Unlock();
       if (flock_errno == EWOULDBLOCK) {
         return absl::UnavailableError(absl::StrCat(path, ": is being changed by another process; try again later"));
       }
@@ -253,10 +292,17 @@ struct IndexWriter::State {
     }
     struct stat locked;
     if (fstat(lock, &locked) != 0) return SystemError(file, "cannot be examined", errno);
-    // A writer that gave up has just deleted the directory that it had made.
-    if (locked.st_nlink == 0) return absl::UnavailableError(absl::StrCat(path, ": has just been deleted"));
-    return absl::OkStatus();
+    if (locked.st_nlink > 0) return absl::OkStatus();
+    Unlock();
+    return Deleted();
   }
+
+  void Unlock() {
+    close(lock);
+    lock = -1;
+  }
+
+  absl::Status Deleted() const { return absl::AbortedError(absl::StrCat(path, ": has just been deleted")); }
 
   // Deletes what no manifest names: leftovers of writers that were killed, and files that a change has replaced. With a
   // manifest that cannot be read, nothing.
@@ -271,6 +317,8 @@ struct IndexWriter::State {
     for (const std::string& name : names) {
       if (!IsOurs(name) || IsTemporaryName(name) || keep.count(name) > 0) continue;
       const std::string file = IndexPath(path, name);
+      // Nobody should keep one here, but it could never be had again.
+      if (const auto beginning = ReadBeginning(file, 16); beginning.ok() && IsEnvelope(kLedgerKind, *beginning)) continue;
       if (unlink(file.c_str()) != 0 && errno != ENOENT) return SystemError(file, "cannot be deleted", errno);
     }
     return absl::OkStatus();
@@ -292,7 +340,7 @@ struct IndexWriter::State {
     if (segment != nullptr) return absl::OkStatus();
     const proto::TokenStoreSpec& tokens = manifest.config().tokens();
     segment = std::make_unique<SegmentWriter>(path, manifest.generation(), ToTokenFormat(tokens.format()),
-                                              tokens.dimension());
+                                              tokens.dimension(), &uncommitted);
     return segment->Start();
   }
 
@@ -316,8 +364,9 @@ struct IndexWriter::State {
                      manifest.mutable_removed());
   }
 
-  absl::Status WriteFile(absl::string_view kind, absl::string_view bytes, proto::StoredFile* stored) const {
-    return SegmentWriter(path, manifest.generation(), TokenFormat::kFloat32, 0).Write(kind, {bytes}, stored);
+  absl::Status WriteFile(absl::string_view kind, absl::string_view bytes, proto::StoredFile* stored) {
+    return SegmentWriter(path, manifest.generation(), TokenFormat::kFloat32, 0, &uncommitted)
+        .Write(kind, {bytes}, stored);
   }
 
   // So that a new directory is not lost in a crash.
@@ -342,32 +391,23 @@ IndexWriter::IndexWriter(std::unique_ptr<State> state) : state_(std::move(state)
 IndexWriter::~IndexWriter() = default;
 
 absl::StatusOr<std::unique_ptr<IndexWriter>> IndexWriter::Create(const std::string& path,
-                                                                 const proto::TokenStoreSpec& tokens, bool overwrite) {
+                                                                 const proto::TokenStoreSpec& tokens, bool overwrite,
+                                                                 absl::Duration wait) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("the token dimension", tokens.dimension(), 1, VectorReader::kMaxDimension));
   auto state = std::make_unique<State>();
   state->path = path;
-  if (mkdir(path.c_str(), 0777) == 0) {
-    state->made_directory = true;
-  } else if (errno == ENOENT) {
-    return absl::NotFoundError(absl::StrCat(path, ": the folder that should hold it does not exist"));
-  } else if (errno != EEXIST) {
-    return SystemError(path, "cannot be made", errno);
+  const absl::Time deadline = absl::Now() + wait;
+  absl::Status locked;
+  do {
+    DPKDE_RETURN_IF_ERROR(state->MakeDirectory(overwrite));
+    locked = state->Lock(deadline);
+    if (!locked.ok()) state->made_directory = false;  // another's
+  } while (absl::IsAborted(locked));
+  DPKDE_RETURN_IF_ERROR(locked);
+  if (state->made_directory) {
+    state->uncommitted.emplace_back(AT_FDCWD, path, TemporaryName::kFolder);
+    state->uncommitted.emplace_back(AT_FDCWD, IndexPath(path, kIndexLockName));
   }
-  if (!state->made_directory) {
-    struct stat info;
-    if (stat(path.c_str(), &info) != 0) return SystemError(path, "cannot be examined", errno);
-    if (!S_ISDIR(info.st_mode)) return absl::AlreadyExistsError(absl::StrCat(path, ": exists and is no folder"));
-    if (!state->HasManifest()) {
-      DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Names(path));
-      for (const std::string& name : names) {
-        if (IsOurs(name)) continue;
-        return absl::AlreadyExistsError(absl::StrCat(path, ": is a folder with other files, such as ", name));
-      }
-    } else if (!overwrite) {
-      return absl::AlreadyExistsError(absl::StrCat(path, ": already holds an index"));
-    }
-  }
-  DPKDE_RETURN_IF_ERROR(state->Lock());
   // Again, since another writer may have been faster.
   if (!overwrite && state->HasManifest()) {
     return absl::AlreadyExistsError(absl::StrCat(path, ": already holds an index"));
@@ -379,12 +419,14 @@ absl::StatusOr<std::unique_ptr<IndexWriter>> IndexWriter::Create(const std::stri
   return std::unique_ptr<IndexWriter>(new IndexWriter(std::move(state)));
 }
 
-absl::StatusOr<std::unique_ptr<IndexWriter>> IndexWriter::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<IndexWriter>> IndexWriter::Open(const std::string& path, absl::Duration wait) {
   auto state = std::make_unique<State>();
   state->path = path;
   // Makes no lock file where there is no index.
   DPKDE_RETURN_IF_ERROR(IndexDirectory::ReadManifest(path).status());
-  DPKDE_RETURN_IF_ERROR(state->Lock());
+  const absl::Status locked = state->Lock(absl::Now() + wait);
+  if (absl::IsAborted(locked)) return absl::UnavailableError(locked.message());
+  DPKDE_RETURN_IF_ERROR(locked);
   DPKDE_ASSIGN_OR_RETURN(state->index, IndexDirectory::Open(path, IndexDirectory::Verify::kMetadata));
   DPKDE_RETURN_IF_ERROR(state->Sweep());
   state->manifest = state->index->manifest();
@@ -523,10 +565,16 @@ absl::Status IndexWriter::Commit() {
   DPKDE_RETURN_IF_ERROR(CheckIndexManifest(state_->manifest));
   if (state_->made_directory) DPKDE_RETURN_IF_ERROR(state_->SyncParent());
   const uint32_t version = state_->manifest.config().origin().empty() ? 1 : kIndexManifestVersion;
-  DPKDE_RETURN_IF_ERROR(
-      WriteFileAtomically(IndexPath(state_->path, kIndexManifestName),
-                          SealEnvelope(kIndexManifestKind, version, state_->manifest.SerializeAsString()),
-                          /*overwrite=*/true));
+  {
+    // From here on the files are the index's, so that no signal may come in between.
+    const SignalPause pause;
+    const absl::Status written =
+        WriteFileAtomically(IndexPath(state_->path, kIndexManifestName),
+                            SealEnvelope(kIndexManifestKind, version, state_->manifest.SerializeAsString()),
+                            /*overwrite=*/true);
+    state_->uncommitted.clear();
+    DPKDE_RETURN_IF_ERROR(written);
+  }
   // What is not deleted now is deleted by the next writer.
   (void)state_->Sweep();
   return absl::OkStatus();

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/token_sets.h"
@@ -34,20 +35,23 @@ namespace dpkde {
 // Complexity. Tokens go to the disk as they are added: memory is 8 bytes and an id a document, and a hash of the ids.
 // Adding and removing cost what is added, and O(rows) for the ids; tokens that are there already are not touched.
 //
-// Files are readable by their owner only (mode 0600); change that afterwards if others are to search.
+// Files are as readable as the umask of the process admits, since an index is public. Signals that end the process
+// remove what is not committed (dpkde/io/temporary_names.h).
 //
 // Not thread-safe.
 class IndexWriter {
  public:
   // A new index, empty so far: its directory is made, or must hold nothing but what an interrupted writer left behind.
   // With `overwrite` an index that is there is replaced by Commit(); of other directories nothing is ever touched.
-  // kAlreadyExists otherwise. `tokens`: a format and a dimension, kInvalidArgument if out of range.
+  // kAlreadyExists otherwise. `tokens`: a format and a dimension, kInvalidArgument if out of range. `wait`: as Open().
   static absl::StatusOr<std::unique_ptr<IndexWriter>> Create(const std::string& path,
-                                                             const proto::TokenStoreSpec& tokens, bool overwrite);
+                                                             const proto::TokenStoreSpec& tokens, bool overwrite,
+                                                             absl::Duration wait = absl::ZeroDuration());
 
   // A change of the index at `path`; kNotFound if there is none, otherwise errors as of IndexDirectory::Open() with
-  // kMetadata. kUnavailable, at once, if another writer has it.
-  static absl::StatusOr<std::unique_ptr<IndexWriter>> Open(const std::string& path);
+  // kMetadata. kUnavailable if another writer has it for `wait` from now.
+  static absl::StatusOr<std::unique_ptr<IndexWriter>> Open(const std::string& path,
+                                                           absl::Duration wait = absl::ZeroDuration());
 
   ~IndexWriter();
   IndexWriter(const IndexWriter&) = delete;

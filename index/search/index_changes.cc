@@ -61,8 +61,8 @@ absl::Status SetVectors(const VectorIndex& vectors, IndexWriter* writer) {
 }  // namespace
 
 absl::Status BuildIndex(const std::string& path, TokenSetsView documents, absl::Span<const std::string> ids,
-                        const proto::IndexConfig& config, const Encoder* encoder, bool overwrite,
-                        ThreadPool& pool) try {
+                        const proto::IndexConfig& config, const Encoder* encoder, bool overwrite, ThreadPool& pool,
+                        absl::Duration wait) try {
   const DefaultFloatEnvironment environment;
   if (config.tokens().single_vectors() != (encoder == nullptr)) {
     return absl::InvalidArgumentError("an index has either an encoder or single vectors");
@@ -81,7 +81,7 @@ absl::Status BuildIndex(const std::string& path, TokenSetsView documents, absl::
                          NoVectors(complete, encoder == nullptr ? tokens.dimension() : encoder->dimension()));
   *complete.mutable_vector_index() = VectorIndexSpecFromOptions(vectors.options());
   if (encoder == nullptr) complete.mutable_vector_index()->set_metric(ToProto(MetricOf(config)));
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Create(path, tokens, overwrite));
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Create(path, tokens, overwrite, wait));
   DPKDE_RETURN_IF_ERROR(writer->Add(documents, ids));
   DPKDE_RETURN_IF_ERROR(AddVectors(complete, encoder, documents, pool, &vectors));
   *writer->config().mutable_vector_index() = complete.vector_index();
@@ -98,9 +98,10 @@ absl::Status BuildIndex(const std::string& path, TokenSetsView documents, absl::
 }
 
 absl::Status AddDocuments(const std::string& path, TokenSetsView documents, absl::Span<const std::string> ids,
-                          ThreadPool& pool, absl::Span<const double> origin) try {
+                          ThreadPool& pool, absl::Span<const double> origin,
+                          absl::Duration wait) try {
   const DefaultFloatEnvironment environment;
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Open(path));
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Open(path, wait));
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<const Encoder> encoder, LoadEncoder(*writer->index()));
   DPKDE_ASSIGN_OR_RETURN(VectorIndex vectors, LoadVectors(*writer->index(), encoder.get()));
   if (writer->index()->origin() != origin) {
@@ -120,18 +121,19 @@ absl::Status AddDocuments(const std::string& path, TokenSetsView documents, absl
   return StatusOfException();
 }
 
-absl::Status RemoveDocuments(const std::string& path, absl::Span<const std::string> ids) try {
+absl::Status RemoveDocuments(const std::string& path, absl::Span<const std::string> ids,
+                             absl::Duration wait) try {
   const DefaultFloatEnvironment environment;
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Open(path));
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Open(path, wait));
   DPKDE_RETURN_IF_ERROR(writer->Remove(ids));
   return writer->Commit();
 } catch (...) {
   return StatusOfException();
 }
 
-absl::Status CompactIndex(const std::string& path, ThreadPool& pool) try {
+absl::Status CompactIndex(const std::string& path, ThreadPool& pool, absl::Duration wait) try {
   const DefaultFloatEnvironment environment;
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Open(path));
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<IndexWriter> writer, IndexWriter::Open(path, wait));
   const IndexDirectory& before = *writer->index();
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<const Encoder> encoder, LoadEncoder(before));
   DPKDE_ASSIGN_OR_RETURN(VectorIndex vectors,

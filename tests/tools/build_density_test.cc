@@ -138,12 +138,14 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     [](const auto& info) { return std::string(info.param.name); });
 
-TEST_F(BuildTest, OutputIsForItsOwnerOnly) {
+TEST_F(BuildTest, OutputIsForWhomTheUmaskAdmits) {
+  const mode_t old_mask = umask(0027);
   Build({{"input", inputs_.Write("a.npy", Npy(TwoColumns(20), 2))}, {"summary_out", outputs_.Path("summary")}});
+  umask(old_mask);
   for (const char* name : {"release", "summary"}) {
     struct stat info;
     ASSERT_EQ(stat(outputs_.Path(name).c_str(), &info), 0);
-    EXPECT_EQ(info.st_mode & 0777, 0600u) << name;
+    EXPECT_EQ(info.st_mode & 0777, 0640u) << name;
   }
 }
 

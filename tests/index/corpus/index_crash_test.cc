@@ -25,17 +25,19 @@
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/index_layout.h"
 #include "dpkde/index/corpus/index_writer.h"
+#include "dpkde/io/temporary_names.h"
 #include "tests/index/corpus/index_testing.h"
 
 // In place of the C library's.
 namespace {
 
 int calls_until_death = -1;      // negative: lives on
+int deadly_signal = SIGKILL;
 std::vector<std::string> trace;  // "sync", "rename MANIFEST", ...
 
 void CountCall(const std::string& call) {
   trace.push_back(call);
-  if (calls_until_death == 0) kill(getpid(), SIGKILL);
+  if (calls_until_death == 0) raise(deadly_signal);
   if (calls_until_death > 0) --calls_until_death;
 }
 
@@ -215,6 +217,40 @@ TEST(IndexCrashTest, KilledBeforeEverySystemCall) {
     }
     // There were deaths on both sides of the instant at which it changes.
     EXPECT_GE(old_states, 5);
+    EXPECT_GE(new_states, 2);
+  }
+}
+
+// A signal that can be caught leaves the old state alone, or the new one, and of the former nothing besides.
+TEST(IndexCrashTest, InterruptedBeforeEverySystemCall) {
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.name);
+    const Stage stage(c);
+    int old_states = 0, new_states = 0;
+    for (int calls = 0; true; ++calls) {
+      const std::string path = stage.NewCopy();
+      const pid_t child = fork();
+      if (child == 0) {
+        RemoveTemporaryNamesOnSignals(nullptr);
+        deadly_signal = SIGTERM;
+        calls_until_death = calls;
+        c.change(path);
+        _exit(0);
+      }
+      int status;
+      ASSERT_EQ(waitpid(child, &status, 0), child);
+      ASSERT_TRUE(WIFSIGNALED(status) ? WTERMSIG(status) == SIGTERM : WEXITSTATUS(status) == 0) << calls;
+      const bool survived = WIFEXITED(status);
+      const absl::optional<IndexContent> state = StateOf(path);
+      if (!state.has_value()) {
+        EXPECT_FALSE(std::filesystem::exists(path)) << calls;
+      } else if (state == stage.old_state) {
+        EXPECT_EQ(FilesIn(path).size(), FilesOfIndex(*IndexDirectory::ReadManifest(path)).size() + 2) << calls;
+      }
+      ++(stage.CheckWhatIsLeft(path) ? new_states : old_states);
+      if (survived) break;
+    }
+    EXPECT_GE(old_states, 3);
     EXPECT_GE(new_states, 2);
   }
 }
