@@ -377,7 +377,7 @@ TEST_F(FailingCallsTest, Index) {
       ASSERT_TRUE(opened.ok() || absl::IsNotFound(opened.status())) << opened.status();
       EXPECT_TRUE(opened.ok() || outcome.exit_code != 0);
       const bool says_so = absl::StrContains(outcome.err, "the index in " + index + " is complete") ||
-                           absl::StrContains(outcome.err, "is written, but may be lost in a crash");
+                           absl::StrContains(outcome.err, "MANIFEST: is written, but may be lost in a crash");
       if (outcome.exit_code != 0) EXPECT_EQ(says_so, opened.ok());
       complete_all_the_same += outcome.exit_code != 0 && opened.ok();
       failed += outcome.exit_code != 0;
