@@ -18,7 +18,7 @@ bool StderrMayCount() { return RecordsArePublicInNumber() || IsTerminal(); }
 
 std::string MessageForStderr(const absl::Status& status) {
   if (StderrMayCount() || !HidesPlace(status)) return std::string(status.message());
-  return absl::StrCat(MessageForEverybody(status), " (a terminal shows which, and how many)");
+  return absl::StrCat(MessageForEverybody(status), " (a terminal shows more)");
 }
 
 }  // namespace dpkde

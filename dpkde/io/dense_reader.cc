@@ -557,8 +557,10 @@ absl::StatusOr<Layout> VecsLayout(ElementType type, const InputFile* file, const
   DPKDE_RETURN_IF_ERROR(file->ReadAt(0, kPrefixBytes, prefix));
   const int32_t columns = Load<int32_t>(prefix);
   if (columns < 0) {
-    return file->Error(absl::StatusCode::kDataLoss,
-                       absl::StrCat("is damaged: row 0 (counting from 0) promises ", columns, " columns"));
+    const std::string promises = absl::StrCat(" promises ", columns, " columns");
+    return Named(file->path(),
+                 CountError(absl::StatusCode::kDataLoss, absl::StrCat("is damaged: row 0 (counting from 0)", promises),
+                            absl::StrCat("is damaged: a record", promises)));
   }
   DPKDE_RETURN_IF_ERROR(CheckColumns(*file, columns, options));
   layout.columns = columns;

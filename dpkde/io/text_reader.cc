@@ -57,7 +57,8 @@ class TextReader : public VectorReader {
     }
     DPKDE_ASSIGN_OR_RETURN(const absl::optional<size_t> columns, rows_->columns());
     if (columns.has_value() && *columns != options.expected_dimension.value_or(*columns)) {
-      return rows_->Error(absl::StrCat("has ", *columns, " columns instead of ", *options.expected_dimension, Hint()));
+      const std::string problem = absl::StrCat("has ", *columns, " columns instead of ", *options.expected_dimension);
+      return rows_->Error(problem, Hint());
     }
     const absl::optional<size_t> dimension = columns.has_value() ? columns : options.expected_dimension;
     if (!dimension.has_value()) return rows_->Error("is empty, so its number of columns is unknown");

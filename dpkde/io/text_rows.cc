@@ -416,8 +416,10 @@ absl::Status TextRows::LineError(absl::string_view problem) const {
                           absl::StrCat("a line ", problem)));
 }
 
-absl::Status TextRows::Error(absl::string_view phrase) const {
-  return lines_.file().Error(absl::StatusCode::kInvalidArgument, phrase);
+absl::Status TextRows::Error(absl::string_view phrase, absl::string_view hint) const {
+  if (hint.empty()) return lines_.file().Error(absl::StatusCode::kInvalidArgument, phrase);
+  return Named(lines_.file().path(),
+               CountError(absl::StatusCode::kInvalidArgument, absl::StrCat(phrase, hint), phrase));
 }
 
 }  // namespace dpkde

@@ -186,7 +186,8 @@ class TextRows {
   // everybody (record_error.h). Names no content, which may be confidential.
   absl::Status RowError(uint64_t row, absl::optional<size_t> column, absl::string_view problem,
                         absl::string_view hint = "") const;
-  absl::Status Error(absl::string_view phrase) const;
+  // "<phrase><hint>" for the curator, "<phrase>" for everybody.
+  absl::Status Error(absl::string_view phrase, absl::string_view hint = "") const;
 
  private:
   TextRows(std::unique_ptr<InputFile> file, const Options& options);
