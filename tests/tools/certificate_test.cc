@@ -1,6 +1,7 @@
 // What a certificate says that its curator asserted, and what is said of guarantees that protect nobody.
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -145,6 +146,37 @@ TEST_F(CertificateTest, ADeltaAboveOneInNIsWarnedOf) {
   const CommandResult dry = BuildDensity({{"dry_run", "true"}, {"dim", "2"}, {"delta", "1e-4"}});
   EXPECT_THAT(dry.out, HasSubstr("warning: delta = 0.0001 is above 1/n for 1e+05 records"));
   EXPECT_THAT(dry.out, Not(HasSubstr("1/n for 1000 records")));
+}
+
+TEST_F(CertificateTest, ADeltaAboveOneInNIsWarnedOfByEverySubcommand) {
+  const std::string labels = [] {
+    std::string text;
+    for (int i = 0; i < 1000; ++i) text += "a\n";
+    return text;
+  }();
+  const std::string index = folder_.Path("index");
+  ASSERT_EQ(RunCommand("dpkde_build",
+                       {"index", "--output=" + index, "--input=" + folder_.Write("items.npy", Npy(TwoColumns(30), 2))})
+                .exit_code,
+            0);
+  for (const char* relation : {"add_remove", "replace"}) {
+    for (const auto& [delta, warned] : {std::pair("0.01", true), std::pair("0.0001", false)}) {
+      SCOPED_TRACE(absl::StrCat(relation, " ", delta));
+      const std::vector<std::string> common = {
+          "--input=" + records_,           "--epsilon=1",
+          absl::StrCat("--delta=", delta), absl::StrCat("--neighboring=", relation),
+          "--output=" + release_,          "--overwrite"};
+      std::vector<std::string> classifier = {"classifier", "--labels=" + folder_.Write("labels.txt", labels),
+                                             "--label_set=a,b", "--unit_rows"};
+      std::vector<std::string> histogram = {"histogram", "--index=" + index, "--votes=1"};
+      for (std::vector<std::string>* arguments : {&classifier, &histogram}) {
+        arguments->insert(arguments->end(), common.begin(), common.end());
+        const CommandResult built = RunCommand("dpkde_build", *arguments);
+        EXPECT_EQ(built.exit_code, 0) << built.err;
+        EXPECT_EQ(built.err.find("is above 1/n for ") != std::string::npos, warned) << built.err;
+      }
+    }
+  }
 }
 
 // With a guess of the number no count is paid for: what there is of one is noise.
