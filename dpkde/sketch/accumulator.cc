@@ -56,9 +56,10 @@ absl::Status Accumulator::CheckWeights(absl::Span<const float> weights) const {
   const float high = static_cast<float>(spec.bound()), low = spec.allow_negative() ? -high : 0.0f;
   for (size_t r = 0; r < weights.size(); ++r) {
     if (weights[r] >= low && weights[r] <= high) continue;
-    return RecordError(absl::StatusCode::kInvalidArgument,
-                       absl::StrCat("weight of row ", sums_.records() + r, " (counting from 0)"),
-                       absl::StrCat("must be between ", low, " and ", high));
+    const std::string must = absl::StrCat("must be between ", low, " and ", high);
+    return CountError(absl::StatusCode::kInvalidArgument,
+                      absl::StrCat("weight of row ", sums_.records() + r, " (counting from 0): ", must),
+                      absl::StrCat("the weight of a record ", must));
   }
   return absl::OkStatus();
 }

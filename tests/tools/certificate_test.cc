@@ -209,7 +209,7 @@ TEST_F(CertificateTest, OneColumnWhereMoreAreNeededSaysWhy) {
   EXPECT_EQ(one.exit_code, 2);
   EXPECT_THAT(one.err,
               HasSubstr("queries must have 2 columns, as the release has, but have 1 (an array of one dimension is "
-                        "one column; save q[None])")); q[None] makes it one row)"));
+                        "one column; save q[None])"));
   const CommandResult three = QueryDensity(release_, folder_.Write("three.npy", Npy({1, 2, 3}, 3)));
   EXPECT_THAT(three.err, HasSubstr("but have 3\n"));
 }
