@@ -63,7 +63,8 @@ Subcommand BuildAddSubcommand() {
           "`FILE` of the documents' ids, one a line (.txt) or row. Left out: the number of documents that were added "
           "before, from 0."},
          "input_format",
-         "csv_header"}},
+         "csv_header",
+         "list_format"}},
        {"Running", {"wait", "threads", "quiet"}}},
       {},
       [](const std::vector<std::string>& operands) { return WithinMemory([&] { return Run(operands); }); }};

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <memory>
 #include <utility>
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -54,6 +57,12 @@ ABSL_FLAG(std::string, model, "auto",
           "discriminant (with a private covariance, or that of --reference), landmark_ridge (with that of "
           "--reference). auto is "
           "kernel with --similarity, and else chooses among the others, from public values only.");
+ABSL_FLAG(std::string, label_set_file, "",
+          "Instead of --label_set a public `FILE` of all labels, one a line, commas and blanks being part of them.");
+ABSL_FLAG(
+    std::string, other_label, "",
+    "`LABEL` of the label set that records count under whose label is not in it. Left out: such a label is an error, "
+    "or with --bad_records=replace a record that counts nowhere (under replace: under the first label).");
 ABSL_FLAG(bool, unit_rows, false, "Scale each record to length 1, as for cosine similarity; then no domain is needed.");
 ABSL_FLAG(absl::optional<uint32_t>, class_features, absl::nullopt,
           "Number of features of a record, 1 to 8192; left out: planned. Not of --model=kernel.");
@@ -76,7 +85,10 @@ struct Settings {
   absl::optional<proto::Mechanism> mechanism;
   absl::optional<PrivacySpec> privacy;
   DomainOptions domain;
-  VectorReaderOptions reader_options;
+  VectorReaderOptions reader_options, public_options;  // of private records; of --reference
+  ListOptions label_options;
+  absl::optional<uint32_t> other_class;  // of --other_label
+  absl::optional<size_t> dimension;      // nullopt: the flags do not tell, so the input does
   BadRecords bad_records = BadRecords::kFail;
 };
 
@@ -86,10 +98,17 @@ bool IsCentered(const Settings& settings) {
   return !settings.density.has_value() || settings.density->similarity.is_shift_invariant();
 }
 
+// Of a row that counts in no class.
+constexpr uint32_t kNowhere = std::numeric_limits<uint32_t>::max();
+
+// The file that the labels are in.
+std::string LabelsPath() { return absl::GetFlag(FLAGS_labels); }
+
 // "0-9,11,other".
 absl::StatusOr<std::vector<std::string>> ParseLabelSet(const std::string& text) {
   std::vector<std::string> labels;
   for (absl::string_view part : absl::StrSplit(text, ',')) {
+    part = absl::StripAsciiWhitespace(part);
     // A minus at the front is a sign.
     const size_t dash = part.find('-', 1);
     int64_t first, last;
@@ -103,9 +122,36 @@ absl::StatusOr<std::vector<std::string>> ParseLabelSet(const std::string& text) 
       labels.emplace_back(part);
     }
   }
-  const absl::Status status = CheckLabels(labels);
-  if (!status.ok()) return FlagError(status, "--label_set: ");
+  DPKDE_RETURN_IF_ERROR(FlagError(CheckLabels(labels), "--label_set: "));
   return labels;
+}
+
+// --label_set_file: one label a line, of any bytes.
+absl::StatusOr<std::vector<std::string>> ReadLabelSet(const std::string& path, const ListOptions& options) {
+  ListOptions one_a_line = options;
+  if (!absl::EndsWithIgnoreCase(path, ".csv") && !absl::EndsWithIgnoreCase(path, ".tsv")) one_a_line.format = "txt";
+  const absl::StatusOr<std::vector<std::string>> labels = ReadIds(path, one_a_line);
+  if (!labels.ok()) return DataError(labels.status());
+  DPKDE_RETURN_IF_ERROR(FlagError(CheckLabels(*labels), absl::StrCat("--label_set_file=", path, ": ")));
+  return labels;
+}
+
+absl::Status ParseLabels(Settings& settings) {
+  const std::string set = absl::GetFlag(FLAGS_label_set), file = absl::GetFlag(FLAGS_label_set_file);
+  if (!set.empty() && !file.empty()) return UsageError("--label_set and --label_set_file must not both be given");
+  if (!set.empty()) {
+    DPKDE_ASSIGN_OR_RETURN(settings.labels, ParseLabelSet(set));
+  } else if (!file.empty()) {
+    DPKDE_ASSIGN_OR_RETURN(settings.labels, ReadLabelSet(file, settings.label_options));
+  }
+  const std::string other = absl::GetFlag(FLAGS_other_label);
+  if (other.empty() || settings.labels.empty()) return absl::OkStatus();
+  const auto found = std::find(settings.labels.begin(), settings.labels.end(), other);
+  if (found == settings.labels.end()) {
+    return UsageError(absl::StrCat("--other_label must be one of the label set, but is '", other, "'"));
+  }
+  settings.other_class = static_cast<uint32_t>(found - settings.labels.begin());
+  return absl::OkStatus();
 }
 
 absl::StatusOr<absl::optional<Plan::Model>> ParseModel() {
@@ -142,7 +188,6 @@ absl::Status CheckPaths() {
   if (input.empty() && !(dry_run && absl::GetFlag(FLAGS_dim).has_value())) {
     return UsageError(dry_run ? "--input (or --dim) is missing" : "--input is missing");
   }
-  if (absl::GetFlag(FLAGS_dim).has_value() && !dry_run) return UsageError("--dim needs --dry_run");
   if (labels.empty() && !dry_run) return UsageError("--labels is missing");
   if (!reference.empty() && (IsSameFile(reference, input) || IsSameFile(reference, labels))) {
     return UsageError(
@@ -191,23 +236,32 @@ absl::StatusOr<Settings> ParseFlags() {
   const std::string bad_records = absl::GetFlag(FLAGS_bad_records);
   DPKDE_RETURN_IF_ERROR(CheckChoice("bad_records", bad_records, {"fail", "replace"}));
   DPKDE_ASSIGN_OR_RETURN(settings.reader_options, ParseInputOptions());
+  DPKDE_ASSIGN_OR_RETURN(settings.label_options, ParseListOptions());
+  settings.public_options = settings.reader_options;
+  MakePrivate(/*paired=*/true, &settings.reader_options);
   if (bad_records == "replace") {
     settings.bad_records = BadRecords::kReplace;
-    settings.reader_options.malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
-    if (IsTextInput(absl::GetFlag(FLAGS_input), settings.reader_options)) {
-      // A single malformed record must change no more than its own contribution: neither header nor columns.
-      return UsageError(
-          "--bad_records=replace is not taken with text: a malformed first record would decide the columns");
-    }
+    settings.label_options.any_row = true;
+  }
+  const absl::optional<uint32_t> dim = absl::GetFlag(FLAGS_dim);
+  if (dim.has_value()) {
+    DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--dim", *dim, 1, VectorReader::kMaxDimension)));
+    settings.dimension = *dim;
+  } else if (settings.domain.dimension() > 0) {
+    settings.dimension = settings.domain.dimension();
+  }
+  if (!absl::GetFlag(FLAGS_input).empty()) {
+    const TellsColumns columns = settings.dimension.has_value()   ? TellsColumns::kFlags
+                                 : settings.domain.is_given()     ? TellsColumns::kDomainAlone
+                                                                  : TellsColumns::kNothing;
+    DPKDE_RETURN_IF_ERROR(
+        CheckPrivateText("input", absl::GetFlag(FLAGS_input), settings.reader_options, columns));
   }
   DPKDE_RETURN_IF_ERROR(CheckExpectedN(absl::GetFlag(FLAGS_dry_run)));
   DPKDE_RETURN_IF_ERROR(CheckPaths());
-  const std::string label_set = absl::GetFlag(FLAGS_label_set);
-  if (!label_set.empty()) {
-    DPKDE_ASSIGN_OR_RETURN(settings.labels, ParseLabelSet(label_set));
-  }
+  DPKDE_RETURN_IF_ERROR(ParseLabels(settings));
   DPKDE_ASSIGN_OR_RETURN(settings.privacy, ParsePrivacy(settings.mechanism));
-  if (label_set.empty()) {
+  if (settings.labels.empty()) {
     return PrivacyError(
         "--label_set is missing: taken from the labels of the records, it would reveal that somebody is in a rare "
         "class; "
@@ -216,23 +270,56 @@ absl::StatusOr<Settings> ParseFlags() {
   return settings;
 }
 
-// The class of each row, by the file of labels.
-absl::StatusOr<std::vector<uint32_t>> ReadClasses(const std::string& path, const std::vector<std::string>& labels) {
-  std::map<std::string, uint32_t> class_of;
-  for (size_t c = 0; c < labels.size(); ++c) class_of[labels[c]] = static_cast<uint32_t>(c);
-  const absl::StatusOr<std::vector<std::string>> rows = ReadIds(path);
-  if (!rows.ok()) return DataError(rows.status());
-  std::vector<uint32_t> classes;
-  classes.reserve(rows->size());
-  for (size_t r = 0; r < rows->size(); ++r) {
-    const auto found = class_of.find((*rows)[r]);
-    if (found == class_of.end()) {
-      return Named(path, RecordError(absl::StatusCode::kInvalidArgument, absl::StrCat("row ", r, " (counting from 0)"),
-                                     "the label is not in --label_set"));
-    }
-    classes.push_back(found->second);
-  }
+// The classes of the rows, by the labels.
+struct Classes {
+  std::vector<uint32_t> of_row;
+  VectorReader::RowRange rows;  // behind rows.least there are blank lines only
+};
+
+// A row whose label is none of the set has the class of --other_label, or else, where bad records are replaced, the
+// first one under replace and kNowhere under add_remove.
+absl::StatusOr<Classes> ReadClasses(const Settings& settings) {
+  std::map<std::string, uint32_t, std::less<>> class_of;
+  for (size_t c = 0; c < settings.labels.size(); ++c) class_of[settings.labels[c]] = static_cast<uint32_t>(c);
+  const bool replaces = settings.bad_records == BadRecords::kReplace;
+  const bool add_remove = settings.privacy->neighboring() == Neighboring::kAddRemove;
+  const std::string path = LabelsPath();
+  Classes classes;
+  const absl::Status read = ForEachText(
+      path, settings.label_options,
+      [&](uint64_t row, uint64_t, absl::optional<absl::string_view> label) -> absl::Status {
+        const bool blank = label.has_value() && label->empty();
+        const auto found = label.has_value() ? class_of.find(*label) : class_of.end();
+        uint32_t c = add_remove ? kNowhere : 0;
+        if (found != class_of.end()) {
+          c = found->second;
+        } else if (settings.other_class.has_value() && (replaces || !blank)) {
+          c = *settings.other_class;
+        } else if (!replaces) {
+          // Names no label, which may be confidential.
+          return Named(path, RecordError(absl::StatusCode::kInvalidArgument,
+                                         absl::StrCat("row ", row, " (counting from 0)"),
+                                         blank ? "has no label" : "has a label that is not in --label_set"));
+        }
+        classes.of_row.push_back(c);
+        if (!blank) classes.rows.least = row + 1;
+        return absl::OkStatus();
+      });
+  if (!read.ok()) return DataError(read);
+  classes.rows.most = classes.of_row.size();
+  // Only where every line counts may the last ones be blank.
+  if (!settings.label_options.any_row) classes.rows.least = classes.rows.most;
   return classes;
+}
+
+// The rows that have a class, one behind the other in `rows`, and their classes.
+void KeepRowsOfClasses(MatrixView batch, absl::Span<const uint32_t> classes, std::vector<float>* rows,
+                       std::vector<uint32_t>* kept) {
+  for (size_t r = 0; r < batch.rows; ++r) {
+    if (classes[r] == kNowhere) continue;
+    rows->insert(rows->end(), batch.row(r).begin(), batch.row(r).end());
+    kept->push_back(classes[r]);
+  }
 }
 
 absl::StatusOr<ClassifierInputs> MakeInputs(const Settings& settings, size_t dimension) {
@@ -386,9 +473,8 @@ absl::Status Run(const std::vector<std::string>&) {
   const bool dry_run = absl::GetFlag(FLAGS_dry_run);
   std::unique_ptr<VectorReader> opened;
   if (!input.empty()) {
-    absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(input, settings.reader_options);
-    if (!reader.ok()) return DataError(reader.status());
-    opened = *std::move(reader);
+    DPKDE_ASSIGN_OR_RETURN(opened, OpenPrivateRows(input, settings.reader_options, settings.dimension,
+                                                   settings.domain.is_given()));
   }
   const size_t dimension = opened != nullptr ? opened->dimension() : *absl::GetFlag(FLAGS_dim);
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
@@ -408,7 +494,7 @@ absl::Status Run(const std::vector<std::string>&) {
     absl::optional<std::vector<double>> origin;
     if (inputs.domain.has_value()) origin = inputs.domain->origin();
     if (!IsCentered(settings)) origin.emplace();
-    DPKDE_ASSIGN_OR_RETURN(reference, ReadReference(absl::GetFlag(FLAGS_reference), settings.reader_options, dimension,
+    DPKDE_ASSIGN_OR_RETURN(reference, ReadReference(absl::GetFlag(FLAGS_reference), settings.public_options, dimension,
                                                     std::move(origin)));
     inputs.reference = {reference.points.data(), reference.points.size() / dimension, dimension};
     inputs.origin = reference.origin;
@@ -434,15 +520,13 @@ absl::Status Run(const std::vector<std::string>&) {
       LedgerEntries entries,
       LedgerEntries::Open(*settings.privacy, inputs.privacy,
                           absl::StrCat("classifier of ", settings.labels.size(), " labels"), inputs.mechanism));
-  DPKDE_ASSIGN_OR_RETURN(const std::vector<uint32_t> classes,
-                         ReadClasses(absl::GetFlag(FLAGS_labels), settings.labels));
-  if (reader.row_count().has_value() && *reader.row_count() != classes.size()) {
-    return Named(
-        absl::GetFlag(FLAGS_labels),
-        CountError(absl::StatusCode::kInvalidArgument,
-                   absl::StrCat("has ", classes.size(), " labels, but ", input, " has ", *reader.row_count(), " rows"),
-                   absl::StrCat("must have as many labels as ", input, " has rows")));
+  DPKDE_ASSIGN_OR_RETURN(Classes read, ReadClasses(settings));
+  if (settings.label_options.any_row || reader.row_count().has_value()) {
+    DPKDE_ASSIGN_OR_RETURN(const VectorReader::RowRange records, reader.CountRows());
+    DPKDE_ASSIGN_OR_RETURN(const uint64_t rows, PairedRows(records, LabelsPath(), read.rows, "labels"));
+    read.of_row.resize(rows);
   }
+  const std::vector<uint32_t>& classes = read.of_row;
 
   DPKDE_ASSIGN_OR_RETURN(ReleaseOutput output, ReleaseOutput::Open(start));
   SystemBitSource noise;
@@ -474,10 +558,14 @@ absl::Status Run(const std::vector<std::string>&) {
                                            " has such a row"),
                               absl::StrCat("ends before ", input)));
     }
-    DPKDE_RETURN_IF_ERROR(accumulator.Add(CenteredRows(rows), absl::MakeConstSpan(classes).subspan(done, rows.rows)));
+    const absl::Span<const uint32_t> of_rows = absl::MakeConstSpan(classes).subspan(done, rows.rows);
     done += rows.rows;
-    return absl::OkStatus();
-  });
+    if (std::find(of_rows.begin(), of_rows.end(), kNowhere) == of_rows.end()) return accumulator.Add(CenteredRows(rows), of_rows);
+    std::vector<float> kept;
+    std::vector<uint32_t> kept_classes;
+    KeepRowsOfClasses(rows, of_rows, &kept, &kept_classes);
+    return accumulator.Add(CenteredRows({kept.data(), kept_classes.size(), rows.columns}), kept_classes);
+  }, settings.label_options.any_row ? absl::optional<uint64_t>(classes.size()) : absl::nullopt);
   if (!added.ok()) return DataError(added);
   if (done != classes.size()) {
     const std::string ends = absl::StrCat("has no record: ", input, " ends before it");
@@ -525,12 +613,13 @@ Subcommand BuildClassifierSubcommand() {
          "expected_n",
          "mechanism",
          {"bad_records",
-          "What to do with a record that holds a NaN or an infinity: `fail|replace`, that is by the domain's centre "
-          "(the origin without a domain). The certificate says which. Not taken with records as text."},
+          "What to do with a record that holds a NaN, an infinity or no number, or whose label is none of the set: "
+          "`fail|replace`, that is by the domain's centre (the origin without a domain; labels: --other_label). The "
+          "certificate says which. Text then needs --csv_header=present or absent."},
          "ledger",
          "dataset"}},
        {"Domain, or --unit_rows", {"domain_min", "domain_max", "domain_radius", "domain_center", "unit_rows"}},
-       {"Records", {"input_format", "csv_header", {"dim", "Number of columns, for --dry_run without --input."}}},
+       {"Records", {"label_set_file", "other_label", "input_format", "csv_header", "list_format", "dim"}},
        {"Model: planned from public values unless it is given",
         {"model", "reference", "class_features", "class_bandwidth", "public_seed", "dry_run"}},
        {"Model kernel",

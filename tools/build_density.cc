@@ -63,7 +63,7 @@ struct Settings {
   absl::optional<proto::Mechanism> mechanism;
   // Of --reference, once it has been read.
   std::shared_ptr<const LandmarkFit> landmarks;
-  VectorReaderOptions reader_options;
+  VectorReaderOptions reader_options, public_options;  // of private records; of --reference
   Accumulator::BadRecords bad_records = Accumulator::BadRecords::kFail;
 
   // Coordinates are relative to an origin.
@@ -145,30 +145,6 @@ absl::Status ParseWeights(Settings& settings) {
   return absl::OkStatus();
 }
 
-// Under --bad_records=replace a single malformed record must change no more than its own contribution.
-absl::Status CheckTextReplacement(const Settings& settings) {
-  using TextHeader = VectorReaderOptions::TextHeader;
-  if (settings.reader_options.text_header == TextHeader::kDetect) {
-    return UsageError(
-        "--bad_records=replace needs --csv_header=present or --csv_header=absent: a malformed first record must not "
-        "decide whether the first line is a header");
-  }
-  if (settings.reader_options.text_header == TextHeader::kAbsent && !settings.dimension.has_value()) {
-    return UsageError(
-        "--bad_records=replace with --csv_header=absent needs --dim: a malformed first record must not decide the "
-        "number of columns");
-  }
-  return absl::OkStatus();
-}
-
-// The format of --input says nothing of --weights, which go by their own ending.
-VectorReaderOptions WeightsOptions(const Settings& settings) {
-  VectorReaderOptions options = settings.reader_options;
-  options.format.clear();
-  options.expected_dimension = 1;
-  return options;
-}
-
 // Everything that can be checked before a data file is opened: first what is a matter of usage, then of privacy.
 absl::StatusOr<Settings> ParseFlags() {
   Settings settings;
@@ -188,8 +164,10 @@ absl::StatusOr<Settings> ParseFlags() {
   if (bad_records == "replace") settings.bad_records = Accumulator::BadRecords::kReplace;
   DPKDE_RETURN_IF_ERROR(CheckExpectedN(dry_run));
   DPKDE_RETURN_IF_ERROR(ParseWeights(settings));
-  DPKDE_ASSIGN_OR_RETURN(settings.reader_options, ParseInputOptions());
   const std::string weights = absl::GetFlag(FLAGS_weights);
+  DPKDE_ASSIGN_OR_RETURN(settings.reader_options, ParseInputOptions());
+  settings.public_options = settings.reader_options;
+  MakePrivate(/*paired=*/!weights.empty(), &settings.reader_options);
   const std::string input = absl::GetFlag(FLAGS_input);
   const absl::optional<uint32_t> dim = absl::GetFlag(FLAGS_dim);
   if (dim.has_value()) DPKDE_RETURN_IF_ERROR(FlagError(CheckInRange("--dim", *dim, 1, VectorReader::kMaxDimension)));
@@ -201,15 +179,15 @@ absl::StatusOr<Settings> ParseFlags() {
   } else if (settings.domain.dimension() > 0) {
     settings.dimension = settings.domain.dimension();
   }
-  if (settings.bad_records == Accumulator::BadRecords::kReplace) {
-    settings.reader_options.malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
-    if (IsTextInput(input, settings.reader_options)) DPKDE_RETURN_IF_ERROR(CheckTextReplacement(settings));
-    if (!weights.empty() && IsTextInput(weights, WeightsOptions(settings)) &&
-        settings.reader_options.text_header == VectorReaderOptions::TextHeader::kDetect) {
-      return UsageError(
-          "--bad_records=replace with --weights as text needs --csv_header=present or --csv_header=absent: a malformed "
-          "first weight must not decide whether the first line is a header");
-    }
+  if (!input.empty()) {
+    const TellsColumns columns = settings.dimension.has_value()   ? TellsColumns::kFlags
+                                 : settings.domain.is_given()     ? TellsColumns::kDomainAlone
+                                                                  : TellsColumns::kNothing;
+    DPKDE_RETURN_IF_ERROR(CheckPrivateText("input", input, settings.reader_options, columns));
+  }
+  if (!weights.empty()) {
+    DPKDE_RETURN_IF_ERROR(
+        CheckPrivateText("weights", weights, WeightsOptions(weights, settings.reader_options), TellsColumns::kFlags));
   }
   if (!dry_run) {
     DPKDE_RETURN_IF_ERROR(CheckReleasePaths({input, weights, absl::GetFlag(FLAGS_reference)}));
@@ -222,25 +200,8 @@ absl::StatusOr<Settings> ParseFlags() {
 
 // Opens the input and looks at its header: columns, and under REPLACE the public number of rows.
 absl::StatusOr<std::unique_ptr<VectorReader>> OpenInput(const Settings& settings) {
-  const std::string path = absl::GetFlag(FLAGS_input);
-  VectorReaderOptions declared = settings.reader_options;
-  declared.expected_dimension = settings.dimension;
-  // Where bad records are replaced, the first of them must not decide the number of columns. Otherwise the file's own
-  // number says better what is wrong, and only an empty file needs to be told.
-  const bool replaces = settings.bad_records == Accumulator::BadRecords::kReplace;
-  absl::StatusOr<std::unique_ptr<VectorReader>> reader =
-      VectorReader::Open(path, replaces ? declared : settings.reader_options);
-  if (!reader.ok()) {
-    auto other = VectorReader::Open(path, replaces ? settings.reader_options : declared);
-    if (other.ok()) reader = std::move(other);
-  }
-  if (!reader.ok()) return DataError(reader.status());
-  const absl::optional<uint32_t> dim = absl::GetFlag(FLAGS_dim);
-  if (dim.has_value() && *dim != (*reader)->dimension()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": has ", (*reader)->dimension(), " columns, but --dim is ", *dim));
-  }
-  return reader;
+  return OpenPrivateRows(absl::GetFlag(FLAGS_input), settings.reader_options, settings.dimension,
+                         settings.domain.is_given());
 }
 
 // Fits landmarks to --reference. Only whether it is the very file of the records is looked at: a refusal that depended
@@ -253,7 +214,7 @@ absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitReference(const Settings& 
   if (domain.has_value()) origin = domain->origin();
   if (!settings.centered()) origin.emplace();
   DPKDE_ASSIGN_OR_RETURN(const ReferencePoints reference,
-                         ReadReference(path, settings.reader_options, dimension, std::move(origin)));
+                         ReadReference(path, settings.public_options, dimension, std::move(origin)));
   const std::vector<float>& points = reference.points;
   LandmarkFitOptions fit_options;
   fit_options.origin = reference.origin;
@@ -269,13 +230,20 @@ absl::StatusOr<std::shared_ptr<const LandmarkFit>> FitReference(const Settings& 
 // The file of --weights beside that of --input, row by row.
 class Weights {
  public:
-  static absl::StatusOr<Weights> Open(const Settings& settings, const VectorReader& input) {
+  static absl::StatusOr<Weights> Open(const Settings& settings, VectorReader& input) {
     Weights weights;
     weights.path_ = absl::GetFlag(FLAGS_weights);
     if (weights.path_.empty()) return weights;
-    absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(weights.path_, WeightsOptions(settings));
+    absl::StatusOr<std::unique_ptr<VectorReader>> reader =
+        VectorReader::Open(weights.path_, WeightsOptions(weights.path_, settings.reader_options));
     if (!reader.ok()) return DataError(reader.status());
     weights.reader_ = *std::move(reader);
+    if (settings.bad_records == Accumulator::BadRecords::kReplace) {
+      DPKDE_ASSIGN_OR_RETURN(const VectorReader::RowRange records, input.CountRows());
+      DPKDE_ASSIGN_OR_RETURN(const VectorReader::RowRange others, weights.reader_->CountRows());
+      DPKDE_ASSIGN_OR_RETURN(weights.rows_, PairedRows(records, weights.path_, others, "weights"));
+      return weights;
+    }
     const absl::optional<uint64_t> rows = weights.reader_->row_count(), records = input.row_count();
     if (rows.has_value() && records.has_value() && *rows != *records) {
       const std::string input = absl::GetFlag(FLAGS_input);
@@ -289,6 +257,10 @@ class Weights {
   }
 
   bool given() const { return reader_ != nullptr; }
+
+  // The number of records with a weight, if nothing but blank lines stands behind them in either file: then those are
+  // all. nullopt: CheckEnd() tells.
+  const absl::optional<uint64_t>& rows() const { return rows_; }
 
   // Those of the next `count` records.
   absl::StatusOr<std::vector<float>> Next(size_t count) {
@@ -310,7 +282,7 @@ class Weights {
 
   // Whether there was one for each record and no more.
   absl::Status CheckEnd() {
-    if (!given()) return absl::OkStatus();
+    if (!given() || rows_.has_value()) return absl::OkStatus();
     float ignored;
     DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader_->ReadRows(1, &ignored));
     if (rows == 0) return absl::OkStatus();
@@ -325,6 +297,7 @@ class Weights {
  private:
   std::string path_;
   std::unique_ptr<VectorReader> reader_;
+  absl::optional<uint64_t> rows_;
   uint64_t done_ = 0;
 };
 
@@ -423,7 +396,7 @@ absl::Status Run(const std::vector<std::string>&) {
   SystemBitSource noise;
   absl::optional<proto::PlanningCount> planning_count;
   if (NeedsCount(*settings.privacy)) {
-    absl::StatusOr<uint64_t> count = CountRows(*reader);
+    absl::StatusOr<uint64_t> count = CountRows(*reader, weights.rows());
     if (!count.ok()) return DataError(count.status());
     const double epsilon = settings.privacy->WithShare(kPlanningShare).epsilon();
     DPKDE_RETURN_IF_ERROR(PrepareForAnyCount(settings, inputs, epsilon, entries.token(), pool, output));
@@ -434,7 +407,7 @@ absl::Status Run(const std::vector<std::string>&) {
   } else if (add_remove) {
     inputs.public_n = *absl::GetFlag(FLAGS_expected_n);
   } else {
-    const absl::StatusOr<uint64_t> count = CountRows(*reader);
+    const absl::StatusOr<uint64_t> count = CountRows(*reader, weights.rows());
     if (!count.ok()) return DataError(count.status());
     inputs.public_n = *count;
   }
@@ -458,7 +431,7 @@ absl::Status Run(const std::vector<std::string>&) {
     DPKDE_ASSIGN_OR_RETURN(const std::vector<float> batch, weights.Next(rows.rows));
     // The reader has refused every record that the accumulator would, so that an error is about a weight.
     return Named(weights.path(), accumulator.Add(CenteredRows(rows), batch));
-  });
+  }, weights.rows());
   if (!added.ok()) return DataError(added);
   if (const absl::Status ended = weights.CheckEnd(); !ended.ok()) return DataError(ended);
   const double read_seconds = absl::ToDoubleSeconds(absl::Now() - read_start);
@@ -513,7 +486,7 @@ Subcommand BuildDensitySubcommand() {
           {{"Required", {"input", "similarity", "epsilon", "neighboring", "output"}},
            {"Privacy", {"delta", "rho", "expected_n", "mechanism", "bad_records", "ledger", "dataset"}},
            {"Domain: most similarities need one", {"domain_min", "domain_max", "domain_radius", "domain_center"}},
-           {"Records", {"input_format", "csv_header", "dim", "weights", "weight_bound", "signed_weights"}},
+           {"Records", {"input_format", "csv_header", "list_format", "dim", "weights", "weight_bound", "signed_weights"}},
            {"Similarity", {"bandwidth", "nu", "alpha", "p"}},
            {"Design: planned from public values unless it is given",
             {"reference", "landmark_choice", "design", "features", "reduce_to", "expected_similarity", "public_seed",

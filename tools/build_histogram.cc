@@ -79,15 +79,11 @@ absl::StatusOr<Settings> ParseFlags() {
   const std::string bad_records = absl::GetFlag(FLAGS_bad_records);
   DPKDE_RETURN_IF_ERROR(CheckChoice("bad_records", bad_records, {"fail", "replace"}));
   DPKDE_ASSIGN_OR_RETURN(settings.reader_options, ParseInputOptions());
-  if (bad_records == "replace") {
-    settings.bad_records = BadRecords::kSkip;
-    settings.reader_options.malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
-    if (IsTextInput(input, settings.reader_options) &&
-        settings.reader_options.text_header == VectorReaderOptions::TextHeader::kDetect) {
-      return UsageError(
-          "--bad_records=replace needs --csv_header=present or --csv_header=absent: a malformed first record must not "
-          "decide whether the first line is a header");
-    }
+  MakePrivate(/*paired=*/false, &settings.reader_options);
+  if (bad_records == "replace") settings.bad_records = BadRecords::kSkip;
+  // The index tells the number of columns.
+  if (!input.empty()) {
+    DPKDE_RETURN_IF_ERROR(CheckPrivateText("input", input, settings.reader_options, TellsColumns::kFlags));
   }
   DPKDE_RETURN_IF_ERROR(CheckLedgerFlags());
   if (!dry_run) DPKDE_RETURN_IF_ERROR(CheckReleasePaths({input, index}));

@@ -30,6 +30,7 @@ Subcommand BuildRemoveSubcommand() {
           "--index=DIR --ids=FILE",
           "--index=places.index --ids=closed.txt",
           {{"Required", {"index", {"ids", "`FILE` of the ids of the documents to remove, one a line (.txt) or row."}}},
+           {"Ids", {"csv_header", "list_format"}},
            {"Running", {"wait", "threads", "quiet"}}},
           {},
           Run};

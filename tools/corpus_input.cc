@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "absl/types/span.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/index/corpus/corpus_files.h"
+#include "dpkde/index/corpus/document_ids.h"
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/stored_tokens.h"
 #include "dpkde/index/corpus/vector_origin.h"
@@ -56,13 +58,15 @@ absl::Status CheckCorpusFlags() {
 absl::StatusOr<CorpusInput> ReadCorpusInput(const absl::optional<std::vector<double>>& origin) {
   DPKDE_RETURN_IF_ERROR(CheckCorpusFlags());
   DPKDE_ASSIGN_OR_RETURN(const VectorReaderOptions options, ParseInputOptions());
+  DPKDE_ASSIGN_OR_RETURN(const ListOptions list_options, ParseListOptions());
   const bool single_vectors = !absl::GetFlag(FLAGS_input).empty();
   VectorsAndOrigin read{TokenSets(1), {}};
   if (single_vectors) {
     DPKDE_ASSIGN_OR_RETURN(read, AboutData(ReadVectors(options, origin)));
   } else {
     DPKDE_ASSIGN_OR_RETURN(read.vectors,
-                           AboutData(ReadTokenSets(absl::GetFlag(FLAGS_tokens), absl::GetFlag(FLAGS_lens), options)));
+                           AboutData(ReadTokenSets(absl::GetFlag(FLAGS_tokens), absl::GetFlag(FLAGS_lens), options,
+                                                   list_options)));
   }
   TokenSets& documents = read.vectors;
   std::vector<std::string> ids;
@@ -124,9 +128,10 @@ absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config) {
     return UsageError("--query_lens is for token sets, but the index has single vectors");
   }
   DPKDE_ASSIGN_OR_RETURN(VectorReaderOptions options, ParseInputOptions());
+  DPKDE_ASSIGN_OR_RETURN(const ListOptions list_options, ParseListOptions());
   options.origin = {config.origin().begin(), config.origin().end()};
   DPKDE_ASSIGN_OR_RETURN(TokenSets sets, AboutData(lens.empty() ? ReadSingleVectors(queries, options)
-                                                                : ReadTokenSets(queries, lens, options)));
+                                                                : ReadTokenSets(queries, lens, options, list_options)));
   if (sets.dimension() != config.tokens().dimension()) {
     return absl::InvalidArgumentError(absl::StrCat(queries, ": queries must have ", config.tokens().dimension(),
                                                    " columns, as the index has, but have ", sets.dimension(),
@@ -135,7 +140,35 @@ absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config) {
   return sets;
 }
 
-absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path) { return AboutData(ReadIds(path)); }
+absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path) {
+  DPKDE_ASSIGN_OR_RETURN(const ListOptions options, ParseListOptions());
+  std::vector<std::string> ids;
+  absl::flat_hash_map<std::string, uint64_t> first;  // row of each id
+  uint64_t first_line = 0;
+  const auto place = [&](uint64_t row) {
+    return first_line > 0 ? absl::StrCat("line ", first_line + row) : absl::StrCat("row ", row, " (counting from 0)");
+  };
+  const absl::Status read =
+      ForEachText(path, options, [&](uint64_t row, uint64_t line, absl::optional<absl::string_view> id) -> absl::Status {
+        if (row == 0) first_line = line;
+        if (const absl::Status valid = CheckDocumentId(*id); !valid.ok()) {
+          return absl::InvalidArgumentError(
+              absl::StrCat(path, ": the id in ", place(row), " ", std::string(valid.message())));
+        }
+        ids.emplace_back(*id);
+        const auto inserted = first.insert({ids.back(), row});
+        if (inserted.second) return absl::OkStatus();
+        return absl::InvalidArgumentError(absl::StrCat(path, ": the id \"", *id, "\" is in ", place(row), " and in ",
+                                                       place(inserted.first->second)));
+      });
+  if (!read.ok()) return DataError(read);
+  return ids;
+}
+
+absl::StatusOr<std::vector<std::string>> ReadIdList(const std::string& path) {
+  DPKDE_ASSIGN_OR_RETURN(const ListOptions options, ParseListOptions());
+  return AboutData(ReadIds(path, options));
+}
 
 absl::Status NameQueryFile(const absl::Status& status) {
   const std::string message(status.message());

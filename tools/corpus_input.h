@@ -41,8 +41,12 @@ void WarnOfLoss(proto::TokenStoreSpec::Format format, TokenSetsView documents);
 // with such `config` belong together.
 absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config);
 
-// The ids in a file; what is wrong in it has exit code 2.
+// The ids of documents in a file; one that is none, or is there twice, is a data error that names its line. Any other
+// list of ids: ReadIdList().
 absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path);
+
+// The ids in a file as they are.
+absl::StatusOr<std::vector<std::string>> ReadIdList(const std::string& path);
 
 // An error of the library about a query, with the file in front that it came from.
 absl::Status NameQueryFile(const absl::Status& status);

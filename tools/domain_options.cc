@@ -73,6 +73,8 @@ size_t DomainOptions::dimension() const {
   return bounds > 1 ? bounds : 0;
 }
 
+bool DomainOptions::is_given() const { return !min_.empty() || absl::GetFlag(FLAGS_domain_radius).has_value(); }
+
 absl::StatusOr<absl::optional<Domain>> DomainOptions::Make(size_t dimension, bool centered) const {
   if (const auto radius = absl::GetFlag(FLAGS_domain_radius); radius.has_value()) {
     DPKDE_ASSIGN_OR_RETURN(const std::vector<double> center,

@@ -26,6 +26,9 @@ class DomainOptions {
   // The number of coordinates that the flags tell; 0 if they tell none.
   size_t dimension() const;
 
+  // Whether there is a domain.
+  bool is_given() const;
+
   // nullopt without flags. A usage error if they do not fit the dimension. `centered`: with an origin, its centre, for
   // what is a function of differences of coordinates alone.
   absl::StatusOr<absl::optional<Domain>> Make(size_t dimension, bool centered) const;

@@ -1,12 +1,42 @@
 #include "dpkde/tools/input_options.h"
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
 #include "absl/flags/flag.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/tools/shared_flags.h"
 #include "dpkde/tools/subcommand.h"
 
 namespace dpkde {
+namespace {
+
+using BlankLines = VectorReaderOptions::BlankLines;
+using TextHeader = VectorReaderOptions::TextHeader;
+
+bool ReplacesBadRecords() { return absl::GetFlag(FLAGS_bad_records) == "replace"; }
+
+bool CountIsPublic() { return absl::GetFlag(FLAGS_neighboring) == "replace"; }
+
+absl::StatusOr<TextHeader> ParseHeader() {
+  const std::string header = absl::GetFlag(FLAGS_csv_header);
+  DPKDE_RETURN_IF_ERROR(CheckChoice("csv_header", header, {"detect", "present", "absent"}));
+  return header == "present" ? TextHeader::kPresent : header == "absent" ? TextHeader::kAbsent : TextHeader::kDetect;
+}
+
+// `shown`: the line itself too.
+void NoteHeader(const std::string& path, uint64_t line, const std::vector<std::string>& cells, bool shown) {
+  AddNotice(absl::StrCat(path, ": line ", line, " was taken for a header",
+                         shown ? absl::StrCat(": ", absl::StrJoin(cells, ", ").substr(0, 200)) : ""));
+}
+
+}  // namespace
 
 absl::StatusOr<VectorReaderOptions> ParseInputOptions() {
   VectorReaderOptions options;
@@ -16,16 +46,109 @@ absl::StatusOr<VectorReaderOptions> ParseInputOptions() {
         CheckChoice("input_format", options.format,
                     {"npy", "fvecs", "bvecs", "ivecs", "fbin", "u8bin", "i8bin", "ibin", "csv", "tsv"}));
   }
-  const std::string header = absl::GetFlag(FLAGS_csv_header);
-  DPKDE_RETURN_IF_ERROR(CheckChoice("csv_header", header, {"detect", "present", "absent"}));
-  if (header == "present") options.text_header = VectorReaderOptions::TextHeader::kPresent;
-  if (header == "absent") options.text_header = VectorReaderOptions::TextHeader::kAbsent;
+  DPKDE_ASSIGN_OR_RETURN(options.text_header, ParseHeader());
+  options.on_detected_header = [](const std::string& path, uint64_t line, const std::vector<std::string>& cells) {
+    NoteHeader(path, line, cells, /*shown=*/true);
+  };
   return options;
 }
 
+VectorReaderOptions OptionsOfAnotherFile(const std::string& path, VectorReaderOptions options) {
+  VectorReaderOptions own = options;
+  own.format.clear();
+  return VectorReader::FormatOf(path, own).empty() ? options : own;
+}
+
+absl::StatusOr<ListOptions> ParseListOptions() {
+  ListOptions options;
+  options.format_of_other_endings = absl::GetFlag(FLAGS_list_format);
+  if (!options.format_of_other_endings.empty()) {
+    DPKDE_RETURN_IF_ERROR(
+        CheckChoice("list_format", options.format_of_other_endings,
+                    {"npy", "txt", "csv", "tsv", "ivecs", "bvecs", "ibin", "bin", "u8bin", "i8bin"}));
+  }
+  DPKDE_ASSIGN_OR_RETURN(options.text_header, ParseHeader());
+  return options;
+}
+
+std::string InputName(const std::string& path) { return path == "-" ? "standard input" : path; }
+
 bool IsTextInput(const std::string& path, const VectorReaderOptions& options) {
-  if (!options.format.empty()) return options.format == "csv" || options.format == "tsv";
-  return absl::EndsWithIgnoreCase(path, ".csv") || absl::EndsWithIgnoreCase(path, ".tsv");
+  const std::string format = VectorReader::FormatOf(path, options);
+  return format == "csv" || format == "tsv";
+}
+
+void MakePrivate(bool paired, VectorReaderOptions* options) {
+  const bool every_line = paired || CountIsPublic();
+  if (ReplacesBadRecords()) {
+    options->malformed_rows = VectorReaderOptions::MalformedRows::kAsNan;
+    options->blank_lines = every_line ? BlankLines::kRows : BlankLines::kSkippedAtEnd;
+  } else {
+    options->blank_lines = every_line ? BlankLines::kSkippedAtEnd : BlankLines::kSkipped;
+  }
+  options->on_detected_header = [](const std::string& path, uint64_t line, const std::vector<std::string>& cells) {
+    NoteHeader(path, line, cells, /*shown=*/isatty(STDERR_FILENO) == 1);
+  };
+}
+
+VectorReaderOptions WeightsOptions(const std::string& path, VectorReaderOptions options) {
+  options.format.clear();
+  if (VectorReader::FormatOf(path, options).empty()) options.format = absl::GetFlag(FLAGS_list_format);
+  if (options.format == "txt" || (options.format.empty() && absl::EndsWithIgnoreCase(path, ".txt"))) {
+    options.format = "csv";
+    options.text_header = TextHeader::kAbsent;
+  }
+  options.format_flag = "--list_format";
+  options.expected_dimension = 1;
+  return options;
+}
+
+absl::Status CheckPrivateText(absl::string_view flag, const std::string& path, const VectorReaderOptions& options,
+                              TellsColumns columns) {
+  if (!IsTextInput(path, options)) return absl::OkStatus();
+  const bool weights = flag == "weights";
+  const std::string what = weights ? " with --weights as text" : "";
+  const std::string first = weights ? "weight" : "record";
+  if (options.text_header == TextHeader::kDetect && ReplacesBadRecords()) {
+    return UsageError(absl::StrCat("--bad_records=replace", what,
+                                   " needs --csv_header=present or --csv_header=absent: a malformed first ", first,
+                                   " must not decide whether the first line is a header"));
+  }
+  if (options.text_header == TextHeader::kDetect && CountIsPublic()) {
+    return UsageError(absl::StrCat("--neighboring=replace with --", flag,
+                                   " as text needs --csv_header=present or --csv_header=absent: the number of records "
+                                   "is released as it is, so what the first line holds must not decide whether it is "
+                                   "one of them"));
+  }
+  if (options.text_header == TextHeader::kPresent || weights || columns == TellsColumns::kFlags) {
+    return absl::OkStatus();
+  }
+  if (ReplacesBadRecords()) {
+    return UsageError(
+        "--bad_records=replace with --csv_header=absent needs --dim: a malformed first record must not decide the "
+        "number of columns");
+  }
+  if (absl::GetFlag(FLAGS_neighboring) == "add_remove" && columns == TellsColumns::kNothing) {
+    return UsageError(
+        "--neighboring=add_remove with text needs --dim, a domain, or --csv_header=present: otherwise only a record "
+        "tells the number of columns, and without one nothing could be released");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> PairedRows(VectorReader::RowRange records, const std::string& other,
+                                    VectorReader::RowRange others, absl::string_view role) {
+  const uint64_t least = std::max(records.least, others.least), most = std::min(records.most, others.most);
+  if (least > most) {
+    const std::string input = InputName(absl::GetFlag(FLAGS_input));
+    return Named(InputName(other),
+                 CountError(absl::StatusCode::kInvalidArgument,
+                            absl::StrCat("has ", others.most, " ", role, ", but ", input, " has ", records.most,
+                                         " rows; row ", most, " is the first without a partner"),
+                            absl::StrCat("must have as many ", role, " as ", input, " has rows")));
+  }
+  // Where the number is public, a blank line is a record as any other.
+  return CountIsPublic() ? most : least;
 }
 
 std::string OneColumnHint(const std::string& path, size_t columns) {

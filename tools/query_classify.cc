@@ -102,17 +102,19 @@ absl::Status Run(const std::vector<std::string>&) {
   DPKDE_ASSIGN_OR_RETURN(const Classifier classifier, LoadClassifier(path));
   absl::optional<std::vector<std::string>> truth;
   if (const std::string labels = absl::GetFlag(FLAGS_labels); !labels.empty()) {
-    absl::StatusOr<std::vector<std::string>> rows = ReadIds(labels);
+    DPKDE_ASSIGN_OR_RETURN(const ListOptions list_options, ParseListOptions());
+    absl::StatusOr<std::vector<std::string>> rows = ReadIds(labels, list_options);
     if (!rows.ok()) return DataError(rows.status());
     truth = *std::move(rows);
   }
-  const auto reader = VectorReader::Open(queries, options);
-  if (!reader.ok()) return DataError(reader.status());
-  const absl::Status status = Answer(classifier, **reader, truth);
+  const std::string name = InputName(queries);
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader,
+                         OpenVectors(queries, options, classifier.dimension(), "queries", "the release"));
+  const absl::Status status = Answer(classifier, *reader, truth);
   if (status.ok() || status.code() != absl::StatusCode::kInvalidArgument) return DataError(status);
-  return absl::StartsWith(status.message(), queries)
+  return absl::StartsWith(status.message(), name)
              ? status
-             : absl::InvalidArgumentError(absl::StrCat(queries, ": ", std::string(status.message())));
+             : absl::InvalidArgumentError(absl::StrCat(name, ": ", std::string(status.message())));
 }
 
 }  // namespace
@@ -131,7 +133,7 @@ Subcommand QueryClassifySubcommand() {
           "`FILE` with the label of each query: .txt or .csv, one a line, or .npy of integers. Public: the accuracy is "
           "printed on stderr."},
          "input_format",
-         "csv_header"}},
+         "csv_header", "list_format"}},
        {"Running", {"threads", "quiet"}}},
       {},
       Run};

@@ -1,8 +1,5 @@
 #include "dpkde/tools/query_density.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -14,7 +11,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
-#include "absl/strings/strip.h"
 #include "dpkde/base/matrix_view.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
@@ -73,20 +69,6 @@ constexpr size_t kNpyColumns = 7;
 void AppendNpyRow(const DensityEstimate& e, std::vector<double>& values) {
   values.insert(values.end(), {e.sum, e.std_error, e.ci95_low, e.ci95_high, e.bias_bound.value_or(kNan),
                                e.mean.value_or(kNan), e.mean_std_error.value_or(kNan)});
-}
-
-// Standard input as a file that can be opened by path: an anonymous file in memory.
-absl::StatusOr<std::string> CopyStandardInput() {
-  const int file = memfd_create("queries", MFD_CLOEXEC);
-  if (file < 0) return absl::UnavailableError("standard input: cannot be copied into memory");
-  char buffer[65536];
-  ssize_t size;
-  while ((size = read(STDIN_FILENO, buffer, sizeof(buffer))) > 0) {
-    if (write(file, buffer, size) != size)
-      return absl::UnavailableError("standard input: cannot be copied into memory");
-  }
-  if (size < 0) return absl::UnavailableError("standard input: cannot be read");
-  return absl::StrCat("/proc/self/fd/", file);
 }
 
 absl::Status Write(const std::string& text) {
@@ -185,7 +167,7 @@ absl::Status AnswerFile(const Release& release, const std::string& path, const V
                          OpenVectors(path, options, release.dimension(), "queries", "the release"));
   const absl::Status status = Answer(release, *reader, format, outside, pool);
   if (!absl::StartsWith(status.message(), "row ")) return status;
-  return absl::Status(status.code(), absl::StrCat(path, ": ", std::string(status.message())));
+  return absl::Status(status.code(), absl::StrCat(InputName(path), ": ", std::string(status.message())));
 }
 
 absl::Status Run(const std::vector<std::string>&) {
@@ -197,21 +179,12 @@ absl::Status Run(const std::vector<std::string>&) {
   if (absl::GetFlag(FLAGS_release).empty()) return UsageError("--release is missing");
   const std::string queries = absl::GetFlag(FLAGS_queries);
   if (queries.empty()) return UsageError("--queries is missing");
-  DPKDE_ASSIGN_OR_RETURN(VectorReaderOptions options, ParseInputOptions());
+  DPKDE_ASSIGN_OR_RETURN(const VectorReaderOptions options, ParseInputOptions());
   DPKDE_ASSIGN_OR_RETURN(Release release, LoadRelease(absl::GetFlag(FLAGS_release)));
   if (absl::GetFlag(FLAGS_project)) release.Project();
   ThreadPool pool(absl::GetFlag(FLAGS_threads));
-  absl::Status status;
-  if (queries == "-") {
-    DPKDE_ASSIGN_OR_RETURN(const std::string path, CopyStandardInput());
-    if (options.format.empty()) options.format = "csv";
-    status = AnswerFile(release, path, options, format, outside, pool);
-    status =
-        absl::Status(status.code(), absl::StrReplaceAll(std::string(status.message()), {{path, "standard input"}}));
-  } else {
-    status = AnswerFile(release, queries, options, format, outside, pool);
-  }
-  return DataError(status);  // damage of a file of ours was reported by LoadRelease
+  // Damage of a file of ours was reported by LoadRelease.
+  return DataError(AnswerFile(release, queries, options, format, outside, pool));
 }
 
 }  // namespace

@@ -25,6 +25,7 @@
 #include "dpkde/sketch/release.h"
 #include "dpkde/tools/corpus_input.h"
 #include "dpkde/tools/exit_code.h"
+#include "dpkde/tools/input_options.h"
 #include "dpkde/tools/json_text.h"
 #include "dpkde/tools/load_release.h"
 #include "dpkde/tools/shared_flags.h"
@@ -135,7 +136,7 @@ absl::StatusOr<std::unique_ptr<RowSet>> ReadFilter(const IndexDirectory& directo
   auto rows = std::make_unique<RowSet>(directory.rows(), /*all=*/allow.empty());
   size_t unknown = 0;
   if (!allow.empty()) {
-    DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ReadIdFile(allow));
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ReadIdList(allow));
     for (const std::string& id : ids) {
       const absl::optional<uint64_t> row = directory.Find(id);
       if (row.has_value()) rows->Insert(*row);
@@ -143,7 +144,7 @@ absl::StatusOr<std::unique_ptr<RowSet>> ReadFilter(const IndexDirectory& directo
     }
   }
   if (!deny.empty()) {
-    DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ReadIdFile(deny));
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ReadIdList(deny));
     for (const std::string& id : ids) {
       const absl::optional<uint64_t> row = directory.Find(id);
       if (row.has_value()) rows->Erase(*row);
@@ -158,8 +159,10 @@ absl::StatusOr<std::unique_ptr<RowSet>> ReadFilter(const IndexDirectory& directo
 
 absl::StatusOr<std::vector<std::vector<uint64_t>>> ReadTruth(const IndexDirectory& directory, const std::string& path) {
   std::vector<std::vector<uint64_t>> truth;
-  if (absl::EndsWithIgnoreCase(path, ".txt")) {
-    DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ReadIdFile(path));
+  DPKDE_ASSIGN_OR_RETURN(const ListOptions options, ParseListOptions());
+  const bool one_id_a_line = absl::EndsWithIgnoreCase(path, ".txt") || options.format_of_other_endings == "txt";
+  if (one_id_a_line) {
+    DPKDE_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ReadIdList(path));
     for (const std::string& id : ids) {
       const absl::optional<uint64_t> row = directory.Find(id);
       if (!row.has_value()) return absl::InvalidArgumentError(absl::StrCat(path, ": the index has no id '", id, "'"));
@@ -167,7 +170,7 @@ absl::StatusOr<std::vector<std::vector<uint64_t>>> ReadTruth(const IndexDirector
     }
     return truth;
   }
-  absl::StatusOr<IntegerTable> table = ReadIntegers(path);
+  absl::StatusOr<IntegerTable> table = ReadIntegers(path, options);
   if (!table.ok()) return DataError(table.status());
   for (size_t i = 0; i < table->rows; ++i) {
     truth.emplace_back();
@@ -411,7 +414,7 @@ Subcommand QuerySearchSubcommand() {
       "[--density_contrast]] [--explain] [--timings] [--ground_truth=FILE] [--fail_if_recall_below=R]",
       "--index=places.index --queries=queries.csv --k=3",
       {{"Required", {"index", {"queries", "`FILE` of the tokens of all queries in order, or of one vector a query."}}},
-       {"Queries", {"query_lens", "input_format", "csv_header"}},
+       {"Queries", {"query_lens", "input_format", "csv_header", "list_format"}},
        {"Search",
         {"k", "candidates", "rerank", "allow_ids", "deny_ids", "ef_search", "ivf_probe", "rescore",
          "encoder_fingerprint"}},

@@ -62,29 +62,55 @@ class Progress {
 absl::StatusOr<std::unique_ptr<VectorReader>> OpenVectors(const std::string& path, const VectorReaderOptions& options,
                                                           size_t dimension, absl::string_view role,
                                                           absl::string_view owner) {
-  // Not at once with the expected dimension: the message should say whom the columns do not fit.
-  absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(path, options);
-  if (!reader.ok()) {
-    VectorReaderOptions declared = options;
-    declared.expected_dimension = dimension;
-    auto empty = VectorReader::Open(path, declared);
-    if (empty.ok()) reader = std::move(empty);
-  }
+  // Not with the expected dimension: the message should say whom the columns do not fit.
+  VectorReaderOptions declared = options;
+  declared.dimension_of_none = dimension;
+  absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(path, declared);
   if (!reader.ok()) return DataError(reader.status());
-  if ((*reader)->dimension() == dimension) return reader;
   const size_t columns = (*reader)->dimension();
-  return absl::InvalidArgumentError(absl::StrCat(path, ": ", role, " must have ", dimension, " columns, as ", owner,
-                                                 " has, but have ", columns, OneColumnHint(path, columns)));
+  if (columns == dimension) return reader;
+  const bool index = columns == dimension + 1 && IsTextInput(path, options);
+  return absl::InvalidArgumentError(
+      absl::StrCat(InputName(path), ": ", role, " must have ", dimension, " columns, as ", owner, " has, but have ", columns,
+                   OneColumnHint(path, columns), DialectOf(**reader),
+                   index ? " (is the first column an index, or the last one empty? --columns chooses)" : ""));
 }
 
-absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit) {
+absl::StatusOr<std::unique_ptr<VectorReader>> OpenPrivateRows(const std::string& path,
+                                                              const VectorReaderOptions& options,
+                                                              const absl::optional<size_t>& dimension,
+                                                              bool has_domain) {
+  VectorReaderOptions declared = options;
+  if (options.malformed_rows == VectorReaderOptions::MalformedRows::kAsNan && IsTextInput(path, options)) {
+    declared.expected_dimension = dimension;
+  }
+  declared.dimension_of_none = dimension;
+  if (!dimension.has_value() && has_domain) declared.dimension_of_none = 1;
+  absl::StatusOr<std::unique_ptr<VectorReader>> reader = VectorReader::Open(path, declared);
+  if (!reader.ok()) return DataError(reader.status());
+  const absl::optional<uint32_t> dim = absl::GetFlag(FLAGS_dim);
+  if (dim.has_value() && *dim != (*reader)->dimension()) {
+    return absl::InvalidArgumentError(absl::StrCat(InputName(path), ": has ", (*reader)->dimension(), " columns, but --dim is ",
+                                                   *dim, DialectOf(**reader)));
+  }
+  return reader;
+}
+
+std::string DialectOf(const VectorReader& reader) {
+  const std::string hint = reader.dialect_hint();
+  return hint.empty() ? "" : absl::StrCat(" (", hint, ")");
+}
+
+absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit,
+                          const absl::optional<uint64_t>& most) {
   DPKDE_RETURN_IF_ERROR(reader.Rewind());
   const size_t batch_rows = std::max<size_t>(1, kBatchFloats / reader.dimension());
   std::vector<float> batch(batch_rows * reader.dimension());
   Progress progress(reader.row_count());
   uint64_t done = 0;
   while (true) {
-    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(batch_rows, batch.data()));
+    const size_t wanted = std::min<uint64_t>(batch_rows, most.value_or(batch_rows + done) - done);
+    DPKDE_ASSIGN_OR_RETURN(const size_t rows, reader.ReadRows(wanted, batch.data()));
     if (rows == 0) return absl::OkStatus();
     DPKDE_RETURN_IF_ERROR(visit(MatrixView{batch.data(), rows, reader.dimension()}));
     done += rows;
@@ -98,7 +124,8 @@ uint64_t CountBadRows(MatrixView rows) {
   return count;
 }
 
-absl::StatusOr<uint64_t> CountRows(VectorReader& reader) {
+absl::StatusOr<uint64_t> CountRows(VectorReader& reader, const absl::optional<uint64_t>& known) {
+  if (known.has_value()) return *known;
   if (reader.row_count().has_value()) return *reader.row_count();
   uint64_t count = 0;
   DPKDE_RETURN_IF_ERROR(ForEachBatch(reader, [&](MatrixView rows) {

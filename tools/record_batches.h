@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "dpkde/base/matrix_view.h"
 #include "dpkde/io/vector_reader.h"
 
@@ -23,14 +24,25 @@ absl::StatusOr<std::unique_ptr<VectorReader>> OpenVectors(const std::string& pat
                                                           size_t dimension, absl::string_view role,
                                                           absl::string_view owner);
 
-// Calls visit(rows) for the batches of the file from its beginning, and says on stderr how far it is: a bar on a
-// terminal, else a line every ten seconds; nothing where the number of rows is not for everybody.
-absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit);
+// Opens private records. `dimension`: what the flags tell, if they do; where bad records are replaced, a text must not
+// tell another. An empty text counts as one column where a domain of one bound (`has_domain`) does not say more.
+absl::StatusOr<std::unique_ptr<VectorReader>> OpenPrivateRows(const std::string& path,
+                                                              const VectorReaderOptions& options,
+                                                              const absl::optional<size_t>& dimension, bool has_domain);
+
+// " (line 1 holds ';', but cells are separated by commas)", or nothing: for errors about the number of columns.
+std::string DialectOf(const VectorReader& reader);
+
+// Calls visit(rows) for the batches of the file from its beginning, its first `most` rows or all, and says on stderr how
+// far it is: a bar on a terminal, else a line every ten seconds; nothing where the number of rows is not for everybody.
+absl::Status ForEachBatch(VectorReader& reader, const std::function<absl::Status(MatrixView)>& visit,
+                          const absl::optional<uint64_t>& most = absl::nullopt);
 
 // The reader makes every value of a malformed row NaN, so one column tells.
 uint64_t CountBadRows(MatrixView rows);
 
-absl::StatusOr<uint64_t> CountRows(VectorReader& reader);
+// `known`, or else by reading them all.
+absl::StatusOr<uint64_t> CountRows(VectorReader& reader, const absl::optional<uint64_t>& known = absl::nullopt);
 
 // Of this process so far.
 long PeakMemoryKilobytes();

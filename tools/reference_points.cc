@@ -78,9 +78,7 @@ absl::StatusOr<ReferencePoints> ReadReference(const std::string& path, const Vec
     if (!origin.has_value()) origin = Center(PointsOf(index, {}), dimension);
     return ReferencePoints{PointsOf(index, *origin), *std::move(origin)};
   }
-  VectorReaderOptions options;
-  options.text_header = input_options.text_header;
-  const auto reader = VectorReader::Open(path, options);
+  const auto reader = VectorReader::Open(path, OptionsOfAnotherFile(path, input_options));
   if (!reader.ok()) return DataError(AboutPublicFile(reader.status()));
   DPKDE_RETURN_IF_ERROR(CheckReferenceDimension(path, (*reader)->dimension(), dimension));
   if (!origin.has_value()) {

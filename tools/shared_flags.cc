@@ -37,9 +37,13 @@ ABSL_FLAG(std::string, output_format, "", "`FORMAT` of what is printed.");
 ABSL_FLAG(std::string, input_format, "",
           "`FORMAT` of the vectors if their file's ending does not tell: npy, fvecs, bvecs, ivecs, fbin, u8bin, i8bin, "
           "ibin, csv or tsv.");
+ABSL_FLAG(std::string, list_format, "",
+          "`FORMAT` of lists (ids, labels, lengths, weights, ground truth) if their file's ending does not tell: npy, "
+          "txt, csv, tsv, ivecs, bvecs, ibin, bin, u8bin or i8bin.");
 ABSL_FLAG(
     std::string, csv_header, "detect",
-    "The first line of .csv and .tsv: `present|absent|detect`; detect: a header if one of its cells is no number.");
+    "The first line of .csv and .tsv: `present|absent|detect`; detect: a header if it has names and no cell is a "
+    "number, the beginning of one, or a word for a missing one (NA, null, ?); ids and labels then have none.");
 ABSL_FLAG(bool, overwrite, false, "Replace an existing output.");
 ABSL_FLAG(bool, quiet, false, "No progress and no summary on stderr.");
 ABSL_FLAG(int, threads, 0, "Threads, at most 1024; 0: one for each CPU. Does not change results.");
@@ -91,8 +95,9 @@ ABSL_FLAG(
 ABSL_FLAG(bool, dry_run, false,
           "Print the predicted error of every candidate and the choice; reads no record, writes nothing.");
 ABSL_FLAG(absl::optional<uint32_t>, dim, absl::nullopt,
-          "Number of columns. Needed by --dry_run without --input, and by --bad_records=replace where neither a header "
-          "nor the domain tells it; otherwise checked.");
+          "Number of columns. Needed by --dry_run without --input, and by text of which neither a header nor the domain "
+          "tells it; otherwise checked.");
 ABSL_FLAG(
     std::string, labels, "",
-    "`FILE` with the label of each row: .txt or .csv, one a line, or .npy of integers. As private as the records.");
+    "`FILE` with the label of each row: .txt, one a line, .csv or .tsv of one column, or .npy of integers or texts. As "
+    "private as the records.");

@@ -24,6 +24,7 @@ std::string AbslUnparseFlag(const WaitLimit& limit);
 ABSL_DECLARE_FLAG(std::string, output);
 ABSL_DECLARE_FLAG(std::string, output_format);
 ABSL_DECLARE_FLAG(std::string, input_format);
+ABSL_DECLARE_FLAG(std::string, list_format);
 ABSL_DECLARE_FLAG(std::string, csv_header);
 ABSL_DECLARE_FLAG(bool, overwrite);
 ABSL_DECLARE_FLAG(bool, quiet);

@@ -53,6 +53,11 @@ std::string ExpectedValue(const absl::CommandLineFlag& flag) {
   return ": it must be an integer in the range of the flag";
 }
 
+std::vector<std::string>& Notices() {
+  static auto* const notices = new std::vector<std::string>;
+  return *notices;
+}
+
 // The flag of this name, or the one that "noNAME" turns off; nullptr if there is neither.
 absl::CommandLineFlag* FindFlag(absl::string_view name, bool& turned_off) {
   turned_off = false;
@@ -167,6 +172,11 @@ absl::Status PrivacyError(const std::string& message) {
   return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kPrivacy);
 }
 
+void AddNotice(const std::string& notice) {
+  std::vector<std::string>& notices = Notices();
+  if (std::find(notices.begin(), notices.end(), notice) == notices.end()) notices.push_back(notice);
+}
+
 absl::Status UsageError(const std::string& message) {
   return WithExitCode(absl::InvalidArgumentError(message), ExitCode::kUsage);
 }
@@ -206,7 +216,12 @@ int RunTool(const std::string& tool, const std::string& summary, absl::Span<cons
     status = UnknownSubcommand(name, subcommands);
   }
   if (status.ok()) status = FinishStandardOutput();
-  if (status.ok()) return 0;
+  if (status.ok()) {
+    for (const std::string& notice : Notices()) {
+      if (!absl::GetFlag(FLAGS_quiet)) std::fprintf(stderr, "%s\n", notice.c_str());
+    }
+    return 0;
+  }
   const absl::string_view note = FailureNote();
   const auto print = [&](const char* before, absl::string_view message) {
     std::fprintf(stderr, "%s: %s%.*s%s%.*s\n", tool.c_str(), before, static_cast<int>(message.size()), message.data(),
@@ -219,7 +234,9 @@ int RunTool(const std::string& tool, const std::string& summary, absl::Span<cons
     print(says_so ? "" : "out of memory: ", message);
     EndProcess(static_cast<int>(ExitCode::kInternal));
   }
-  print("", MessageForStderr(status));
+  std::string message = MessageForStderr(status);
+  for (const std::string& notice : Notices()) absl::StrAppend(&message, " (", notice, ")");
+  print("", message);
   const ExitCode code = ExitCodeOf(status);
   if (name.empty()) {
     std::fputs(ToolHelp(tool, summary, subcommands).c_str(), stderr);

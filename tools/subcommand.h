@@ -52,6 +52,10 @@ struct Subcommand {
 int RunTool(const std::string& tool, const std::string& summary, absl::Span<const Subcommand> subcommands, int argc,
             char** argv);
 
+// Something that a user should know of what was read, such as a line that was taken for a header. Shown on stderr: in a
+// line of its own when all is done, unless --quiet; or in brackets behind an error. Once, however often it is added.
+void AddNotice(const std::string& notice);
+
 // An error about the command line itself (exit code 1).
 absl::Status UsageError(const std::string& message);
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/base/utf8.h"
 #include "dpkde/base/validation.h"
 #include "dpkde/classifier/second_moment.h"
 #include "dpkde/designs/design.h"
@@ -114,8 +115,10 @@ absl::StatusOr<ClassifierParts> BuildKernelPlan(const Plan& plan, absl::optional
 absl::Status CheckLabels(absl::Span<const std::string> labels) {
   DPKDE_RETURN_IF_ERROR(CheckInRange("number of labels", static_cast<int64_t>(labels.size()), 1, kMostLabels));
   std::set<std::string> seen;
-  for (const std::string& label : labels) {
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const std::string& label = labels[i];
     if (label.empty()) return absl::InvalidArgumentError("a label is empty");
+    if (!IsUtf8(label)) return absl::InvalidArgumentError(absl::StrCat("label ", i + 1, " is not UTF-8"));
     if (!seen.insert(label).second) return absl::InvalidArgumentError(absl::StrCat("label '", label, "' comes twice"));
   }
   return absl::OkStatus();

@@ -546,10 +546,12 @@ absl::StatusOr<Layout> VecsLayout(ElementType type, const InputFile* file, const
   layout.type = type;
   layout.prefixed = true;
   if (file->size() == 0) {
-    if (!options.expected_dimension.has_value()) {
+    const auto dimension =
+        options.expected_dimension.has_value() ? options.expected_dimension : options.dimension_of_none;
+    if (!dimension.has_value()) {
       return file->Error(absl::StatusCode::kInvalidArgument, "is empty, so its number of columns is unknown");
     }
-    layout.columns = *options.expected_dimension;
+    layout.columns = *dimension;
     return layout;
   }
   if (file->size() < kPrefixBytes) return EndsInsideHeader(*file);

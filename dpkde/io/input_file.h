@@ -17,14 +17,22 @@ namespace dpkde {
 // The operating system's words for `error_number`. Thread-safe, unlike strerror().
 std::string ErrnoText(int error_number);
 
-// A regular file that is open for reading. Every error begins with its path.
+// A regular file, or what comes through a pipe, that is open for reading. Every error begins with its path, or with
+// "standard input".
 class InputFile {
  public:
-  // kNotFound if there is nothing at `path`; kUnavailable if it is a folder, a pipe or a device, or cannot be opened.
+  // `path` "-" is standard input, whatever that is. A pipe is read to its end here, into memory that has no name and
+  // goes with this object (so a pipe can be opened once), and then is as good as a file. kNotFound if there is nothing
+  // at `path`; kUnavailable if it is a folder, a device or a pipe that nobody writes to within 5 s, or cannot be opened
+  // or read.
   static absl::StatusOr<std::unique_ptr<InputFile>> Open(const std::string& path);
   ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
+
+  // Whether the path is that of standard input or of another pipe that has no name of its own, and so no ending: -,
+  // /dev/stdin, /dev/fd/63, /proc/self/fd/0.
+  static bool HasNoName(const std::string& path);
 
   const std::string& path() const { return path_; }
 
@@ -47,8 +55,11 @@ class InputFile {
  private:
   InputFile(const std::string& path, int descriptor) : path_(path), descriptor_(descriptor) {}
 
+  // Replaces the descriptor by one of an unnamed file in memory, which holds all that can be read from it.
+  absl::Status CopyIntoMemory();
+
   const std::string path_;
-  const int descriptor_;
+  int descriptor_;
   uint64_t size_ = 0;
   timespec modified_ = {};
 };

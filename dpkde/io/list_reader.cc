@@ -34,27 +34,36 @@ constexpr Format kFormats[] = {
     {"bin", DenseFormat::kBin, ElementType::kInt32},
 };
 
-bool IsFormat(const std::string& path, const ListOptions& options, const char* name) {
-  return options.format.empty() ? absl::EndsWithIgnoreCase(path, absl::StrCat(".", name)) : options.format == name;
+constexpr const char* kTextFormats[] = {"txt", "csv", "tsv"};
+
+// Empty if neither options nor path tell.
+std::string FormatOf(const std::string& path, const ListOptions& options) {
+  if (!options.format.empty()) return options.format;
+  const auto ends = [&](const char* name) { return absl::EndsWithIgnoreCase(path, absl::StrCat(".", name)); };
+  for (const char* name : kTextFormats) {
+    if (ends(name)) return name;
+  }
+  for (const Format& known : kFormats) {
+    if (ends(known.name)) return known.name;
+  }
+  if (!options.format_of_other_endings.empty()) return options.format_of_other_endings;
+  return InputFile::HasNoName(path) ? "txt" : "";
 }
 
 // 'x' for .txt, ',' or a tab; 0 for another format.
-char TextKind(const std::string& path, const ListOptions& options) {
-  return IsFormat(path, options, "txt")   ? 'x'
-         : IsFormat(path, options, "csv") ? ','
-         : IsFormat(path, options, "tsv") ? '\t'
-                                          : 0;
+char TextKind(const std::string& format) {
+  return format == "txt" ? 'x' : format == "csv" ? ',' : format == "tsv" ? '\t' : 0;
 }
 
-absl::StatusOr<const Format*> DenseFormatOf(const InputFile& file, const ListOptions& options) {
+absl::StatusOr<const Format*> DenseFormatOf(const InputFile& file, const std::string& format) {
   for (const Format& known : kFormats) {
-    if (IsFormat(file.path(), options, known.name)) return &known;
+    if (format == known.name) return &known;
   }
   constexpr char kNames[] = "npy, ivecs, bvecs, ibin, bin, u8bin, i8bin, txt, csv, tsv";
   return file.Error(absl::StatusCode::kInvalidArgument,
-                    options.format.empty()
+                    format.empty()
                         ? absl::StrCat("has an ending that is none of ", kNames, "; name its format with --list_format")
-                        : absl::StrCat("the format \"", options.format, "\" is none of ", kNames));
+                        : absl::StrCat("the format \"", format, "\" is none of ", kNames));
 }
 
 absl::StatusOr<IntegerTable> ReadTextIntegers(std::unique_ptr<InputFile> file, char kind, const ListOptions& options) {
@@ -165,20 +174,22 @@ absl::Status ForEachLine(std::unique_ptr<InputFile> file, char kind, const ListO
 
 absl::StatusOr<IntegerTable> ReadIntegers(const std::string& path, const ListOptions& options) {
   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<InputFile> file, InputFile::Open(path));
-  const char kind = TextKind(path, options);
+  const std::string format_name = FormatOf(path, options);
+  const char kind = TextKind(format_name);
   if (kind != 0) return ReadTextIntegers(std::move(file), kind, options);
-  DPKDE_ASSIGN_OR_RETURN(const Format* const format, DenseFormatOf(*file, options));
+  DPKDE_ASSIGN_OR_RETURN(const Format* const format, DenseFormatOf(*file, format_name));
   return ReadDenseIntegers(format->format, format->type, *file);
 }
 
 absl::Status ForEachText(const std::string& path, const ListOptions& options, const ListVisitor& visit) {
   DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<InputFile> file, InputFile::Open(path));
-  const char kind = TextKind(path, options);
+  const std::string format_name = FormatOf(path, options);
+  const char kind = TextKind(format_name);
   if (kind != 0) return ForEachLine(std::move(file), kind, options, visit);
   if (!options.column.empty()) {
     return file->Error(absl::StatusCode::kInvalidArgument, "has no columns to choose from: only .csv and .tsv have");
   }
-  DPKDE_ASSIGN_OR_RETURN(const Format* const format, DenseFormatOf(*file, options));
+  DPKDE_ASSIGN_OR_RETURN(const Format* const format, DenseFormatOf(*file, format_name));
   return ForEachDenseText(
       format->format, format->type, *file,
       [&](uint64_t row, absl::optional<absl::string_view> text, absl::string_view problem) -> absl::Status {

@@ -18,8 +18,12 @@
 namespace dpkde {
 
 struct ListOptions {
-  // npy, ivecs, bvecs, ibin, bin, u8bin, i8bin, txt, csv or tsv. Empty: the ending of the path, in any case.
+  // npy, ivecs, bvecs, ibin, bin, u8bin, i8bin, txt, csv or tsv. Empty: the ending of the path, in any case, and txt for
+  // standard input and other pipes without a name.
   std::string format;
+
+  // The format of a file whose ending tells none.
+  std::string format_of_other_endings;
 
   // The first line of .csv and .tsv. Ids and labels have a header only with kPresent: any text may be one of them.
   VectorReaderOptions::TextHeader text_header = VectorReaderOptions::TextHeader::kDetect;

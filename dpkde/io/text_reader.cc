@@ -45,11 +45,15 @@ const char* ParseCell(absl::string_view text, const double* origin, float* value
 class TextReader : public VectorReader {
  public:
   TextReader(char separator, const VectorReaderOptions& options, std::unique_ptr<TextRows> rows)
-      : separator_(separator), malformed_rows_(options.malformed_rows), rows_(std::move(rows)) {}
+      : separator_(separator),
+        malformed_rows_(options.malformed_rows),
+        rows_(std::move(rows)) {}
 
   // To be called once, before anything else.
   absl::Status ReadStart(const VectorReaderOptions& options) {
-    if (rows_->header_was_detected()) detected_header_ = DetectedHeader{rows_->header_line(), *rows_->header()};
+    if (rows_->header_was_detected() && options.on_detected_header) {
+      options.on_detected_header(rows_->path(), rows_->header_line(), *rows_->header());
+    }
     // The first line says how many columns there are, unless it is a row and the caller has said it.
     if (options.expected_dimension.has_value() && !rows_->header().has_value()) {
       dimension_ = *options.expected_dimension;
@@ -60,7 +64,8 @@ class TextReader : public VectorReader {
       const std::string problem = absl::StrCat("has ", *columns, " columns instead of ", *options.expected_dimension);
       return rows_->Error(problem, Hint());
     }
-    const absl::optional<size_t> dimension = columns.has_value() ? columns : options.expected_dimension;
+    absl::optional<size_t> dimension = columns.has_value() ? columns : options.expected_dimension;
+    if (!dimension.has_value()) dimension = options.dimension_of_none;
     if (!dimension.has_value()) return rows_->Error("is empty, so its number of columns is unknown");
     dimension_ = *dimension;
     return absl::OkStatus();

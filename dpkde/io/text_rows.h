@@ -157,6 +157,8 @@ class TextRows {
   // any row; a header that cannot be cut into cells.
   static absl::StatusOr<std::unique_ptr<TextRows>> Open(std::unique_ptr<InputFile> file, const Options& options);
 
+  const std::string& path() const { return lines_.file().path(); }
+
   // The cells of the header; nullopt without one.
   const absl::optional<std::vector<std::string>>& header() const { return header_; }
   // Whether nobody but its cells said that it is one.

@@ -1,6 +1,5 @@
 #include "dpkde/io/vector_reader.h"
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "dpkde/base/exceptions.h"
@@ -43,6 +42,14 @@ std::string FormatNames() {
 
 }  // namespace
 
+std::string VectorReader::FormatOf(const std::string& path, const VectorReaderOptions& options) {
+  if (!options.format.empty()) return options.format;
+  for (const Format& format : kFormats) {
+    if (absl::EndsWithIgnoreCase(path, absl::StrCat(".", format.name))) return format.name;
+  }
+  return InputFile::HasNoName(path) ? "csv" : "";
+}
+
 absl::Status VectorReader::SkipRows(uint64_t) { return absl::UnimplementedError("text cannot be skipped"); }
 
 absl::Status VectorReader::SetOrigin(const std::vector<double>& origin) {
@@ -70,21 +77,19 @@ absl::StatusOr<std::unique_ptr<VectorReader>> VectorReader::Open(const std::stri
                          CheckInRange("the expected dimension", expected, 1, kMaxDimension).message());
     }
   }
-  const std::string lower_path = absl::AsciiStrToLower(path);
+  const std::string name = FormatOf(path, options);
   for (const Format& format : kFormats) {
-    const bool chosen = options.format.empty() ? absl::EndsWith(lower_path, absl::StrCat(".", format.name))
-                                               : options.format == format.name;
-    if (!chosen) continue;
+    if (name != format.name) continue;
     DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<VectorReader> reader, format.open(std::move(file), options));
     DPKDE_RETURN_IF_ERROR(reader->SetOrigin(options.origin));
     return reader;
   }
-  if (options.format.empty()) {
+  if (name.empty()) {
     return file->Error(absl::StatusCode::kInvalidArgument,
-                       absl::StrCat("has an ending that is none of ", FormatNames(), "; name its format with --input_format"));
+                       absl::StrCat("has an ending that is none of ", FormatNames(), "; name its format with ", options.format_flag));
   }
   return file->Error(absl::StatusCode::kInvalidArgument,
-                     absl::StrCat("the format \"", options.format, "\" is none of ", FormatNames()));
+                     absl::StrCat("the format \"", name, "\" is none of ", FormatNames()));
 } catch (...) {
   return StatusOfException();
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,8 +43,12 @@ struct VectorReaderOptions {
     kRows,
   };
 
-  // One of npy, fvecs, bvecs, ivecs, fbin, u8bin, i8bin, ibin, csv, tsv. Empty: the ending of the path, in any case.
+  // One of npy, fvecs, bvecs, ivecs, fbin, u8bin, i8bin, ibin, csv, tsv. Empty: the ending of the path, in any case, and
+  // csv for standard input and other pipes without a name.
   std::string format;
+
+  // What an error tells to set where the ending does not tell the format.
+  std::string format_flag = "--input_format";
 
   MalformedRows malformed_rows = MalformedRows::kFail;
 
@@ -51,9 +56,16 @@ struct VectorReaderOptions {
   // or columns (privacy), set kAbsent or kPresent, and expected_dimension.
   TextHeader text_header = TextHeader::kDetect;
 
+  // Called when a line is taken for a header because of what it holds (kDetect): the path, the number of the line from 1,
+  // and its cells.
+  std::function<void(const std::string& path, uint64_t line, const std::vector<std::string>& cells)> on_detected_header;
+
   // With MalformedRows::kAsNan, kSkipped is kSkippedAtEnd, and only a line feed ends a line, so that whatever one row
   // holds (quotes, zero bytes, carriage returns, more bytes than kMaxLineBytes) makes that row NaN and nothing else.
   BlankLines blank_lines = BlankLines::kSkipped;
+
+  // The dimension of an empty .csv, .tsv or .?vecs file where nothing else tells it.
+  absl::optional<size_t> dimension_of_none;
 
   // Refuses a file of another dimension. Also allows the empty .csv, .tsv and .?vecs files, which name no dimension.
   absl::optional<size_t> expected_dimension;
@@ -99,6 +111,9 @@ class VectorReader {
   static absl::StatusOr<std::unique_ptr<VectorReader>> Open(const std::string& path,
                                                             const VectorReaderOptions& options = {});
 
+  // The format in which Open() would read the file; empty if neither the options nor the path tell.
+  static std::string FormatOf(const std::string& path, const VectorReaderOptions& options);
+
   virtual ~VectorReader() = default;
   VectorReader(const VectorReader&) = delete;
   VectorReader& operator=(const VectorReader&) = delete;
@@ -110,13 +125,6 @@ class VectorReader {
   // first row is read; replaces an earlier origin. kInvalidArgument unless it is empty or has dimension() values that
   // are finite in float32.
   absl::Status SetOrigin(const std::vector<double>& origin);
-
-  // A line that was taken for a header because of what it holds (TextHeader::kDetect), and its cells.
-  struct DetectedHeader {
-    uint64_t line;  // from 1
-    std::vector<std::string> cells;
-  };
-  const absl::optional<DetectedHeader>& detected_header() const { return detected_header_; }
 
   // Of text whose first line looks as if cells were separated by something else: what it looks like. Else empty.
   virtual std::string dialect_hint() const { return ""; }
@@ -150,7 +158,6 @@ class VectorReader {
 
   size_t dimension_ = 0;
   uint64_t group_rows_ = 0;
-  absl::optional<DetectedHeader> detected_header_;
   // The origin, some whole number of times in a row, so that short rows can be treated many at a time. Empty: none.
   std::vector<double> origins_;
 };

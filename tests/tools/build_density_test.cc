@@ -78,6 +78,8 @@ TEST_P(InputTest, EveryRowIsCounted) {
   Flags flags = GetParam().changes;
   flags["input"] = inputs_.Write(GetParam().file, GetParam().bytes);
   flags["neighboring"] = "replace";
+  // Text then needs to be told.
+  flags.insert({"csv_header", GetParam().bytes.substr(0, 1) == "x" ? "present" : "absent"});
   Build(flags);
   EXPECT_EQ(Described(release_, "records"), GetParam().records);
   EXPECT_THAT(outputs_.List(), ElementsAre("release"));

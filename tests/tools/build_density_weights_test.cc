@@ -187,6 +187,7 @@ TEST_F(WeightsTest, RefusesWeightsThatDoNotFit) {
       const bool is_public = mode.count("neighboring") > 0;
       Flags quiet = mode;
       quiet["quiet"] = "true";
+      if (is_public) quiet["csv_header"] = "absent";
       const CommandResult curator = Build(weights, quiet, /*terminal=*/!is_public);
       ExpectRefusal(curator, "dpkde_build", 2, phrases);
       EXPECT_THAT(curator.err, Not(::testing::ContainsRegex("2\\.5|-0\\.5")));

@@ -214,9 +214,9 @@ TEST_F(ClassifierToolTest, DryRunOfKernelsShowsEveryDesign) {
 
 TEST_F(ClassifierToolTest, RefusesLabelsThatAreUnknownOrDoNotAddUp) {
   flags_["label_set"] = "1,2";
-  Refuse(2, {labels_, ": a record: the label is not in --label_set"});
+  Refuse(2, {labels_, ": a record: has a label that is not in --label_set"});
   flags_["neighboring"] = "replace";
-  Refuse(2, {labels_, "row 0 (counting from 0): the label is not in --label_set"});
+  Refuse(2, {labels_, "row 0 (counting from 0): has a label that is not in --label_set"});
   flags_["label_set"] = "0,1";
   flags_["labels"] = inputs_.Write("short.txt", "0\n1\n");
   Refuse(2, {"has 2 labels, but"});

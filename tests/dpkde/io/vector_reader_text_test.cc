@@ -102,10 +102,19 @@ TEST(TextVectorReaderTest, DetectsHeaders) {
   EXPECT_THAT(ReadCsv("\"width, in \"\"mm\"\"\",y\n1,2\n"), ElementsAre(1, 2));
   EXPECT_THAT(ReadCsv("# x,y\n1,2\n"), ElementsAre(1, 2));
   EXPECT_THAT(ReadCsv("1,2\n3,4\n"), ElementsAre(1, 2, 3, 4)) << "no header";
-  const auto reader = VectorReader::Open(MakeFile("a.csv", "\n x,\"y\"\n1,2\n"));
-  EXPECT_EQ((*reader)->detected_header()->line, 2);
-  EXPECT_THAT((*reader)->detected_header()->cells, ElementsAre("x", "y"));
-  EXPECT_FALSE((*VectorReader::Open(MakeFile("a.csv", "1,2\n")))->detected_header().has_value());
+  std::vector<std::string> told;
+  VectorReaderOptions options;
+  options.on_detected_header = [&](const std::string&, uint64_t line, const std::vector<std::string>& cells) {
+    told = cells;
+    told.push_back(std::to_string(line));
+  };
+  EXPECT_THAT(ReadCsv("\n x,\"y\"\n1,2\n", options), ElementsAre(1, 2));
+  EXPECT_THAT(told, ElementsAre("x", "y", "2"));
+  told.clear();
+  EXPECT_THAT(ReadCsv("1,2\n", options), ElementsAre(1, 2));
+  options.text_header = TextHeader::kPresent;
+  EXPECT_THAT(ReadCsv("x,y\n1,2\n", options), ElementsAre(1, 2));
+  EXPECT_THAT(told, IsEmpty());
 }
 
 // A first row with a gap or a typing error is a row, and a bad one.
