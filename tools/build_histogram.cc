@@ -124,7 +124,8 @@ absl::Status DryRun(const NearestVotes& nearest, const PrivacySpec& privacy, pro
 proto::HistogramPlan MakePlan(const NearestVotes& nearest, const Searcher& searcher, const PrivacySpec& privacy,
                               proto::Mechanism mechanism, const std::string& ledger_token) {
   proto::HistogramPlan plan;
-  for (std::string& name : nearest.Names()) plan.add_item(std::move(name));
+  // Not add_item(std::move(name)), which counts the item before it has memory for it.
+  for (std::string& name : nearest.Names()) *plan.add_item() = std::move(name);
   plan.set_votes(static_cast<uint32_t>(nearest.votes()));
   plan.set_collection(ItemsFingerprint(searcher.directory()));
   plan.set_mechanism(mechanism);
