@@ -63,7 +63,7 @@ Subcommand BuildAddSubcommand() {
           "`FILE` of the documents' ids, one a line (.txt) or row. Left out: the number of documents that were added "
           "before, from 0."},
          "input_format",
-         "csv_header",
+         "columns", "id_column", "csv_header",
          "list_format"}},
        {"Running", {"wait", "threads", "quiet"}}},
       {},

@@ -102,7 +102,10 @@ bool IsCentered(const Settings& settings) {
 constexpr uint32_t kNowhere = std::numeric_limits<uint32_t>::max();
 
 // The file that the labels are in.
-std::string LabelsPath() { return absl::GetFlag(FLAGS_labels); }
+std::string LabelsPath() {
+  const std::string labels = absl::GetFlag(FLAGS_labels);
+  return labels.empty() ? absl::GetFlag(FLAGS_input) : labels;
+}
 
 // "0-9,11,other".
 absl::StatusOr<std::vector<std::string>> ParseLabelSet(const std::string& text) {
@@ -128,7 +131,8 @@ absl::StatusOr<std::vector<std::string>> ParseLabelSet(const std::string& text) 
 
 // --label_set_file: one label a line, of any bytes.
 absl::StatusOr<std::vector<std::string>> ReadLabelSet(const std::string& path, const ListOptions& options) {
-  ListOptions one_a_line = options;
+  ListOptions one_a_line;
+  one_a_line.text_header = options.text_header;
   if (!absl::EndsWithIgnoreCase(path, ".csv") && !absl::EndsWithIgnoreCase(path, ".tsv")) one_a_line.format = "txt";
   const absl::StatusOr<std::vector<std::string>> labels = ReadIds(path, one_a_line);
   if (!labels.ok()) return DataError(labels.status());
@@ -188,7 +192,9 @@ absl::Status CheckPaths() {
   if (input.empty() && !(dry_run && absl::GetFlag(FLAGS_dim).has_value())) {
     return UsageError(dry_run ? "--input (or --dim) is missing" : "--input is missing");
   }
-  if (labels.empty() && !dry_run) return UsageError("--labels is missing");
+  if (labels.empty() && absl::GetFlag(FLAGS_label_column).empty() && !dry_run) {
+    return UsageError("--labels is missing (or --label_column, where the labels are in the table of --input)");
+  }
   if (!reference.empty() && (IsSameFile(reference, input) || IsSameFile(reference, labels))) {
     return UsageError(
         "--reference and --input are the same file: landmarks are stored in the release in the clear, so private "
@@ -238,6 +244,14 @@ absl::StatusOr<Settings> ParseFlags() {
   DPKDE_ASSIGN_OR_RETURN(settings.reader_options, ParseInputOptions());
   DPKDE_ASSIGN_OR_RETURN(settings.label_options, ParseListOptions());
   settings.public_options = settings.reader_options;
+  if (const std::string column = absl::GetFlag(FLAGS_label_column); !column.empty()) {
+    if (absl::GetFlag(FLAGS_labels).empty()) {
+      DPKDE_RETURN_IF_ERROR(TakeColumnFromTable(absl::GetFlag(FLAGS_input), "label_column", column,
+                                                &settings.reader_options, &settings.label_options));
+    } else {
+      ChooseListColumn(column, &settings.label_options);
+    }
+  }
   MakePrivate(/*paired=*/true, &settings.reader_options);
   if (bad_records == "replace") {
     settings.bad_records = BadRecords::kReplace;
@@ -619,7 +633,7 @@ Subcommand BuildClassifierSubcommand() {
          "ledger",
          "dataset"}},
        {"Domain, or --unit_rows", {"domain_min", "domain_max", "domain_radius", "domain_center", "unit_rows"}},
-       {"Records", {"label_set_file", "other_label", "input_format", "csv_header", "list_format", "dim"}},
+       {"Records", {"label_set_file", "other_label", "label_column", "columns", "input_format", "csv_header", "list_format", "dim"}},
        {"Model: planned from public values unless it is given",
         {"model", "reference", "class_features", "class_bandwidth", "public_seed", "dry_run"}},
        {"Model kernel",

@@ -486,7 +486,7 @@ Subcommand BuildDensitySubcommand() {
           {{"Required", {"input", "similarity", "epsilon", "neighboring", "output"}},
            {"Privacy", {"delta", "rho", "expected_n", "mechanism", "bad_records", "ledger", "dataset"}},
            {"Domain: most similarities need one", {"domain_min", "domain_max", "domain_radius", "domain_center"}},
-           {"Records", {"input_format", "csv_header", "list_format", "dim", "weights", "weight_bound", "signed_weights"}},
+           {"Records", {"input_format", "columns", "csv_header", "list_format", "dim", "weights", "weight_bound", "signed_weights"}},
            {"Similarity", {"bandwidth", "nu", "alpha", "p"}},
            {"Design: planned from public values unless it is given",
             {"reference", "landmark_choice", "design", "features", "reduce_to", "expected_similarity", "public_seed",

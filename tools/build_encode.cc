@@ -230,7 +230,7 @@ Subcommand BuildEncodeSubcommand() {
         {{"config", "`FILE` with an IndexConfig in protobuf text format (proto/index.proto), whose encoder is made."},
          "encoder",
          {"index", "`DIR` that dpkde_build index made, whose encoder is taken."}}},
-       {"Tokens", {"input_format", "csv_header", "list_format"}},
+       {"Tokens", {"input_format", "columns", "csv_header", "list_format"}},
        {"Output", {"output_type", "scales_out", "encoder_out", "overwrite"}},
        {"Running", {"threads", "quiet"}}},
       {},

@@ -256,7 +256,7 @@ Subcommand BuildHistogramSubcommand() {
           "votes for nothing. The certificate says which. Text then needs --csv_header=present or absent."},
          "ledger",
          "dataset"}},
-       {"Records", {"input_format", "csv_header"}},
+       {"Records", {"input_format", "columns", "csv_header"}},
        {"Votes",
         {{"candidates",
           "Items that the index's first stage hands on to be compared exactly, at least --votes; the more, the more "

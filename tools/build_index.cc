@@ -173,7 +173,7 @@ Subcommand BuildIndexSubcommand() {
          {"input", "`FILE` of public vectors, each a document."},
          {"ids", "`FILE` of the documents' ids, one a line (.txt) or row. Left out: the number of the row, from 0."},
          "input_format",
-         "csv_header", "list_format"}},
+         "columns", "id_column", "csv_header", "list_format"}},
        {"Index", {"config"}},
        {"Output", {"overwrite", {"summary_out", "`FILE` for a summary in JSON: rows, bytes and time."}}},
        {"Running", {"wait", "threads", "quiet"}}},

@@ -57,8 +57,19 @@ absl::Status CheckCorpusFlags() {
 
 absl::StatusOr<CorpusInput> ReadCorpusInput(const absl::optional<std::vector<double>>& origin) {
   DPKDE_RETURN_IF_ERROR(CheckCorpusFlags());
-  DPKDE_ASSIGN_OR_RETURN(const VectorReaderOptions options, ParseInputOptions());
+  DPKDE_ASSIGN_OR_RETURN(VectorReaderOptions options, ParseInputOptions());
   DPKDE_ASSIGN_OR_RETURN(const ListOptions list_options, ParseListOptions());
+  ListOptions id_options = list_options;
+  std::string ids_path = absl::GetFlag(FLAGS_ids);
+  const std::string id_column = absl::GetFlag(FLAGS_id_column);
+  if (!ids_path.empty()) {
+    ChooseListColumn(id_column, &id_options);
+  } else if (!id_column.empty()) {
+    ids_path = absl::GetFlag(FLAGS_input);
+    if (ids_path.empty()) return UsageError("--id_column needs --ids, or a table of single vectors as --input");
+    DPKDE_RETURN_IF_ERROR(TakeColumnFromTable(ids_path, "id_column", id_column, &options, &id_options));
+    options.blank_lines = VectorReaderOptions::BlankLines::kSkippedAtEnd;  // as lists do
+  }
   const bool single_vectors = !absl::GetFlag(FLAGS_input).empty();
   VectorsAndOrigin read{TokenSets(1), {}};
   if (single_vectors) {
@@ -70,9 +81,8 @@ absl::StatusOr<CorpusInput> ReadCorpusInput(const absl::optional<std::vector<dou
   }
   TokenSets& documents = read.vectors;
   std::vector<std::string> ids;
-  const std::string ids_path = absl::GetFlag(FLAGS_ids);
   if (!ids_path.empty()) {
-    DPKDE_ASSIGN_OR_RETURN(ids, ReadIdFile(ids_path));
+    DPKDE_ASSIGN_OR_RETURN(ids, ReadIdFile(ids_path, id_options));
     if (ids.size() != documents.size()) {
       return absl::InvalidArgumentError(absl::StrCat(ids_path, ": must have an id for each of ", documents.size(),
                                                      " documents, but has ", ids.size()));
@@ -140,8 +150,7 @@ absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config) {
   return sets;
 }
 
-absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path) {
-  DPKDE_ASSIGN_OR_RETURN(const ListOptions options, ParseListOptions());
+absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path, const ListOptions& options) {
   std::vector<std::string> ids;
   absl::flat_hash_map<std::string, uint64_t> first;  // row of each id
   uint64_t first_line = 0;

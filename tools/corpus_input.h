@@ -10,6 +10,7 @@
 #include "absl/types/optional.h"
 #include "dpkde/index/corpus/index_directory.h"
 #include "dpkde/index/corpus/token_sets.h"
+#include "dpkde/io/list_reader.h"
 #include "dpkde/proto/index.pb.h"
 
 namespace dpkde {
@@ -43,7 +44,7 @@ absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config);
 
 // The ids of documents in a file; one that is none, or is there twice, is a data error that names its line. Any other
 // list of ids: ReadIdList().
-absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path);
+absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path, const ListOptions& options);
 
 // The ids in a file as they are.
 absl::StatusOr<std::vector<std::string>> ReadIdList(const std::string& path);

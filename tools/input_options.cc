@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/tools/shared_flags.h"
@@ -36,6 +38,11 @@ void NoteHeader(const std::string& path, uint64_t line, const std::vector<std::s
                          shown ? absl::StrCat(": ", absl::StrJoin(cells, ", ").substr(0, 200)) : ""));
 }
 
+// Anything but a number or a range of numbers.
+bool IsColumnName(absl::string_view column) {
+  return !column.empty() && column.find_first_not_of("0123456789-") != absl::string_view::npos;
+}
+
 }  // namespace
 
 absl::StatusOr<VectorReaderOptions> ParseInputOptions() {
@@ -47,6 +54,17 @@ absl::StatusOr<VectorReaderOptions> ParseInputOptions() {
                     {"npy", "fvecs", "bvecs", "ivecs", "fbin", "u8bin", "i8bin", "ibin", "csv", "tsv"}));
   }
   DPKDE_ASSIGN_OR_RETURN(options.text_header, ParseHeader());
+  if (const std::string columns = absl::GetFlag(FLAGS_columns); !columns.empty()) {
+    for (absl::string_view column : absl::StrSplit(columns, ',')) {
+      column = absl::StripAsciiWhitespace(column);
+      if (column.empty()) return UsageError(absl::StrCat("--columns=", columns, " has an empty name"));
+      options.columns.emplace_back(column);
+      // Only a header has names.
+      if (IsColumnName(column) && options.text_header == TextHeader::kDetect) {
+        options.text_header = TextHeader::kPresent;
+      }
+    }
+  }
   options.on_detected_header = [](const std::string& path, uint64_t line, const std::vector<std::string>& cells) {
     NoteHeader(path, line, cells, /*shown=*/true);
   };
@@ -56,7 +74,27 @@ absl::StatusOr<VectorReaderOptions> ParseInputOptions() {
 VectorReaderOptions OptionsOfAnotherFile(const std::string& path, VectorReaderOptions options) {
   VectorReaderOptions own = options;
   own.format.clear();
-  return VectorReader::FormatOf(path, own).empty() ? options : own;
+  if (VectorReader::FormatOf(path, own).empty()) own.format = options.format;
+  own.left_out_column.clear();
+  if (!IsTextInput(path, own)) own.columns.clear();
+  return own;
+}
+
+absl::Status TakeColumnFromTable(const std::string& path, const std::string& flag, const std::string& column,
+                                 VectorReaderOptions* table, ListOptions* list) {
+  if (VectorReader::IsUnnamedPipe(path)) {
+    return UsageError(absl::StrCat("--", flag, " reads the table twice, so it cannot come through a pipe"));
+  }
+  if (!IsTextInput(path, *table)) {
+    return UsageError(absl::StrCat("--", flag, " without a file of its own needs a table of vectors in .csv or .tsv"));
+  }
+  if (IsColumnName(column) && table->text_header == TextHeader::kDetect) table->text_header = TextHeader::kPresent;
+  if (table->columns.empty()) table->left_out_column = column;
+  list->format = VectorReader::FormatOf(path, *table);
+  list->column = column;
+  list->text_header = table->text_header;
+  list->in_table = true;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ListOptions> ParseListOptions() {
@@ -99,8 +137,16 @@ VectorReaderOptions WeightsOptions(const std::string& path, VectorReaderOptions 
     options.text_header = TextHeader::kAbsent;
   }
   options.format_flag = "--list_format";
+  options.columns.clear();
+  options.left_out_column.clear();
   options.expected_dimension = 1;
   return options;
+}
+
+void ChooseListColumn(const std::string& column, ListOptions* list) {
+  list->column = column;
+  // Only a header has names.
+  if (IsColumnName(column) && list->text_header == TextHeader::kDetect) list->text_header = TextHeader::kPresent;
 }
 
 absl::Status CheckPrivateText(absl::string_view flag, const std::string& path, const VectorReaderOptions& options,
@@ -120,7 +166,7 @@ absl::Status CheckPrivateText(absl::string_view flag, const std::string& path, c
                                    "is released as it is, so what the first line holds must not decide whether it is "
                                    "one of them"));
   }
-  if (options.text_header == TextHeader::kPresent || weights || columns == TellsColumns::kFlags) {
+  if (options.text_header == TextHeader::kPresent || weights || columns == TellsColumns::kFlags || !options.columns.empty()) {
     return absl::OkStatus();
   }
   if (ReplacesBadRecords()) {

@@ -19,11 +19,19 @@ absl::StatusOr<VectorReaderOptions> ParseInputOptions();
 // does not tell the format.
 VectorReaderOptions OptionsOfAnotherFile(const std::string& path, VectorReaderOptions options);
 
+// --label_column or --id_column (`column`) without a file of its own: the list stands in the table of vectors at `path`.
+// A usage error unless that can be read twice.
+absl::Status TakeColumnFromTable(const std::string& path, const std::string& flag, const std::string& column,
+                                 VectorReaderOptions* table, ListOptions* list);
+
 // What --list_format and --csv_header say, for ids, labels, lengths and ground truth.
 absl::StatusOr<ListOptions> ParseListOptions();
 
 // What messages call the file at `path`: "standard input" for -.
 std::string InputName(const std::string& path);
+
+// --label_column or --id_column of a list with a file of its own; empty: it has one column.
+void ChooseListColumn(const std::string& column, ListOptions* list);
 
 // Whether the file is read as text, where only a line tells the number of columns.
 bool IsTextInput(const std::string& path, const VectorReaderOptions& options);

@@ -98,11 +98,19 @@ absl::Status Run(const std::vector<std::string>&) {
   const std::string path = absl::GetFlag(FLAGS_release), queries = absl::GetFlag(FLAGS_queries);
   if (path.empty()) return UsageError("--release is missing");
   if (queries.empty()) return UsageError("--queries is missing");
-  DPKDE_ASSIGN_OR_RETURN(const VectorReaderOptions options, ParseInputOptions());
+  DPKDE_ASSIGN_OR_RETURN(VectorReaderOptions options, ParseInputOptions());
+  DPKDE_ASSIGN_OR_RETURN(ListOptions list_options, ParseListOptions());
+  std::string labels = absl::GetFlag(FLAGS_labels);
+  const std::string label_column = absl::GetFlag(FLAGS_label_column);
+  if (!labels.empty()) {
+    ChooseListColumn(label_column, &list_options);
+  } else if (!label_column.empty()) {
+    labels = queries;
+    DPKDE_RETURN_IF_ERROR(TakeColumnFromTable(labels, "label_column", label_column, &options, &list_options));
+  }
   DPKDE_ASSIGN_OR_RETURN(const Classifier classifier, LoadClassifier(path));
   absl::optional<std::vector<std::string>> truth;
-  if (const std::string labels = absl::GetFlag(FLAGS_labels); !labels.empty()) {
-    DPKDE_ASSIGN_OR_RETURN(const ListOptions list_options, ParseListOptions());
+  if (!labels.empty()) {
     absl::StatusOr<std::vector<std::string>> rows = ReadIds(labels, list_options);
     if (!rows.ok()) return DataError(rows.status());
     truth = *std::move(rows);
@@ -132,6 +140,8 @@ Subcommand QueryClassifySubcommand() {
         {{"labels",
           "`FILE` with the label of each query: .txt or .csv, one a line, or .npy of integers. Public: the accuracy is "
           "printed on stderr."},
+         "label_column",
+         "columns",
          "input_format",
          "csv_header", "list_format"}},
        {"Running", {"threads", "quiet"}}},

@@ -196,7 +196,7 @@ Subcommand QueryDensitySubcommand() {
           "[--outside=fail|null|answer]",
           "--release=records.dpkde --queries=queries.csv",
           {{"Required", {"release", "queries"}},
-           {"Queries", {"input_format", "csv_header"}},
+           {"Queries", {"input_format", "columns", "csv_header"}},
            {"Output", {{"output_format", "`jsonl|csv|tsv|npy`. Left out: jsonl, one object a query."}, "project", "outside"}},
            {"Running", {"threads", "quiet"}}},
           {},

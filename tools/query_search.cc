@@ -414,7 +414,7 @@ Subcommand QuerySearchSubcommand() {
       "[--density_contrast]] [--explain] [--timings] [--ground_truth=FILE] [--fail_if_recall_below=R]",
       "--index=places.index --queries=queries.csv --k=3",
       {{"Required", {"index", {"queries", "`FILE` of the tokens of all queries in order, or of one vector a query."}}},
-       {"Queries", {"query_lens", "input_format", "csv_header", "list_format"}},
+       {"Queries", {"query_lens", "input_format", "columns", "csv_header", "list_format"}},
        {"Search",
         {"k", "candidates", "rerank", "allow_ids", "deny_ids", "ef_search", "ivf_probe", "rescore",
          "encoder_fingerprint"}},

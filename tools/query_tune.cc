@@ -169,7 +169,7 @@ Subcommand QueryTuneSubcommand() {
       "[--output_format=text|json]",
       "--index=places.index --queries=queries.csv --k=3",
       {{"Required", {"index", {"queries", "`FILE` of the tokens of all queries in order, or of one vector a query."}}},
-       {"Queries", {"query_lens", "input_format", "csv_header", "list_format"}},
+       {"Queries", {"query_lens", "input_format", "columns", "csv_header", "list_format"}},
        {"Tuning", {{"k", "Results of a query whose recall is measured, at least 1."}, "target_recall", "encoders"}},
        {"Output", {{"output_format", "`text|json`. Left out: text."}}},
        {"Running", {"threads", "quiet"}}},

@@ -40,6 +40,15 @@ ABSL_FLAG(std::string, input_format, "",
 ABSL_FLAG(std::string, list_format, "",
           "`FORMAT` of lists (ids, labels, lengths, weights, ground truth) if their file's ending does not tell: npy, "
           "txt, csv, tsv, ivecs, bvecs, ibin, bin, u8bin or i8bin.");
+ABSL_FLAG(std::string, columns, "",
+          "`A,B|N-M` Columns of .csv and .tsv to read, in this order: names in the header, numbers from 0, or ranges of "
+          "numbers. Left out: all of them.");
+ABSL_FLAG(std::string, label_column, "",
+          "`A|N` Name, or number from 0, of the column of labels: of --labels, or, without it, of the table of vectors, "
+          "whose other columns are the vectors.");
+ABSL_FLAG(std::string, id_column, "",
+          "`A|N` Name, or number from 0, of the column of ids: of --ids, or, without it, of the table of --input, whose "
+          "other columns are the vectors.");
 ABSL_FLAG(
     std::string, csv_header, "detect",
     "The first line of .csv and .tsv: `present|absent|detect`; detect: a header if it has names and no cell is a "

@@ -105,21 +105,6 @@ absl::StatusOr<IntegerTable> ReadTextIntegers(std::unique_ptr<InputFile> file, c
   }
 }
 
-// The number of the column that options.column names; 0 where there is only one.
-absl::StatusOr<size_t> ColumnOf(const TextRows& rows, const ListOptions& options) {
-  size_t number;
-  if (options.column.empty()) return 0;
-  if (absl::SimpleAtoi(options.column, &number)) return number;
-  const std::vector<std::string> names = rows.header().value_or(std::vector<std::string>());
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (names[i] == options.column) return i;
-  }
-  return rows.Error(rows.header().has_value()
-                        ? absl::StrCat("has no column '", options.column, "' in its header")
-                        : absl::StrCat("has no header to look for the column '", options.column,
-                                       "' in: say --csv_header=present, or number the column from 0"));
-}
-
 // The cell of a column; what is wrong with the row in `problem`.
 absl::optional<std::string> CellOf(absl::string_view line, char separator, size_t column, bool only,
                                    std::string* problem) {
@@ -150,8 +135,8 @@ absl::Status ForEachLine(std::unique_ptr<InputFile> file, char kind, const ListO
   text.any_row = options.any_row;
   DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<TextRows> rows, TextRows::Open(std::move(file), text));
   size_t column = 0;
-  if (kind != 'x') {
-    DPKDE_ASSIGN_OR_RETURN(column, ColumnOf(*rows, options));
+  if (kind != 'x' && !options.column.empty()) {
+    DPKDE_ASSIGN_OR_RETURN(column, rows->ColumnNumber(options.column));
   }
   for (uint64_t row = 0;; ++row) {
     DPKDE_ASSIGN_OR_RETURN(const bool any, rows->Next());

@@ -31,6 +31,10 @@ struct ListOptions {
   // Which column of a .csv or .tsv: a name in its header, or a number from 0. Empty: there is only one.
   std::string column;
 
+  // Whether that column stands in a table of vectors: then kDetect looks at all cells of its first line, as VectorReader
+  // does.
+  bool in_table = false;
+
   // Ids and labels alone: a row may hold anything, as with VectorReaderOptions::MalformedRows::kAsNan, and every line is
   // a row.
   bool any_row = false;

@@ -343,6 +343,23 @@ bool TextRows::IsBlank() const {
   return !lines_.too_long() && lines_.line().find_first_not_of(blanks) == absl::string_view::npos;
 }
 
+absl::StatusOr<size_t> TextRows::ColumnNumber(const std::string& column) const {
+  size_t number;
+  if (absl::SimpleAtoi(column, &number)) {
+    if (number < columns_.value_or(number + 1)) return number;
+    return Error(absl::StrCat("has ", *columns_, " columns, and so no column ", number, " (counting from 0)"));
+  }
+  const std::vector<std::string> names = header_.value_or(std::vector<std::string>());
+  const auto found = std::find(names.begin(), names.end(), column);
+  if (found != names.end() && std::find(found + 1, names.end(), column) != names.end()) {
+    return Error(absl::StrCat("has the column '", column, "' twice in its header"));
+  }
+  if (found != names.end()) return found - names.begin();
+  return Error(header_.has_value() ? absl::StrCat("has no column '", column, "' in its header")
+                                   : absl::StrCat("has no header to look for the column '", column,
+                                                  "' in: say --csv_header=present, or number the column from 0"));
+}
+
 absl::StatusOr<absl::optional<size_t>> TextRows::columns() const {
   DPKDE_RETURN_IF_ERROR(first_line_);
   return columns_;

@@ -165,6 +165,9 @@ class TextRows {
   bool header_was_detected() const { return header_was_detected_; }
   uint64_t header_line() const { return header_line_; }
 
+  // The number of the column that `column` names: a name in the header, or the number itself, from 0.
+  absl::StatusOr<size_t> ColumnNumber(const std::string& column) const;
+
   // Cells of the header, or else of the first row; nullopt if there is neither, or if nobody looked. An error if that
   // row cannot be cut into cells.
   absl::StatusOr<absl::optional<size_t>> columns() const;

@@ -50,6 +50,8 @@ std::string VectorReader::FormatOf(const std::string& path, const VectorReaderOp
   return InputFile::HasNoName(path) ? "csv" : "";
 }
 
+bool VectorReader::IsUnnamedPipe(const std::string& path) { return InputFile::HasNoName(path); }
+
 absl::Status VectorReader::SkipRows(uint64_t) { return absl::UnimplementedError("text cannot be skipped"); }
 
 absl::Status VectorReader::SetOrigin(const std::vector<double>& origin) {
@@ -78,6 +80,11 @@ absl::StatusOr<std::unique_ptr<VectorReader>> VectorReader::Open(const std::stri
     }
   }
   const std::string name = FormatOf(path, options);
+  if ((!options.columns.empty() || !options.left_out_column.empty()) && !name.empty() && name != "csv" &&
+      name != "tsv") {
+    return file->Error(absl::StatusCode::kInvalidArgument,
+                       "has no columns to choose from: only those of .csv and .tsv can be chosen");
+  }
   for (const Format& format : kFormats) {
     if (name != format.name) continue;
     DPKDE_ASSIGN_OR_RETURN(std::unique_ptr<VectorReader> reader, format.open(std::move(file), options));

@@ -64,6 +64,11 @@ struct VectorReaderOptions {
   // holds (quotes, zero bytes, carriage returns, more bytes than kMaxLineBytes) makes that row NaN and nothing else.
   BlankLines blank_lines = BlankLines::kSkipped;
 
+  // Which columns of a .csv or .tsv, in this order: names in its header, numbers from 0, or ranges of numbers ("2-9").
+  // Empty: all but `left_out_column`, which is a name or a number, or empty for none. Other cells may hold anything.
+  std::vector<std::string> columns;
+  std::string left_out_column;
+
   // The dimension of an empty .csv, .tsv or .?vecs file where nothing else tells it.
   absl::optional<size_t> dimension_of_none;
 
@@ -113,6 +118,9 @@ class VectorReader {
 
   // The format in which Open() would read the file; empty if neither the options nor the path tell.
   static std::string FormatOf(const std::string& path, const VectorReaderOptions& options);
+
+  // Whether the path is that of standard input or of another pipe without a name.
+  static bool IsUnnamedPipe(const std::string& path);
 
   virtual ~VectorReader() = default;
   VectorReader(const VectorReader&) = delete;

@@ -172,6 +172,8 @@ TEST_F(ListsTest, IdsOfEveryKind) {
       {"a.csv", "\"a\"\n\"b\"\n\"c, \"\"d\"\"\"\n", {}, "c, \"d\""},
       {"b.csv", "a\rb\rc\r", {}, "c"},
       {"c.csv", "id\na\nb\nc\n", {"--csv_header=present"}, "c"},
+      {"d.csv", "n,id\n1,a\n2,b\n3,c\n", {"--csv_header=present", "--id_column=id"}, "c"},
+      {"e.csv", "1,a\n2,b\n3,c\n", {"--csv_header=absent", "--id_column=1"}, "c"},
       {"a.tsv", "a\nb\nc,d\n", {}, "c,d"},
       {"list", "a\nb\nc\n", {"--list_format=txt"}, "c"},
   };
@@ -187,6 +189,41 @@ TEST_F(ListsTest, IdsOfEveryKind) {
   EXPECT_EQ(LastId(), "c");
 }
 
+// One table with everything in it.
+TEST_F(ListsTest, ColumnsOfATable) {
+  std::string table = "id,kind,x,y\n", vectors, labels;
+  const std::vector<float> values = TwoColumns(100);
+  for (int i = 0; i < 100; ++i) {
+    const std::string row = absl::StrCat(values[2 * i], ",", values[2 * i + 1], "\n");
+    const std::string kind = values[2 * i] > 2 ? "high" : "low";
+    absl::StrAppend(&table, "p", i, ",", kind, ",", row);
+    absl::StrAppend(&vectors, row);
+    absl::StrAppend(&labels, kind, "\n");
+  }
+  const std::string path = inputs_.Write("table.csv", table);
+  EXPECT_EQ(QueryDensity(Release(), path, {"--columns=x,y"}).out, Query("v.csv", vectors).out);
+  EXPECT_EQ(QueryDensity(Release(), path, {"--columns=2-3"}).out, Query("v.csv", vectors).out);
+  EXPECT_NE(QueryDensity(Release(), path, {"--columns=y,x"}).out, Query("v.csv", vectors).out);
+  ExpectRefusal(QueryDensity(Release(), path, {"--columns=x,z"}), "dpkde_query", 2, {"has no column 'z'"});
+
+  const std::string classifier = outputs_.Path("c");
+  const CommandResult built = RunCommand(
+      "dpkde_build", {"classifier", "--input=" + path, "--label_column=kind", "--columns=x,y", "--label_set=low,high",
+                      "--domain_min=0,0", "--domain_max=4,4", "--epsilon=20", "--neighboring=replace",
+                      "--csv_header=present", "--output=" + classifier});
+  ASSERT_EQ(built.exit_code, 0) << built.err;
+  const std::vector<std::string> classify = {"classify", "--release=" + classifier, "--queries=" + path,
+                                             "--columns=x,y", "--label_column=kind"};
+  const CommandResult answers = RunCommand("dpkde_query", classify);
+  EXPECT_THAT(answers.err, HasSubstr("accuracy 0.9")) << answers.err;
+
+  const CommandResult indexed =
+      RunCommand("dpkde_build", {"index", "--input=" + inputs_.Write("ids.csv", "id,x,y\na,0,0\nb,1,1\nc,2,2\n"),
+                                 "--id_column=id", "--output=" + outputs_.Path("index")});
+  ASSERT_EQ(indexed.exit_code, 0) << indexed.err;
+  EXPECT_EQ(LastId(), "c");
+}
+
 TEST_F(ListsTest, WrongIdsAreNamedByFileAndLine) {
   const auto refused = [&](const char* name, const std::string& bytes, const std::vector<std::string>& phrases,
                            const std::vector<std::string>& flags = {}) {
@@ -198,6 +235,7 @@ TEST_F(ListsTest, WrongIdsAreNamedByFileAndLine) {
   refused("a.csv", "a,1\nb,2\nc,3\n", {"a.csv: row 0 (counting from 0; line 1 of the file): has a second column"});
   refused("a.csv", "x\na\nb\nx\n", {"the id \"x\" is in line 4 and in line 1"});
   refused("a.txt", "a\nb\n", {"a.txt: must have an id for each of 3 documents, but has 2"});
+  refused("a.csv", "id\na\nb\nc\n", {"has no column 'name'"}, {"--csv_header=present", "--id_column=name"});
   refused("a.dat", "a\nb\nc\n", {"name its format with --list_format"});
 }
 

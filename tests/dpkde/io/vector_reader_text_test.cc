@@ -257,6 +257,41 @@ TEST(TextVectorReaderTest, NoBytesOfARowReachAnother) {
               "line 1 holds a carriage return without a line feed; save the file with line feeds", options);
 }
 
+TEST(TextVectorReaderTest, ReadsChosenColumns) {
+  constexpr char kTable[] = "name,lat,lon\nx,1,2\ny,3,4\n";
+  VectorReaderOptions options;
+  const auto choose = [&](const std::vector<std::string>& columns) {
+    options.columns = columns;
+    return options;
+  };
+  EXPECT_THAT(ReadCsv(kTable, choose({"lon", "lat"})), ElementsAre(2, 1, 4, 3));
+  EXPECT_THAT(ReadCsv(kTable, choose({"2"})), ElementsAre(2, 4));
+  EXPECT_THAT(ReadCsv(kTable, choose({"1-2"})), ElementsAre(1, 2, 3, 4));
+  ExpectError("a.csv", kTable, "has no column 'alt' in its header", choose({"alt"}));
+  ExpectError("a.csv", kTable, "has 3 columns, and so no column 3 (counting from 0)", choose({"1-3"}));
+  ExpectError("a.csv", kTable, "column 1 is chosen twice", choose({"1", "lat"}));
+  ExpectError("a.csv", "1,2\n",
+              "has no header to look for the column 'lat' in: say --csv_header=present, or number the column from 0",
+              choose({"lat"}));
+  ExpectError("a.csv", "1,2\n3\n", "row 1 (counting from 0; line 2 of the file): has 1 cells instead of 2",
+              choose({"0"}));
+  options = VectorReaderOptions();
+  options.left_out_column = "name";
+  EXPECT_THAT(ReadCsv(kTable, options), ElementsAre(1, 2, 3, 4));
+  options.left_out_column = "0";
+  EXPECT_THAT(ReadCsv(kTable, options), ElementsAre(1, 2, 3, 4));
+
+  // Whatever a row holds, it is one row.
+  const auto nan = IsNan();
+  options = AsNan();
+  options.text_header = TextHeader::kAbsent;
+  options.expected_dimension = 2;
+  options.left_out_column = "0";
+  constexpr char kRows[] = "\"x,1,2\ny,3,4\n\nz,5\nw,5,6,7\n";
+  EXPECT_THAT(ReadCsv(kRows, options), ElementsAre(nan, nan, 3, 4, nan, nan, nan, nan, nan, nan));
+  EXPECT_THAT(ReadCsv(kRows, choose({"2", "1"})), ElementsAre(nan, nan, 4, 3, nan, nan, nan, nan, 6, 5));
+}
+
 TEST(TextVectorReaderTest, SaysWhatOtherTextLooksLike) {
   const struct {
     const char* name;
