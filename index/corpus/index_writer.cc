@@ -374,8 +374,12 @@ struct IndexWriter::State {
     const std::string parent = absl::StrCat(path, "/..");
     const int folder = open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     // Some file systems cannot sync a folder, and say EINVAL.
-    const bool synced = folder >= 0 && (fsync(folder) == 0 || errno == EINVAL);
+    int result = -1;
+    do {
+      result = folder < 0 ? -1 : fsync(folder);
+    } while (result != 0 && folder >= 0 && errno == EINTR);
     const int fsync_errno = errno;
+    const bool synced = result == 0 || (folder >= 0 && fsync_errno == EINVAL);
     if (folder >= 0) close(folder);
     return synced ? absl::OkStatus() : SystemError(parent, "cannot be synchronized", fsync_errno);
   }
