@@ -98,9 +98,10 @@ class Planner {
       const absl::optional<double> evenly = TypicalSimilarity();
       if (evenly.has_value()) ranking_similarity_ = std::sqrt(*evenly);
       result_.assumptions.push_back(
-          "predicted errors are the worst case, all records in one place; a public guess of the mean similarity "
-          "sharpens "
-          "them, and the choice");
+          absl::StrCat("predicted errors are the worst case, all records in one place; the choice is for ",
+                       evenly.has_value() ? absl::StrFormat("a mean similarity of %.2g", ranking_similarity_)
+                                          : "records in many places",
+                       "; a public guess of the mean similarity sharpens both"));
     }
     Consider("landmark", &Planner::AddLandmarks);
     Consider("spline_grid", &Planner::AddSplineGrids);
