@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <memory>
 #include <new>
+#include <unordered_map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/flags/flag.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -152,7 +152,7 @@ absl::StatusOr<TokenSets> ReadQueryInput(const proto::IndexConfig& config) {
 
 absl::StatusOr<std::vector<std::string>> ReadIdFile(const std::string& path, const ListOptions& options) {
   std::vector<std::string> ids;
-  absl::flat_hash_map<std::string, uint64_t> first;  // row of each id
+  std::unordered_map<std::string, uint64_t> first;  // row of each id
   uint64_t first_line = 0;
   const auto place = [&](uint64_t row) {
     return first_line > 0 ? absl::StrCat("line ", first_line + row) : absl::StrCat("row ", row, " (counting from 0)");
