@@ -2,8 +2,10 @@
 #define DPKDE_BASE_RECORD_ERROR_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 // Errors about files whose number of records may be private have two texts. The status's message is for the curator,
@@ -28,6 +30,11 @@ absl::Status Named(absl::string_view name, const absl::Status& status);
 
 // Of a file that is public: there is nothing to hide from anybody.
 absl::Status AboutPublicFile(absl::Status status);
+template <typename T>
+absl::StatusOr<T> AboutPublicFile(absl::StatusOr<T> result) {
+  if (result.ok()) return result;
+  return AboutPublicFile(result.status());
+}
 
 // Whether there is another text for everybody, and what everybody may read: that text, else the message.
 bool HidesPlace(const absl::Status& status);

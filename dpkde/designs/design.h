@@ -32,6 +32,11 @@ CoordinateGroup CountGroup(size_t coordinate, double coefficient);
 // an answer's part c (cos * a + sin * b).
 CoordinateGroup DiskGroup(size_t first, size_t stride, int64_t radius, double coefficient);
 
+// A released number is believed to be within so many standard deviations of its noise: what is said to bound an error
+// "whatever the data" holds where that is so. Even of Laplace noise only one release in 2.7 million goes beyond, to
+// either side. Post-processing, no privacy effect.
+constexpr double kPlausibleSds = 10;
+
 // An answer before it is put into words; all of the sum.
 struct Answer {
   double sum = 0;
@@ -41,8 +46,8 @@ struct Answer {
   double count_covariance = 0;
   // Random designs: the estimated variance of approximation and noise together; nullopt for deterministic ones.
   absl::optional<double> total_variance;
-  // |E sum - S(y)| is at most this, as far as the noise in what it is computed from allows; nullopt if nothing is known
-  // of this query in particular (see Design::SupError).
+  // |E sum - S(y)| is at most this for every number of records and every residual that is plausible (kPlausibleSds);
+  // nullopt if nothing is known of this query in particular (see Design::SupError).
   absl::optional<double> bias_bound;
   // The release itself shows that the data are unlike what total_variance was planned for; bias_bound still holds.
   bool is_unlike_plan = false;

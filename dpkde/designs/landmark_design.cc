@@ -60,6 +60,9 @@ class LandmarkFunction final : public ReleasedFunction {
   double count = 0;
   double count_variance = 0;
   double residual = 0;  // released, and two standard deviations more
+  // As large as their noise admits (kPlausibleSds): what a bound must allow for.
+  double most_records = 0;
+  double most_residual = 0;
   // Of total_variance: see Evaluate.
   double mean_square_error = 0;
   double typical_residual = 0;
@@ -93,7 +96,7 @@ class LandmarkFunction final : public ReleasedFunction {
         }
         const double left = std::max(diagonal - square, 0.0);
         const double bound = std::abs(scale) * std::sqrt(left * std::max(count, 0.0) * std::max(residual, 0.0));
-        answer.bias_bound = bound;
+        answer.bias_bound = std::abs(scale) * std::sqrt(left * most_records * most_residual);
         // Queries that the landmarks miss more than usual have errors that are larger in proportion.
         const double relative = typical_residual > 0 ? std::min(left / typical_residual, 4.0) : 1;
         answer.total_variance = answer.noise_variance + std::min(mean_square_error * relative, bound * bound);
@@ -166,7 +169,9 @@ class LandmarkDesign final : public Design {
     function->count = values[count_coordinate()] / unit;
     function->count_variance = variances[groups_.size() - 1] / (unit * unit);
     const double deviation = std::sqrt(variances[m]) / unit;
+    function->most_records = std::max(function->count + kPlausibleSds * std::sqrt(function->count_variance), 0.0);
     function->residual = values[m] / unit + 2 * deviation;
+    function->most_residual = std::max(values[m] / unit + kPlausibleSds * deviation, 0.0);
     function->typical_residual = spec.residual_mean();
     const double n = std::max(function->count, 0.0);
     function->mean_square_error = n * n * spec.mean_square_bias() + n * spec.mean_square_residual();

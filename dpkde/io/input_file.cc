@@ -37,7 +37,7 @@ absl::StatusOr<std::unique_ptr<InputFile>> InputFile::Open(const std::string& pa
   const int descriptor = standard_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                                         : open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   const int open_errno = errno;
-  std::unique_ptr<InputFile> file(new InputFile(path, descriptor));
+  std::unique_ptr<InputFile> file(new InputFile(standard_input ? "standard input" : path, descriptor));
   if (descriptor < 0) {
     if (open_errno == ENOENT || open_errno == ENOTDIR) {
       return file->Error(absl::StatusCode::kNotFound, "does not exist");
@@ -129,7 +129,7 @@ absl::Status InputFile::CheckUnchanged() const {
 }
 
 absl::Status InputFile::Error(absl::StatusCode code, absl::string_view phrase) const {
-  return absl::Status(code, absl::StrCat(path_ == "-" ? "standard input" : path_, ": ", phrase));
+  return absl::Status(code, absl::StrCat(path_, ": ", phrase));
 }
 
 }  // namespace dpkde

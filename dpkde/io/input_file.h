@@ -34,6 +34,7 @@ class InputFile {
   // /dev/stdin, /dev/fd/63, /proc/self/fd/0.
   static bool HasNoName(const std::string& path);
 
+  // As messages have it: "standard input" for "-".
   const std::string& path() const { return path_; }
 
   // As of Open().

@@ -197,9 +197,11 @@ void Release::Finish(Answer answer, DensityEstimate& estimate) const {
   const double total = answer.total_variance.has_value() ? std::sqrt(*answer.total_variance) : estimate.std_error;
   // Bounds are in the sum of weights, which for signed ones is less than that of their absolute values.
   if (!plan().weights().allow_negative()) {
-    const double rounding = rounding_error_ * std::max(n.value, 0.0);
+    // Not the noised count itself: where it is too small, or negative, the bound would be too.
+    const double most_records = std::max(n.value + kPlausibleSds * n.std_error, 0.0);
+    const double rounding = rounding_error_ * most_records;
     if (answer.bias_bound.has_value()) estimate.bias_bound = bound * *answer.bias_bound + rounding;
-    if (design_->SupError().has_value()) estimate.bias_bound = *design_->SupError() * std::max(n.value, 0.0) + rounding;
+    if (design_->SupError().has_value()) estimate.bias_bound = *design_->SupError() * most_records + rounding;
   }
   const double half = kNormalQuantile * total + (answer.is_unlike_plan ? estimate.bias_bound.value_or(0) : 0);
   const double most = n.value + kNormalQuantile * n.std_error;

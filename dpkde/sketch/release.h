@@ -32,9 +32,9 @@ struct DensityEstimate {
   // that is known, and else infinite.
   double ci95_low = 0;
   double ci95_high = 0;
-  // Deterministic designs: |E sum - S(y)| is at most this, whatever the data, up to the noise of the count and of the
-  // landmarks' residual (y in the domain). nullopt for random designs, whose approximation error is in the interval,
-  // and for weights of either sign.
+  // Deterministic designs: |E sum - S(y)| is at most this, whatever the data (y in the domain), for every number of
+  // records that is within ten standard errors of the released count (and landmarks' residual likewise). nullopt for
+  // random designs, whose approximation error is in the interval, and for weights of either sign.
   absl::optional<double> bias_bound;
   // S(y) / n, from the noised count (or sum of weights); nullopt when it is at most 2 (bounds).
   absl::optional<double> mean;

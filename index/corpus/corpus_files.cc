@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/optional.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/io/list_reader.h"
 
@@ -72,7 +73,7 @@ TokenSets SingleVectors(Matrix matrix) {
 absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::string& lens,
                                         const VectorReaderOptions& options, const ListOptions& lens_options) {
   // The small file first.
-  DPKDE_ASSIGN_OR_RETURN(const IntegerTable lengths, ReadIntegers(lens, lens_options));
+  DPKDE_ASSIGN_OR_RETURN(const IntegerTable lengths, AboutPublicFile(ReadIntegers(lens, lens_options)));
   if (lengths.rows > 0 && lengths.columns != 1) {
     return LensError(lens, absl::StrCat("has ", lengths.columns, " columns instead of 1"));
   }
@@ -86,7 +87,8 @@ absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::st
   }
   VectorReaderOptions with_padding = options;
   with_padding.padded_groups = true;
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader, VectorReader::Open(tokens, with_padding));
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader,
+                         AboutPublicFile(VectorReader::Open(tokens, with_padding)));
   if (const uint64_t group = reader->group_rows(); group > 0) {
     if (lengths.rows * group != reader->row_count()) {
       return LensError(lens, absl::StrCat("has ", lengths.rows, " lengths, but ", tokens, " has ",
@@ -97,10 +99,10 @@ absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::st
       return LensError(lens, absl::StrCat("row ", i, ", column 0 (counting from 0): is ", lengths.values[i], ", but ",
                                           tokens, " has at most ", group, " tokens a set"));
     }
-    DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadPadded(*reader, offsets));
+    DPKDE_ASSIGN_OR_RETURN(Matrix matrix, AboutPublicFile(ReadPadded(*reader, offsets)));
     return TokenSets(matrix.columns, std::move(matrix.values), std::move(offsets));
   }
-  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(*reader));
+  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, AboutPublicFile(ReadMatrix(*reader)));
   if (offsets.back() != matrix.rows) {
     return LensError(lens, absl::StrCat("its ", lengths.rows, " lengths add up to ", offsets.back(), ", but ", tokens,
                                         " has ", matrix.rows, " rows"));
@@ -109,12 +111,13 @@ absl::StatusOr<TokenSets> ReadTokenSets(const std::string& tokens, const std::st
 }
 
 absl::StatusOr<TokenSets> ReadSingleVectors(const std::string& path, const VectorReaderOptions& options) {
-  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader, VectorReader::Open(path, options));
+  DPKDE_ASSIGN_OR_RETURN(const std::unique_ptr<VectorReader> reader,
+                         AboutPublicFile(VectorReader::Open(path, options)));
   return ReadSingleVectors(*reader);
 }
 
 absl::StatusOr<TokenSets> ReadSingleVectors(VectorReader& reader) {
-  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, ReadMatrix(reader));
+  DPKDE_ASSIGN_OR_RETURN(Matrix matrix, AboutPublicFile(ReadMatrix(reader)));
   return SingleVectors(std::move(matrix));
 }
 

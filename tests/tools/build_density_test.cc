@@ -265,7 +265,7 @@ std::string Varint(uint64_t value) {
 
 // What a release holds besides its noised values, which may look like anything.
 std::string BytesWithoutValues(const std::string& release) {
-  const absl::StatusOr<Envelope> envelope = OpenEnvelope("release", 1, release);
+  const absl::StatusOr<Envelope> envelope = OpenEnvelope("release", 2, release);
   proto::Release message;
   EXPECT_TRUE(envelope.ok() && message.ParseFromString(std::string(envelope->payload)));
   message.clear_values();

@@ -272,18 +272,26 @@ class FailingCallsTest : public ::testing::Test {
     }
     EXPECT_GT(failed, 10);
     EXPECT_GT(absorbed, 5);
-    if (with_ledger) EXPECT_GT(booked, 2);
+    if (with_ledger) {
+      EXPECT_GT(booked, 2);
+    }
   }
 
   void Check(const std::string& stage, const Outcome& outcome, const std::vector<std::string>& outputs,
              std::map<std::string, size_t>& whole, bool with_ledger, int* booked) {
     EXPECT_TRUE(outcome.exit_code == 0 || outcome.exit_code == 5);
-    if (outcome.exit_code != 0) EXPECT_THAT(outcome.err, HasSubstr(stage));
-    if (outcome.exit_code == 5) EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
+    if (outcome.exit_code != 0) {
+      EXPECT_THAT(outcome.err, HasSubstr(stage));
+    }
+    if (outcome.exit_code == 5) {
+      EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1);
+    }
     for (const std::string& name : outputs) {
       const bool there = std::filesystem::exists(stage + "/" + name);
       EXPECT_TRUE(there || outcome.exit_code != 0);
-      if (there) EXPECT_TRUE(IsWhole(FileBytes(stage + "/" + name), whole[name])) << name << " is incomplete";
+      if (there) {
+        EXPECT_TRUE(IsWhole(FileBytes(stage + "/" + name), whole[name])) << name << " is incomplete";
+      }
     }
     for (const auto& entry : std::filesystem::directory_iterator(stage)) {
       EXPECT_TRUE(outcome.litter_excused || !IsTemporaryName(entry.path().filename().string())) << entry.path();
@@ -294,14 +302,20 @@ class FailingCallsTest : public ::testing::Test {
     const bool released = std::filesystem::exists(stage + "/" + outputs[0]);
     const int entries = ledger->message().entry_size();
     ASSERT_LE(entries, 1);
-    if (released) EXPECT_EQ(entries, 1) << "a release that nobody paid for";
-    if (outcome.exit_code == 0) EXPECT_NE(ledger->message().entry(0).released_sha256(), "");
+    if (released) {
+      EXPECT_EQ(entries, 1) << "a release that nobody paid for";
+    }
+    if (outcome.exit_code == 0) {
+      EXPECT_NE(ledger->message().entry(0).released_sha256(), "");
+    }
     if (entries == 0) {
       EXPECT_THAT(outcome.err, ::testing::Not(HasSubstr("entry")));
     } else if (ledger->message().entry(0).released_sha256().empty()) {
       ++*booked;
       EXPECT_THAT(outcome.err, HasSubstr("epsilon = 1 stays booked as pending entry 1 of " + stage + "/ledger"));
-      if (released) EXPECT_THAT(outcome.err, HasSubstr("--mark=" + stage + "/" + outputs[0]));
+      if (released) {
+        EXPECT_THAT(outcome.err, HasSubstr("--mark=" + stage + "/" + outputs[0]));
+      }
       // What could not be marked can be marked now, and nothing else is.
       const Outcome marked = RunFailing({"ledger", "--ledger=" + stage + "/ledger", "--mark=" + stage + "/" + outputs[0]},
                                         stage, kNone, -1);
@@ -372,13 +386,17 @@ TEST_F(FailingCallsTest, Index) {
                                          stage, kind, n);
       SCOPED_TRACE(absl::StrCat("fault ", kind, " at call ", n, ": exit ", outcome.exit_code, " ", outcome.err));
       ASSERT_TRUE(outcome.exit_code == 0 || (outcome.exit_code == 5 && kind != kInterrupted && kind != kShort));
-      if (outcome.exit_code != 0) EXPECT_THAT(outcome.err, HasSubstr(stage));
+      if (outcome.exit_code != 0) {
+        EXPECT_THAT(outcome.err, HasSubstr(stage));
+      }
       const auto opened = IndexDirectory::Open(index);
       ASSERT_TRUE(opened.ok() || absl::IsNotFound(opened.status())) << opened.status();
       EXPECT_TRUE(opened.ok() || outcome.exit_code != 0);
       const bool says_so = absl::StrContains(outcome.err, "the index in " + index + " is complete") ||
                            absl::StrContains(outcome.err, "MANIFEST: is written, but may be lost in a crash");
-      if (outcome.exit_code != 0) EXPECT_EQ(says_so, opened.ok());
+      if (outcome.exit_code != 0) {
+        EXPECT_EQ(says_so, opened.ok());
+      }
       complete_all_the_same += outcome.exit_code != 0 && opened.ok();
       failed += outcome.exit_code != 0;
       for (const auto& entry : std::filesystem::recursive_directory_iterator(stage)) {

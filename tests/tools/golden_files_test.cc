@@ -154,7 +154,9 @@ TEST(GoldenFilesTest, LedgersKeepWhatWasSpentAndGoOn) {
     const CommandResult described = RunCommand("dpkde_query", {"describe", Golden("ledger/" + name + ".ledger")});
     ASSERT_EQ(described.exit_code, 0) << described.err;
     for (const std::string& line : Lines(FileBytes(Golden("ledger/" + name + ".txt")))) {
-      if (!absl::StartsWith(line, " ")) EXPECT_TRUE(absl::StrContains(described.out, line)) << line;
+      if (!absl::StartsWith(line, " ")) {
+        EXPECT_TRUE(absl::StrContains(described.out, line)) << line;
+      }
     }
     const std::string ledger = folder.Write(name + ".ledger", FileBytes(Golden("ledger/" + name + ".ledger")));
     const std::string records = folder.Write(name + ".csv", "1,2\n3,4\n");

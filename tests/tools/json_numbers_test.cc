@@ -20,7 +20,9 @@ using google::protobuf::Value;
 
 // Nothing but finite numbers, null and text.
 void ExpectPlain(const Value& value, const std::string& line) {
-  if (value.has_number_value()) EXPECT_TRUE(std::isfinite(value.number_value())) << line;
+  if (value.has_number_value()) {
+    EXPECT_TRUE(std::isfinite(value.number_value())) << line;
+  }
   if (value.has_struct_value()) {
     for (const auto& [name, field] : value.struct_value().fields()) ExpectPlain(field, line);
   }

@@ -174,11 +174,15 @@ TEST_F(PrivateRowsTest, NoRecordDecidesWhetherAHistogramIsReleased) {
       std::vector<std::string> arguments = {"histogram", "--input=" + input,     "--index=" + index,
                                             "--votes=1", "--epsilon=1",          absl::StrCat("--neighboring=", relation),
                                             "--csv_header=absent", "--overwrite", "--output=" + Output()};
-      if (std::string(relation) == "replace") EXPECT_EQ(RunCommand("dpkde_build", arguments).exit_code, 2);
+      if (std::string(relation) == "replace") {
+        EXPECT_EQ(RunCommand("dpkde_build", arguments).exit_code, 2);
+      }
       arguments.push_back("--bad_records=replace");
       const CommandResult result = RunCommand("dpkde_build", arguments);
       EXPECT_EQ(result.exit_code, 0) << result.err;
-      if (std::string(relation) == "replace") EXPECT_THAT(result.err, HasSubstr("30 rows read"));
+      if (std::string(relation) == "replace") {
+        EXPECT_THAT(result.err, HasSubstr("30 rows read"));
+      }
     }
   }
 }

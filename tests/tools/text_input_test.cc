@@ -114,7 +114,7 @@ TEST_F(TextInputTest, SaysWhyOtherDialectsAreNotRead) {
   ExpectRefusal(Query("a.csv", "1\t2\n"), "dpkde_query", 2, {"line 1 holds tabs", "--input_format=tsv"});
   ExpectRefusal(Query("a.csv", ",x,y\n0,1,2\n"), "dpkde_query", 2, {"but have 3", "is the first column an index"});
   ExpectRefusal(Query("a.dat", "1,2\n"), "dpkde_query", 2, {"name its format with --input_format"});
-  ExpectRefusal(Query("q.npy", Npy({1, 2}, 1)), "dpkde_query", 2, {"but have 1", "x[None]"});
+  ExpectRefusal(Query("q.npy", Npy({1, 2}, 1)), "dpkde_query", 2, {"but have 1", "q[None]"});
 }
 
 // Pipes are as good as files.

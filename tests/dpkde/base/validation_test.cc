@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "dpkde/base/record_error.h"
 #include "gtest/gtest.h"
 
 namespace dpkde {
@@ -58,10 +59,12 @@ TEST(CheckFiniteRowsTest, NamesTheFirstBadValueByRowAndColumn) {
   EXPECT_EQ(CheckFiniteRows({nullptr, 0, 2}, 7), absl::OkStatus());
   values[5] = -std::numeric_limits<float>::infinity();
   EXPECT_EQ(CheckFiniteRows({values.data(), 3, 2}, 7),
-            absl::InvalidArgumentError("row 9, column 1 (counting from 0): must be finite, but is -inf"));
+            RecordError(absl::StatusCode::kInvalidArgument, "row 9, column 1 (counting from 0)",
+                        "must be finite, but is -inf"));
   values[2] = std::nanf("");
   EXPECT_EQ(CheckFiniteRows({values.data(), 3, 2}, 0),
-            absl::InvalidArgumentError("row 1, column 0 (counting from 0): must be finite, but is nan"));
+            RecordError(absl::StatusCode::kInvalidArgument, "row 1, column 0 (counting from 0)",
+                        "must be finite, but is nan"));
 }
 
 }  // namespace

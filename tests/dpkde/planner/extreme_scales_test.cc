@@ -67,7 +67,9 @@ TEST(ExtremeScalesTest, DistancesAndProductsInEveryDomain) {
       PlanInputs inputs{similarity, 2, Cube(2, -width / 2, width / 2), PureAddRemove(1)};
       inputs.public_n = 1000;
       const int made = Plans(inputs);
-      if (width == 1.0) EXPECT_EQ(made, 1) << similarity.name();
+      if (width == 1.0) {
+        EXPECT_EQ(made, 1) << similarity.name();
+      }
     }
   }
 }
@@ -92,8 +94,12 @@ TEST(ExtremeScalesTest, EveryEpsilonAndParameter) {
       inputs.design = design;
       inputs.public_n = 1000;
       const int made = Plans(inputs);
-      if (alpha == 1.0) EXPECT_EQ(made, 1) << design;
-      if (alpha < 1e-6 || alpha > 1e6) EXPECT_EQ(made, 0) << alpha;
+      if (alpha == 1.0) {
+        EXPECT_EQ(made, 1) << design;
+      }
+      if (alpha < 1e-6 || alpha > 1e6) {
+        EXPECT_EQ(made, 0) << alpha;
+      }
     }
   }
   for (const double p : {1e-300, 1e-3, 2.0}) {

@@ -159,5 +159,41 @@ TEST(BiasBoundTest, HoldsForEveryDesignAtEveryOffset) {
   }
 }
 
+// The bound is in proportion to the number of records, which is known within noise only: where that is negative, the
+// error is not.
+TEST(BiasBoundTest, HoldsWhereNoiseHidesTheCount) {
+  ThreadPool pool(1);
+  const std::vector<float> records(10, 4.0f);
+  proto::ReleasePlan plan;
+  *plan.mutable_similarity() = Gaussian(1).spec();
+  plan.set_dimension(1);
+  *plan.mutable_domain() = Domain::Box({0}, {10})->ToProto();
+  *plan.mutable_design() = SplineGridDesign({14}, 1e-4, 1);
+  plan.set_mechanism(proto::LAPLACE);
+  plan.set_capacity(1 << 20);
+  const auto release_of = [&](const PrivacySpec& privacy, uint64_t seed) {
+    *plan.mutable_privacy() = privacy.ToProto();
+    Accumulator accumulator = *Accumulator::Create(plan, Accumulator::BadRecords::kFail, pool);
+    EXPECT_TRUE(accumulator.Add(MatrixView{records.data(), records.size(), 1}).ok());
+    SeededBitSource noise(seed);
+    return *std::move(accumulator).Privatize(noise);
+  };
+  const auto bound_of = [&](const Release& release) {
+    const float query = 4.3f;
+    return *(*release.Estimate(MatrixView{&query, 1, 1}, pool))[0].bias_bound;
+  };
+  // Under replace the count is exact.
+  const double bound = bound_of(release_of(*PrivacySpec::Pure(1, Neighboring::kReplace), 1));
+  EXPECT_GT(bound, 0);
+  int too_few = 0;  // control: the noised count itself would not do
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    const Release release = release_of(*PrivacySpec::Pure(.2, Neighboring::kAddRemove), seed);
+    too_few += release.count().value < 10;
+    EXPECT_GE(bound_of(release), bound) << "seed " << seed << ": " << release.count().value << " +- "
+                                         << release.count().std_error;
+  }
+  EXPECT_GT(too_few, 20);
+}
+
 }  // namespace
 }  // namespace dpkde
