@@ -83,7 +83,7 @@ TEST_F(PlotTest, HasAxesTicksAndAColourBar) {
   for (const int value : {0, 255}) {
     EXPECT_TRUE(pixels.Has(0, pixels.height - 10, 600, 10, value)) << value;
     EXPECT_TRUE(pixels.Has(0, 0, 12, pixels.height, 255)) << value;
-    EXPECT_TRUE(pixels.Has(560, 0, 40, pixels.height, value)) << value;
+    EXPECT_TRUE(pixels.Has(543, 0, 57, pixels.height, value)) << value;
   }
 }
 

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "tests/testing/answers.h"
 #include "tests/testing/specs.h"
@@ -34,6 +36,21 @@ TEST(LsqFgtDesignTest, ApproximatesWithinItsSupError) {
       previous = worst;
     }
   }
+}
+
+// Cells of four bandwidths: a record in a corner adds more to one coordinate than 2^40 records may. The capacity of a plan
+// is cut to what int64 holds.
+TEST(LsqFgtDesignTest, CapacityKeepsSumsBelowTheLargestInteger) {
+  const auto design = Make(Cube(3, -4, 4), {2, 2, 2}, 6);
+  const std::vector<float> corner(3, 4.0f);
+  std::vector<int64_t> sums(design->num_coordinates());
+  design->Accumulate({corner.data(), 1, 3}, absl::MakeSpan(sums));
+  uint64_t largest = 0;
+  for (const int64_t sum : sums) largest = std::max<uint64_t>(largest, std::abs(sum));
+  EXPECT_GT(largest, uint64_t{1} << 23);  // 2^40 records of it would overflow
+  EXPECT_LE(largest, design->LargestCoordinate());
+  EXPECT_LE(LargestCapacity(*design), (uint64_t{1} << 62) / largest);
+  EXPECT_LT(LargestCapacity(*design), uint64_t{1} << 40);
 }
 
 // One cell and one query: the weights and the noise as worked out by hand.
