@@ -1,7 +1,5 @@
 #include "dpkde/tools/input_options.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
+#include "dpkde/tools/audience.h"
 #include "dpkde/tools/shared_flags.h"
 #include "dpkde/tools/subcommand.h"
 
@@ -125,7 +124,7 @@ void MakePrivate(bool paired, VectorReaderOptions* options) {
     options->blank_lines = every_line ? BlankLines::kSkippedAtEnd : BlankLines::kSkipped;
   }
   options->on_detected_header = [](const std::string& path, uint64_t line, const std::vector<std::string>& cells) {
-    NoteHeader(path, line, cells, /*shown=*/isatty(STDERR_FILENO) == 1);
+    NoteHeader(path, line, cells, /*shown=*/IsTerminal());
   };
 }
 

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/types/optional.h"
+#include "dpkde/base/record_error.h"
 #include "dpkde/base/status_macros.h"
 #include "dpkde/base/thread_pool.h"
 #include "dpkde/base/validation.h"
@@ -377,10 +378,7 @@ absl::Status Run(const std::vector<std::string>&) {
       for (const DensityHit& hit : of_query) hits.back().push_back({hit.row, hit.search_score, {}});
     }
     const absl::StatusOr<RecallReport> report = Recall(searcher, queries.view(), hits, truth, k, pool);
-    if (!report.ok()) {
-      return absl::Status(report.status().code(),
-                          absl::StrCat(ground_truth, ": ", std::string(report.status().message())));
-    }
+    if (!report.ok()) return Named(ground_truth, report.status());
     const double recall = report->recall;
     absl::FPrintF(stderr, "recall@%d %.4f\n", k, recall);
     if (report->fewer > 0) {
